@@ -1,0 +1,1 @@
+//! A Notion in a box.

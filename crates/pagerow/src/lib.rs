@@ -1,0 +1,1 @@
+//! Keeps Postgres tables and Notion databases equal, in both directions.

@@ -1,0 +1,2 @@
+//! The `pagerow` program.
+fn main() {}
