@@ -1,3 +1,4 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
 
 pub mod devpg;
+pub mod postgres;

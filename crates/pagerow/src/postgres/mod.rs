@@ -1,0 +1,12 @@
+//! The user's Postgres: connections, catalogue, errors. Start at [`connect`], then [`catalogue`].
+
+pub mod connect;
+pub mod connection_string;
+pub mod error;
+pub mod session;
+mod tls;
+
+pub use connect::Database;
+pub use connection_string::{ConnectionString, ConnectionStringError};
+pub use error::{Outcome, PostgresError};
+pub use session::{Parameter, Session, Statements, Transaction};
