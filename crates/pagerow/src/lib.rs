@@ -1,1 +1,3 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
+
+pub mod notion;

@@ -1,0 +1,3 @@
+//! The user's Notion workspace: its API as typed calls, paced, and its answers as types.
+
+pub mod wire;
