@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Fast recovery to a level just below the last refusal, one step each.
-const RECOVERY_STEP: Duration = Duration::from_secs(10);
+/// Recovery to a level just below the last refusal: half of the way in each step.
+const RECOVERY_STEP: Duration = Duration::from_secs(30);
 /// Calm before the first try above a level that is known to work.
 const FIRST_PROBE: Duration = Duration::from_secs(30);
 const LONGEST_PROBE: Duration = Duration::from_secs(240);
@@ -16,8 +16,8 @@ const BURSTS_AGAIN: Duration = Duration::from_secs(300);
 ///
 /// The documented limit is right most of the time, so a first refusal only ends bursts (a server that counts
 /// per second refuses those and nothing else). A further one lowers the limit to what was answered since the last
-/// pause, at most by half; calm raises it again, quickly up to just below the level that was refused, then by
-/// growing probes. Refusals of calls that were sent before the last adaptation belong to it and change nothing.
+/// pause, at most by half; calm raises it again, first up to just below the level that was refused, then by growing
+/// probes. Refusals of calls that were sent before the last adaptation belong to it and change nothing.
 #[derive(Debug)]
 pub(super) struct Congestion {
     documented: f64,
@@ -130,9 +130,7 @@ impl Congestion {
                 self.refused_at = self.refused_at.max(self.allowed);
                 self.calm_since += self.probe_after;
                 self.probe_step *= 2.0;
-                if self.allowed > known_good + self.documented / 20.0 {
-                    self.probe_after = FIRST_PROBE;
-                }
+                self.probe_after = (self.probe_after / 2).max(FIRST_PROBE);
             }
         }
     }

@@ -222,7 +222,8 @@ impl State {
 
     /// Whether a caller (already queued under `ticket`, or new) would be the next to go.
     fn nobody_before(&self, urgency: Urgency, ticket: Option<u64>) -> bool {
-        let first = |queue: &VecDeque<Waiter>| queue.front().is_none_or(|waiter| Some(waiter.ticket) == ticket);
+        let first =
+            |queue: &VecDeque<Waiter>| queue.front().is_none_or(|waiter| Some(waiter.ticket) == ticket);
         match urgency {
             Urgency::Interactive => first(&self.interactive),
             Urgency::Bulk => self.interactive.is_empty() && first(&self.bulk),

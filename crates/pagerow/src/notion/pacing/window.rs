@@ -99,10 +99,7 @@ impl Window {
         let index = usize::try_from(last % slots).unwrap_or(usize::MAX);
         let first = match index.checked_sub(free) {
             None => Duration::ZERO,
-            Some(nth) => self
-                .resting
-                .get(nth)
-                .map_or(self.span, |at| at.saturating_duration_since(now)),
+            Some(nth) => self.resting.get(nth).map_or(self.span, |at| at.saturating_duration_since(now)),
         };
         first.saturating_add(self.span.saturating_mul(rounds))
     }
