@@ -288,7 +288,11 @@ fn updating(kind: &'static str, id: &str) -> Asked {
 }
 
 fn unreadable(broke: &WhereItBroke) -> NotionError {
-    NotionError::UnreadableAnswer { reason: broke.to_string(), refusal: Box::default() }
+    NotionError::UnreadableAnswer {
+        reason: broke.to_string(),
+        committed: Vec::new(),
+        refusal: Box::default(),
+    }
 }
 
 #[cfg(test)]

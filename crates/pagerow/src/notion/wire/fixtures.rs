@@ -107,7 +107,7 @@ impl Tally {
                 self.compare("data source", place, &known, source.map(|source| source_json(&source, object)));
             }
             Some("user") => {
-                self.compare("user", place, &raw, decode::<User>(&json).map(|user| user_json(&user)))
+                self.compare("user", place, &raw, decode::<User>(&json).map(|user| user_json(&user)));
             }
             Some(_) => {}
             None if object.contains_key("plain_text") => {
