@@ -1,1 +1,5 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
+
+pub mod notion;
+pub mod postgres;
+pub mod replica;

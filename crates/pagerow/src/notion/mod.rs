@@ -1,0 +1,3 @@
+//! Notion: its client, its pages.
+
+pub mod source;

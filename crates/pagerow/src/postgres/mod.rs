@@ -1,0 +1,3 @@
+//! Postgres: connecting, reading what is there.
+
+pub mod table;
