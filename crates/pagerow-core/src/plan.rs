@@ -62,6 +62,9 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<PageId>,
     pub fields: Vec<FieldWrite>,
+    /// Write the row's key into the page's key property.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mark: bool,
     /// What the record must look like for the write to go ahead.
     pub expect: Expect,
     /// What the record's other half looked like when the step was planned.
