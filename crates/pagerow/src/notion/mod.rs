@@ -10,6 +10,7 @@ pub mod error;
 pub mod pacing;
 pub mod query;
 mod refusal;
+pub mod source;
 pub mod wire;
 
 pub use client::NotionClient;
