@@ -11,6 +11,7 @@ mod locate;
 pub mod pacing;
 pub mod query;
 mod refusal;
+pub mod source;
 pub mod wire;
 
 pub use client::NotionClient;
