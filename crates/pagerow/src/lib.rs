@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod devpg;
+pub mod engine;
 pub mod notion;
 pub mod postgres;
 pub mod replica;

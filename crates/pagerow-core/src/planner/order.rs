@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    mapping::{ColumnKind, Mapping, PropertyKind},
+    mapping::{Field, Mapping},
     plan::{Action, MappingPlan},
     record::{PageId, RowKey},
     side::Side,
@@ -116,9 +116,8 @@ impl Waves<'_> {
             needs.extend(self.created.rows.get(&(self.parts[mapping].mapping.clone(), page)).copied());
         }
         for write in &step.fields {
-            let Some(related) = self.mappings.get(mapping).and_then(|m| related(m, write.field)) else {
-                continue;
-            };
+            let field = self.mappings.get(mapping).and_then(|mapping| mapping.fields.get(write.field));
+            let Some(related) = field.and_then(Field::related) else { continue };
             each_ref(&write.after, &mut |reference| {
                 let need = match (step.side, reference) {
                     (Side::Notion, Ref::Row(key)) => {
@@ -131,16 +130,6 @@ impl Waves<'_> {
             });
         }
         needs
-    }
-}
-
-/// The mapping that a field refers to.
-fn related(mapping: &Mapping, field: usize) -> Option<&str> {
-    let field = mapping.fields.get(field)?;
-    match (&field.holds, &field.shows) {
-        (ColumnKind::Reference { mapping } | ColumnKind::References { mapping }, _)
-        | (_, PropertyKind::Relation { mapping, .. }) => Some(mapping),
-        _ => None,
     }
 }
 
