@@ -22,7 +22,7 @@ pub enum NotANumber {
 }
 
 /// Largest power of ten that is written out; Postgres `numeric` reaches 131,072 digits before the point.
-const MAX_EXPONENT: i64 = 150_000;
+const MAX_EXPONENT: u64 = 150_000;
 
 /// Largest whole number that every smaller one survives in a double: 2^53.
 const DOUBLE_WHOLE: u64 = 1 << 53;
@@ -42,7 +42,7 @@ impl Number {
             Some(at) => (&unsigned[..at], unsigned[at + 1..].parse::<i64>().map_err(|_| NotANumber::Syntax)?),
             None => (unsigned, 0),
         };
-        if exponent.abs() > MAX_EXPONENT {
+        if exponent.unsigned_abs() > MAX_EXPONENT {
             return Err(NotANumber::Exponent);
         }
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -196,7 +196,20 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "NaN", "Infinity", "1,5", "0x1", "1e", "1 ", "--1", "1e999999999"] {
+        for text in [
+            "",
+            "-",
+            ".",
+            "NaN",
+            "Infinity",
+            "1,5",
+            "0x1",
+            "1e",
+            "1 ",
+            "--1",
+            "1e999999999",
+            "1e-9223372036854775808",
+        ] {
             assert!(Number::parse(text).is_err(), "{text}");
         }
     }
