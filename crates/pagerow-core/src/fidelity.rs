@@ -438,11 +438,12 @@ fn column(value: &Value, kind: &ColumnKind) -> Result<Value, Reason> {
         }
         ColumnKind::Numeric { precision, scale } => {
             let number = number_of(value).ok_or_else(|| mismatch(value, "a number"))?;
-            let (whole, fraction) = number.digits();
-            let scale = scale.unwrap_or(if precision.is_some() { 0 } else { i32::MAX });
-            let fits_scale = i64::from(scale) >= fraction as i64;
-            let fits_whole = precision.is_none_or(|p| whole as i64 <= i64::from(p) - i64::from(scale));
-            if fits_scale && fits_whole {
+            // The scale may be negative (whole thousands) or beyond the precision (small fractions only).
+            let scale = i64::from(scale.unwrap_or(if precision.is_some() { 0 } else { i32::MAX }));
+            let fits = number.reach().is_none_or(|(highest, lowest)| {
+                -lowest <= scale && precision.is_none_or(|p| highest <= i64::from(p) - scale)
+            });
+            if fits {
                 return Ok(Value::Number(number));
             }
             Err(Reason::limited(
