@@ -12,7 +12,7 @@ use crate::{
     mapping::{ColumnKind, Field, Options, PropertyKind},
     number::Number,
     side::Side,
-    value::{File, Moment, Range, Ref, Value, canonical_json},
+    value::{File, Moment, Range, Ref, Value},
 };
 
 /// Longest text of one rich text value: 100 items of 2,000 UTF-16 units.
@@ -502,12 +502,12 @@ fn column(value: &Value, kind: &ColumnKind) -> Result<Value, Reason> {
         }
         ColumnKind::Json => match value {
             Value::Json(_) => Ok(value.clone()),
-            Value::Text(text) => match serde_json::from_str(text) {
-                Ok(json) => {
+            Value::Text(text) => match Value::json_text(text) {
+                Some(Value::Json(json)) => {
                     no_nul_escape(&json)?;
-                    Ok(Value::Json(canonical_json(&json)))
+                    Ok(Value::Json(json))
                 }
-                Err(_) => Err(Reason::new("not_json", "the text is not JSON")),
+                Some(_) | None => Err(Reason::new("not_json", "the text is not JSON")),
             },
             other => Err(mismatch(other, "JSON")),
         },
@@ -701,13 +701,16 @@ fn no_nul(text: &str) -> Result<(), Reason> {
     Ok(())
 }
 
-fn no_nul_escape(json: &serde_json::Value) -> Result<(), Reason> {
-    match json {
-        serde_json::Value::String(text) => no_nul(text),
-        serde_json::Value::Array(items) => items.iter().try_for_each(no_nul_escape),
-        serde_json::Value::Object(members) => {
-            members.iter().try_for_each(|(key, value)| no_nul(key).and_then(|()| no_nul_escape(value)))
+/// `jsonb` refuses the character NUL, which canonical JSON writes as `\u0000`.
+fn no_nul_escape(json: &str) -> Result<(), Reason> {
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        rest = &rest[at + 1..];
+        if rest.starts_with("u0000") {
+            return no_nul("\0");
         }
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => Ok(()),
+        // The escaped character may be a backslash itself.
+        rest = &rest[1..];
     }
+    Ok(())
 }
