@@ -79,6 +79,10 @@ pub fn in_notion(value: &Value, field: &Field) -> Fidelity {
         PropertyKind::Title | PropertyKind::RichText => rich_text(value),
         PropertyKind::Number => number_property(value),
         PropertyKind::Select(options) => one_option(value, field, options),
+        // A status never grows by a write, whatever the configuration says.
+        PropertyKind::Status(options) if options.may_grow => {
+            one_option(value, field, &Options { names: options.names.clone(), may_grow: false })
+        }
         PropertyKind::Status(options) => one_option(value, field, options),
         PropertyKind::MultiSelect(options) => many_options(value, field, options),
         PropertyKind::Date => date_property(value),
