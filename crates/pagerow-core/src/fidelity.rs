@@ -4,7 +4,7 @@
 //! a reason. The forms that lose something on purpose (Notion cuts seconds and knows no empty checkbox) are never
 //! written back, because [`agree`] sees both forms as one value.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -199,10 +199,14 @@ fn many_options(value: &Value, field: &Field, options: &Options) -> Result<Value
         Value::Set(items) => texts_of(items, "options")?,
         other => vec![text_of(other).ok_or_else(|| mismatch(other, "options"))?],
     };
-    let names: BTreeSet<Value> =
-        texts.iter().map(|text| option(text, field, options).map(Value::Text)).collect::<Result<_, _>>()?;
+    // New names that differ only in case become one option, the first of them.
+    let mut names = BTreeMap::new();
+    for text in &texts {
+        let name = option(text, field, options)?;
+        names.entry(name.to_lowercase()).or_insert(name);
+    }
     counted(names.len())?;
-    Ok(if names.is_empty() { Value::Null } else { Value::Set(names) })
+    Ok(if names.is_empty() { Value::Null } else { Value::set(names.into_values().map(Value::Text)) })
 }
 
 fn option(text: &str, field: &Field, options: &Options) -> Result<String, Reason> {
@@ -216,6 +220,9 @@ fn option(text: &str, field: &Field, options: &Options) -> Result<String, Reason
         .or_else(|| options.names.iter().find(|o| o.to_lowercase() == folded))
     {
         return Ok(known.clone());
+    }
+    if name.is_empty() {
+        return Err(Reason::new("empty_option", "an option needs a name"));
     }
     no_nul(name)?;
     if name.contains(',') {
@@ -252,9 +259,11 @@ fn date_property(value: &Value) -> Result<Value, Reason> {
             }
             Ok(Value::Range(Box::new(Range { start: Some(start), end: Some(end) })))
         }
-        Value::Text(text) => {
-            parse_moment(text).ok_or_else(|| mismatch(value, "a date")).and_then(cut).map(moment_value)
-        }
+        Value::Text(text) => match (parse_moment(text), parse_range(text)) {
+            (Some(moment), _) => cut(moment).map(moment_value),
+            (None, Some(range)) => date_property(&Value::Range(Box::new(range))),
+            (None, None) => Err(mismatch(value, "a date")),
+        },
         other => Err(mismatch(other, "a date")),
     }
 }
@@ -542,6 +551,7 @@ fn range_column(value: &Value, fits: fn(&Moment) -> bool, what: &str) -> Result<
         Value::Day(day) => Range { start: Some(Moment::Day(*day)), end: Some(Moment::Day(*day)) },
         Value::Instant(at) => Range { start: Some(Moment::Instant(*at)), end: Some(Moment::Instant(*at)) },
         Value::Range(range) => (**range).clone(),
+        Value::Text(text) => parse_range(text).ok_or_else(|| mismatch(value, what))?,
         other => return Err(mismatch(other, what)),
     };
     if range.start.iter().chain(&range.end).all(fits) {
@@ -570,7 +580,13 @@ fn list_column(value: &Value, inner: &ColumnKind) -> Result<Value, Reason> {
 
 fn without_labels(value: &Value, field: &Field) -> Value {
     let strip = |text: &str| {
-        let found = field.labels.iter().find(|(_, label)| label.eq_ignore_ascii_case(text));
+        // As Notion compares option names: the very name first, then without case.
+        let folded = text.to_lowercase();
+        let found = field
+            .labels
+            .iter()
+            .find(|(_, label)| *label == text)
+            .or_else(|| field.labels.iter().find(|(_, label)| label.to_lowercase() == folded));
         Value::Text(found.map_or(text, |(raw, _)| raw.as_str()).to_owned())
     };
     match value {
@@ -685,6 +701,14 @@ fn parse_moment(text: &str) -> Option<Moment> {
     }
     // A civil time without an offset is neither a day nor an instant.
     (text.len() == 10).then(|| text.parse().ok().map(Moment::Day)).flatten()
+}
+
+/// A range as [`text_of`] writes it: `2026-01-01/2026-01-31`, with nothing where an end is open.
+fn parse_range(text: &str) -> Option<Range> {
+    let (start, end) = text.trim().split_once('/')?;
+    let end_of = |text: &str| if text.is_empty() { Some(None) } else { parse_moment(text).map(Some) };
+    let range = Range { start: end_of(start)?, end: end_of(end)? };
+    (range.start.is_some() || range.end.is_some()).then_some(range)
 }
 
 fn moment_value(moment: Moment) -> Value {
