@@ -24,6 +24,8 @@ use crate::{
 pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
     let one = One { mapping, pair };
     match decide(one.known(), one.states(), mapping) {
+        // Both halves are as they were, but the page lost the row's key.
+        Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
         Decision::Merge => one.merge(out),
         Decision::Create(side, because) => one.create(side, because, out),
@@ -77,11 +79,10 @@ impl<'a> One<'a> {
                     Identity::Linked(link) => {
                         let base = link.base.of(side);
                         let fields = 0..self.mapping.fields.len();
-                        !self.unmarked()
-                            && fields.into_iter().all(|f| match sighting.record.get(f) {
-                                Some(now) => change(base.get(f), now) == Change::Same,
-                                None => true,
-                            })
+                        fields.into_iter().all(|f| match sighting.record.get(f) {
+                            Some(now) => change(base.get(f), now) == Change::Same,
+                            None => true,
+                        })
                     }
                     Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => false,
                 };
