@@ -38,7 +38,7 @@ pub enum Decision {
     Merge,
     /// Make the half on this side from the other half.
     Create(Side, Because),
-    /// Bring this side's half back, with what the other half changed since.
+    /// Bring this side's half back as it is; what the other half changed since follows when it was seen.
     Restore(Side, Because),
     /// Put this side's half in the trash, or mark it as deleted.
     Trash(Side),

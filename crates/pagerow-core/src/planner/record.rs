@@ -339,33 +339,10 @@ impl<'a> One<'a> {
         }
     }
 
+    /// Brings a half back as it is in the trash, without fields: nobody saw what it holds now, and writing over it
+    /// would lose what was edited before it was put there. The next look merges.
     fn restore(&self, side: Side, because: Because, out: &mut Entries) {
-        let mut fields = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate() {
-            let (Some(source), Some(before)) = (self.now(side.other(), number), self.base(side)) else {
-                continue;
-            };
-            let same =
-                self.base(side.other()).is_some_and(|base| change(base.get(number), source) == Change::Same);
-            if same || !field.flow.reaches(side) {
-                continue;
-            }
-            match fidelity::on(side, source, field) {
-                Fidelity::Stored(after) => {
-                    let source = (*source != after).then(|| source.clone());
-                    fields.push(FieldWrite {
-                        field: number,
-                        before: before.get(number).cloned(),
-                        after,
-                        source,
-                    });
-                }
-                Fidelity::Unstorable(reason) => {
-                    out.parked.push(self.parked(side, Some(number), reason, Some(source)));
-                }
-            }
-        }
-        out.steps.push(self.step(side, Action::Restore, fields, because));
+        out.steps.push(self.step(side, Action::Restore, Vec::new(), because));
     }
 
     /// A deletion carries what is deleted, so that the history can bring it back.
