@@ -282,19 +282,31 @@ impl<'a> One<'a> {
     /// What a new half gets: every field that flows there, in the form that it will store.
     ///
     /// A row is given nothing where the page has nothing, so that the column's default applies; the next look takes
-    /// the default to the page.
+    /// the default to the page. A half that is made anew gets back what it held in every field that the other half did
+    /// not change since, with the digits and seconds that the other half cannot hold.
     fn all_fields(&self, side: Side) -> Result<Vec<FieldWrite>, Box<Parked>> {
         let mut fields = Vec::new();
         for (number, field) in self.mapping.fields.iter().enumerate() {
             let Some(source) = self.now(side.other(), number) else { continue };
-            if !field.flow.reaches(side) || (side == Side::Postgres && source.is_null()) {
+            if !field.flow.reaches(side) {
                 continue;
             }
-            match fidelity::on(side, source, field) {
+            let settled = |side| self.base(side).and_then(|base| base.get(number));
+            let stored = match settled(side) {
+                Some(held) if change(settled(side.other()), source) == Change::Same => {
+                    Fidelity::Stored(held.clone())
+                }
+                _ => fidelity::on(side, source, field),
+            };
+            let known = settled(side).is_some();
+            match stored {
+                Fidelity::Stored(_) if side == Side::Postgres && source.is_null() && !known => {}
                 Fidelity::Stored(after) => {
                     let source = (*source != after).then(|| source.clone());
                     fields.push(FieldWrite { field: number, before: None, after, source });
                 }
+                // The column refuses NULL: its default is the next best.
+                Fidelity::Unstorable(_) if side == Side::Postgres && source.is_null() => {}
                 Fidelity::Unstorable(reason) => {
                     return Err(Box::new(self.parked(side, Some(number), reason, Some(source))));
                 }
