@@ -3,7 +3,7 @@
 use crate::{
     fidelity,
     mapping::{Mapping, PropertyKind},
-    plan::{Settlement, Step},
+    plan::{Action, Settlement, Step},
     record::Record,
     side::{Side, Sides},
 };
@@ -22,7 +22,12 @@ pub fn after_step(
     mut base: Sides<Record>,
     left_out: &[usize],
 ) -> Sides<Record> {
-    for write in step.fields.iter().filter(|write| !left_out.contains(&write.field)) {
+    // What a deletion carries is for the history; the bases stay until both halves are seen to be gone.
+    let wrote = match step.action {
+        Action::Create | Action::Update | Action::Restore => step.fields.as_slice(),
+        Action::Trash | Action::Delete => &[],
+    };
+    for write in wrote.iter().filter(|write| !left_out.contains(&write.field)) {
         let Some(field) = mapping.fields.get(write.field) else { continue };
         let Some(shown) = answer.get(write.field) else { continue };
         let source = write.source();
