@@ -6,7 +6,6 @@ use crate::{
     digest::Digest,
     plan::{Action, MappingPlan, Plan, Step},
     side::Side,
-    value::Value,
 };
 
 /// How much one plan may do before a person is asked.
@@ -177,17 +176,9 @@ fn is_removal(step: &Step) -> bool {
 fn blanks(step: &Step, field: usize) -> bool {
     matches!(step.action, Action::Update | Action::Restore)
         && step.fields.iter().any(|write| {
-            let was_filled = write.before.as_ref().is_some_and(|before| !is_blank(before));
-            write.field == field && was_filled && is_blank(&write.after)
+            let was_filled = write.before.as_ref().is_some_and(|before| !before.is_empty());
+            write.field == field && was_filled && write.after.is_empty()
         })
-}
-
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Text(text) | Value::Markdown(text) => text.is_empty(),
-        _ => false,
-    }
 }
 
 fn share(links: u64, share: f64, floor: u64) -> u64 {

@@ -99,6 +99,27 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    /// Whether there is nothing to lose: nothing, an empty text, a list or a set without items.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) | Self::Markdown(text) => text.is_empty(),
+            Self::List(items) => items.is_empty(),
+            Self::Set(items) => items.is_empty(),
+            Self::Number(_)
+            | Self::Bool(_)
+            | Self::Day(_)
+            | Self::Instant(_)
+            | Self::Range(_)
+            | Self::Ref(_)
+            | Self::File(_)
+            | Self::Person(_)
+            | Self::Json(_)
+            | Self::Opaque(_) => false,
+        }
+    }
+
     /// A set from any values; doubles and order vanish.
     pub fn set(values: impl IntoIterator<Item = Self>) -> Self {
         Self::Set(values.into_iter().collect())
