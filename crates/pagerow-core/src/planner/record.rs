@@ -1,5 +1,7 @@
 //! One record: from its two observations to entries of the plan.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::Entries;
@@ -8,12 +10,12 @@ use crate::{
     decide::{Decision, Known, State, decide},
     digest::Digest,
     fidelity::{self, Fidelity, Reason},
-    mapping::{KeySource, Mapping},
+    mapping::{Field, KeySource, Mapping},
     merge::{Merged, merge},
     observation::{Identity, Observation, Pair, Sighting},
     plan::{
         Action, Because, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement, Skipped,
-        Step,
+        Step, Why,
     },
     record::{Record, RowKey},
     side::{Side, Sides},
@@ -194,10 +196,20 @@ impl<'a> One<'a> {
         let mut decided = Sides { postgres: false, notion: false };
         let mut settled = Vec::new();
         for (number, field) in self.mapping.fields.iter().enumerate() {
-            let (Some(row), Some(page)) = (self.now(Side::Postgres, number), self.now(Side::Notion, number))
-            else {
-                continue;
+            let (row, page) = match (self.now(Side::Postgres, number), self.now(Side::Notion, number)) {
+                (Some(row), Some(page)) => (row, page),
+                (Some(row), None) => {
+                    self.one_half(number, Side::Postgres, row, out);
+                    continue;
+                }
+                (None, Some(page)) => {
+                    self.one_half(number, Side::Notion, page, out);
+                    continue;
+                }
+                (None, None) => continue,
             };
+            let Some(field) = self.directed(field) else { continue };
+            let field = field.as_ref();
             let base = Sides {
                 postgres: self.base(Side::Postgres).and_then(|base| base.get(number)),
                 notion: self.base(Side::Notion).and_then(|base| base.get(number)),
@@ -254,6 +266,30 @@ impl<'a> One<'a> {
             step.mark = mark;
             out.steps.push(step);
         }
+    }
+
+    /// Of one field only one side is known. A change there waits, and says so.
+    fn one_half(&self, field: usize, side: Side, now: &Value, out: &mut Entries) {
+        let settled = self.base(side).and_then(|base| base.get(field));
+        if change(settled, now) == Change::Same || !self.mapping.fields[field].flow.reaches(side.other()) {
+            return;
+        }
+        let why = format!("“{}” was not read", self.mapping.fields[field].column);
+        out.skipped.push(Skipped {
+            key: self.pair.identity.key().cloned(),
+            page: self.pair.identity.page(),
+            why: Why::Unreadable(side.other(), why),
+        });
+    }
+
+    /// The field as the mapping's direction leaves it; `None` when they exclude each other.
+    fn directed<'f>(&self, field: &'f Field) -> Option<Cow<'f, Field>> {
+        let flow = field.flow.and(self.mapping.direction)?;
+        Some(if flow == field.flow {
+            Cow::Borrowed(field)
+        } else {
+            Cow::Owned(Field { flow, ..field.clone() })
+        })
     }
 
     fn create(&self, side: Side, because: Because, out: &mut Entries) {
