@@ -1,5 +1,6 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
 
+pub mod config;
 pub mod notion;
 pub mod postgres;
 pub mod replica;
