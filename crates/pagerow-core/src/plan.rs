@@ -62,6 +62,9 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<PageId>,
     pub fields: Vec<FieldWrite>,
+    /// Write the row's key into the page's key property.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mark: bool,
     /// What the record must look like for the write to go ahead.
     pub expect: Expect,
     /// What the record's other half looked like when the step was planned.
@@ -99,6 +102,10 @@ pub struct FieldWrite {
     /// The other side's value where it differs in form from `after` (seconds that Notion cuts, for example).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Value>,
+    /// Not written, only remembered: a field of a new record that does not flow to this side, or that is left to the
+    /// column's default. `after` is then `Null`, so that whatever the new record shows counts as a change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
 }
 
 impl FieldWrite {

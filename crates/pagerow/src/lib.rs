@@ -1,6 +1,7 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
 
 pub mod config;
+pub mod devpg;
 pub mod notion;
 pub mod postgres;
 pub mod replica;

@@ -1,3 +1,4 @@
 //! Postgres: connecting, reading what is there.
 
 pub mod table;
+pub mod transaction;
