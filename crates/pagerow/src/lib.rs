@@ -5,3 +5,4 @@ pub mod devpg;
 pub mod notion;
 pub mod postgres;
 pub mod replica;
+pub mod setup;
