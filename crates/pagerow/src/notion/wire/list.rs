@@ -168,7 +168,7 @@ impl WhereItBroke {
         Self(format!("{what} (line {}, column {})", error.line(), error.column()))
     }
 
-    pub(super) fn shape(of: &str) -> Self {
+    pub(in crate::notion) fn shape(of: &str) -> Self {
         Self(format!("{of} has an unexpected shape"))
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::list::WhereItBroke;
+
 /// The body as Notion renders it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PageMarkdown {
@@ -16,6 +18,10 @@ pub struct PageMarkdown {
 }
 
 impl PageMarkdown {
+    pub fn decode(json: &[u8]) -> Result<Self, WhereItBroke> {
+        serde_json::from_slice(json).map_err(|error| WhereItBroke::new(&error))
+    }
+
     /// Whether `markdown` is the whole body.
     pub fn is_whole(&self) -> bool {
         !self.truncated && self.unknown_block_ids.is_empty()

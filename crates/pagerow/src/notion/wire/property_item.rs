@@ -55,7 +55,7 @@ impl PropertyItems {
         match (&mut self.0, items) {
             (collected @ None, first) => *collected = Some(first),
             (Some(I::Title(all)), I::Title(more)) | (Some(I::RichText(all)), I::RichText(more)) => {
-                all.extend(more)
+                all.extend(more);
             }
             (Some(I::Relation(all)), I::Relation(more)) => all.extend(more),
             (Some(I::People(all)), I::People(more)) => all.extend(more),
@@ -68,9 +68,10 @@ impl PropertyItems {
         Ok(())
     }
 
-    /// The whole value; `None` when nothing was pushed.
-    pub fn finish(self) -> Option<PropertyValue> {
-        Some(match self.0? {
+    /// The whole value; `NotShown` when nothing was pushed.
+    pub fn finish(self) -> PropertyValue {
+        let Some(items) = self.0 else { return PropertyValue::NotShown };
+        match items {
             Items::Title(items) => PropertyValue::Title(RichText(items)),
             Items::RichText(items) => PropertyValue::RichText(RichText(items)),
             Items::Relation(ids) => PropertyValue::Relation { ids, has_more: false },
@@ -81,7 +82,7 @@ impl PropertyItems {
                 }
                 PropertyValue::Rollup(aggregate)
             }
-        })
+        }
     }
 }
 
@@ -153,7 +154,7 @@ mod tests {
             collected.push(items).unwrap();
         }
         let ids = ["a", "b", "c", "d"].map(String::from).to_vec();
-        assert_eq!(collected.finish(), Some(PropertyValue::Relation { ids, has_more: false }));
+        assert_eq!(collected.finish(), PropertyValue::Relation { ids, has_more: false });
     }
 
     #[test]
@@ -191,7 +192,7 @@ mod tests {
             let PropertyItemPage::Items { items, .. } = page else { panic!("not a list") };
             collected.push(items).unwrap();
         }
-        let Some(PropertyValue::Rollup(rollup)) = collected.finish() else { panic!("not a rollup") };
+        let PropertyValue::Rollup(rollup) = collected.finish() else { panic!("not a rollup") };
         assert!(matches!(rollup.value, RollupValue::Number(Some(n)) if n.as_str() == "2"));
     }
 }
