@@ -1,4 +1,13 @@
-//! Postgres: connecting, reading what is there.
+//! The user's Postgres: connections, catalogue, errors. Start at [`connect`], then [`catalogue`].
 
+pub mod connect;
+pub mod connection_string;
+pub mod error;
+pub mod session;
 pub mod table;
-pub mod transaction;
+mod tls;
+
+pub use connect::Database;
+pub use connection_string::{ConnectionString, ConnectionStringError};
+pub use error::{Outcome, PostgresError};
+pub use session::{Parameter, Session, Statements, Transaction};
