@@ -6,6 +6,7 @@ pub mod error;
 pub mod session;
 pub mod table;
 mod tls;
+pub mod transaction;
 
 pub use connect::Database;
 pub use connection_string::{ConnectionString, ConnectionStringError};
