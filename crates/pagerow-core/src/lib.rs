@@ -1,1 +1,25 @@
-//! The rules of pagerow: pure, total, deterministic.
+//! The rules of pagerow: which writes make a table and a data source equal, decided without touching either.
+//!
+//! Everything here is pure, total and deterministic: no IO, no clock, no chance, no hash-map order. The same
+//! inputs give the same plan, byte for byte. Reading order: [`value`], [`record`], [`mapping`], [`fidelity`],
+//! [`observation`], [`change`], [`merge`], [`decide`], [`adopt`], [`plan`], [`planner`], [`guard`],
+//! [`journal`], [`settle`], [`retry`].
+
+pub mod adopt;
+pub mod change;
+pub mod decide;
+pub mod digest;
+pub mod fidelity;
+pub mod guard;
+pub mod journal;
+pub mod mapping;
+pub mod merge;
+pub mod number;
+pub mod observation;
+pub mod plan;
+pub mod planner;
+pub mod record;
+pub mod retry;
+pub mod settle;
+pub mod side;
+pub mod value;

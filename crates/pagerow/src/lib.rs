@@ -1,4 +1,9 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
 
+pub mod config;
 pub mod devpg;
+pub mod engine;
+pub mod notion;
 pub mod postgres;
+pub mod replica;
+pub mod setup;

@@ -7,7 +7,9 @@ pub mod error;
 pub mod facts;
 pub mod listen;
 pub mod session;
+pub mod table;
 mod tls;
+pub mod transaction;
 
 pub use catalogue::Catalogue;
 pub use connect::Database;

@@ -1,0 +1,428 @@
+//! One record: from its two observations to entries of the plan.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::Entries;
+use crate::{
+    change::{Change, change},
+    decide::{Decision, Known, State, decide},
+    digest::Digest,
+    fidelity::{self, Fidelity, Reason},
+    mapping::{Field, KeySource, Mapping},
+    merge::{Merged, merge},
+    observation::{Identity, Observation, Pair, Sighting},
+    plan::{
+        Action, Because, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement, Skipped,
+        Step, Why,
+    },
+    record::{Record, RowKey},
+    side::{Side, Sides},
+    value::Value,
+};
+
+/// Plans one record; adds nothing when there is nothing to do and nothing to say.
+pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
+    let one = One { mapping, pair };
+    match decide(one.known(), one.states(), mapping) {
+        // Both halves are as they were, but the page lost the row's key.
+        Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
+        Decision::Quiet => {}
+        Decision::Merge => one.merge(out),
+        Decision::Create(side, because) => one.create(side, because, out),
+        Decision::Restore(side, because) => one.restore(side, because, out),
+        Decision::Trash(side) => out.steps.push(one.removal(side, Action::Trash)),
+        Decision::Delete => out.steps.push(one.removal(Side::Postgres, Action::Delete)),
+        Decision::Ask(on, how) => out.conflicts.push(one.conflict(ConflictKind::Deleted { on, how })),
+        Decision::Forget => {
+            if let Identity::Linked(link) = &pair.identity {
+                out.settlements.push(Settlement {
+                    link: Some(link.id),
+                    key: link.key.clone(),
+                    page: link.page,
+                    fields: Vec::new(),
+                    forget: true,
+                });
+            }
+        }
+        Decision::Skip(why) => {
+            out.skipped.push(Skipped { key: pair.identity.key().cloned(), page: pair.identity.page(), why });
+        }
+    }
+}
+
+struct One<'a> {
+    mapping: &'a Mapping,
+    pair: &'a Pair,
+}
+
+impl<'a> One<'a> {
+    fn known(&self) -> Known {
+        match self.pair.identity {
+            Identity::Linked(_) => Known::Linked,
+            Identity::Adopted { .. } => Known::Adopted,
+            Identity::Row(_) => Known::Row,
+            Identity::Page(_) => Known::Page,
+        }
+    }
+
+    fn states(&self) -> Sides<State<'a>> {
+        Sides { postgres: self.state(Side::Postgres), notion: self.state(Side::Notion) }
+    }
+
+    fn state(&self, side: Side) -> State<'a> {
+        match self.pair.seen.of(side) {
+            Observation::Unchanged => State::Same,
+            Observation::Absent(absence) => State::Away(*absence),
+            Observation::Unreadable(why) => State::Unreadable(why),
+            Observation::Present(sighting) => {
+                let same = match &self.pair.identity {
+                    Identity::Linked(link) => {
+                        let base = link.base.of(side);
+                        let fields = 0..self.mapping.fields.len();
+                        fields.into_iter().all(|f| match sighting.record.get(f) {
+                            Some(now) => change(base.get(f), now) == Change::Same,
+                            None => true,
+                        })
+                    }
+                    Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => false,
+                };
+                if same { State::Same } else { State::Changed }
+            }
+        }
+    }
+
+    fn sighting(&self, side: Side) -> Option<&'a Sighting> {
+        match self.pair.seen.of(side) {
+            Observation::Present(sighting) => Some(sighting),
+            Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => None,
+        }
+    }
+
+    fn base(&self, side: Side) -> Option<&'a Record> {
+        match &self.pair.identity {
+            Identity::Linked(link) => Some(link.base.of(side)),
+            Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => None,
+        }
+    }
+
+    /// What the side holds in a field now, as far as is known: as seen, else as last settled.
+    fn now(&self, side: Side, field: usize) -> Option<&'a Value> {
+        match self.sighting(side) {
+            Some(sighting) => sighting.record.get(field),
+            None => self.base(side)?.get(field),
+        }
+    }
+
+    /// Whether the page should carry the row's key and was seen without it.
+    fn unmarked(&self) -> bool {
+        self.mapping.key_property
+            && self.mapping.direction.reaches(Side::Notion)
+            && match (self.pair.identity.key(), self.sighting(Side::Notion)) {
+                (Some(key), Some(page)) => page.marker.as_deref() != Some(key.as_str()),
+                _ => false,
+            }
+    }
+
+    fn edited(&self) -> Sides<Option<Timestamp>> {
+        let of = |side| self.sighting(side).and_then(|sighting| sighting.edited);
+        Sides { postgres: of(Side::Postgres), notion: of(Side::Notion) }
+    }
+
+    /// What a side must still look like for a write to it to go ahead.
+    fn expect(&self, side: Side) -> Expect {
+        match self.pair.seen.of(side) {
+            Observation::Present(sighting) => Expect::Seen(sighting.digest),
+            Observation::Absent(absence) => Expect::Absent(*absence),
+            Observation::Unchanged | Observation::Unreadable(_) => {
+                self.content(side).map_or(Expect::Nothing, Expect::Seen)
+            }
+        }
+    }
+
+    /// A side's content in short: as seen, else as settled.
+    fn content(&self, side: Side) -> Option<Digest> {
+        if let Some(sighting) = self.sighting(side) {
+            return Some(sighting.digest);
+        }
+        let marker = match side {
+            Side::Notion if self.mapping.key_property => self.pair.identity.key().map(RowKey::as_str),
+            Side::Notion | Side::Postgres => None,
+        };
+        Some(Digest::of_record(self.mapping, self.base(side)?, marker, &mut Vec::new()))
+    }
+
+    fn step(&self, side: Side, action: Action, fields: Vec<FieldWrite>, because: Because) -> Step {
+        Step {
+            wave: 0,
+            side,
+            action,
+            link: self.pair.identity.link(),
+            key: self.pair.identity.key().cloned(),
+            page: self.pair.identity.page(),
+            fields,
+            mark: false,
+            expect: self.expect(side),
+            source: self.content(side.other()),
+            because,
+        }
+    }
+
+    fn conflict(&self, kind: ConflictKind) -> Conflict {
+        Conflict {
+            link: self.pair.identity.link(),
+            key: self.pair.identity.key().cloned(),
+            page: self.pair.identity.page(),
+            kind,
+            edited: self.edited(),
+        }
+    }
+
+    fn parked(&self, side: Side, field: Option<usize>, reason: Reason, value: Option<&Value>) -> Parked {
+        Parked {
+            link: self.pair.identity.link(),
+            key: self.pair.identity.key().cloned(),
+            page: self.pair.identity.page(),
+            side,
+            field,
+            reason,
+            value: value.cloned(),
+        }
+    }
+
+    fn merge(&self, out: &mut Entries) {
+        let mut writes = Sides::<Vec<FieldWrite>>::default();
+        let mut decided = Sides { postgres: false, notion: false };
+        let mut settled = Vec::new();
+        for (number, field) in self.mapping.fields.iter().enumerate() {
+            let (row, page) = match (self.now(Side::Postgres, number), self.now(Side::Notion, number)) {
+                (Some(row), Some(page)) => (row, page),
+                (Some(row), None) => {
+                    self.one_half(number, Side::Postgres, row, out);
+                    continue;
+                }
+                (None, Some(page)) => {
+                    self.one_half(number, Side::Notion, page, out);
+                    continue;
+                }
+                (None, None) => continue,
+            };
+            let Some(field) = self.directed(field) else { continue };
+            let field = field.as_ref();
+            let base = Sides {
+                postgres: self.base(Side::Postgres).and_then(|base| base.get(number)),
+                notion: self.base(Side::Notion).and_then(|base| base.get(number)),
+            };
+            let now = Sides { postgres: row, notion: page };
+            match merge(field, self.mapping.on_conflict, base, now, self.edited()) {
+                Merged::Quiet => {}
+                Merged::Settle => settled.push(Settled {
+                    field: number,
+                    values: Sides { postgres: row.clone(), notion: page.clone() },
+                }),
+                Merged::Write { to, after, decided: by_rule } => {
+                    let source = now.of(to.other());
+                    let source = (**source != after).then(|| (*source).clone());
+                    let before = Some((*now.of(to)).clone());
+                    writes.of_mut(to).push(FieldWrite {
+                        field: number,
+                        before,
+                        after,
+                        source,
+                        withheld: false,
+                    });
+                    *decided.of_mut(to) |= by_rule;
+                }
+                Merged::Conflict => out.conflicts.push(self.conflict(ConflictKind::Field {
+                    field: number,
+                    base: Sides { postgres: base.postgres.cloned(), notion: base.notion.cloned() },
+                    values: Sides { postgres: row.clone(), notion: page.clone() },
+                })),
+                Merged::Park { to, reason } => {
+                    out.parked.push(self.parked(to, Some(number), reason, Some(now.of(to.other()))));
+                }
+            }
+        }
+        let adopted = matches!(self.pair.identity, Identity::Adopted { .. });
+        if (adopted || !settled.is_empty())
+            && let (Some(key), Some(page)) = (self.pair.identity.key(), self.pair.identity.page())
+        {
+            out.settlements.push(Settlement {
+                link: self.pair.identity.link(),
+                key: key.clone(),
+                page,
+                fields: settled,
+                forget: false,
+            });
+        }
+        let unmarked = self.unmarked();
+        for side in [Side::Postgres, Side::Notion] {
+            let fields = std::mem::take(writes.of_mut(side));
+            let mark = side == Side::Notion && unmarked;
+            if fields.is_empty() && !mark {
+                continue;
+            }
+            let because = match (fields.is_empty(), decided.of(side)) {
+                (true, _) => Because::Unmarked,
+                (false, true) => Because::Decided,
+                (false, false) => Because::Edited,
+            };
+            let mut step = self.step(side, Action::Update, fields, because);
+            step.mark = mark;
+            out.steps.push(step);
+        }
+    }
+
+    /// Of one field only one side is known. A change there waits, and says so.
+    fn one_half(&self, field: usize, side: Side, now: &Value, out: &mut Entries) {
+        let settled = self.base(side).and_then(|base| base.get(field));
+        if change(settled, now) == Change::Same || !self.mapping.fields[field].flow.reaches(side.other()) {
+            return;
+        }
+        let why = format!("“{}” was not read", self.mapping.fields[field].column);
+        out.skipped.push(Skipped {
+            key: self.pair.identity.key().cloned(),
+            page: self.pair.identity.page(),
+            why: Why::Unreadable(side.other(), why),
+        });
+    }
+
+    /// The field as the mapping's direction leaves it; `None` when they exclude each other.
+    fn directed<'f>(&self, field: &'f Field) -> Option<Cow<'f, Field>> {
+        let flow = field.flow.and(self.mapping.direction)?;
+        Some(if flow == field.flow {
+            Cow::Borrowed(field)
+        } else {
+            Cow::Owned(Field { flow, ..field.clone() })
+        })
+    }
+
+    fn create(&self, side: Side, because: Because, out: &mut Entries) {
+        let fields = match self.all_fields(side) {
+            Ok(fields) => fields,
+            Err(parked) => {
+                out.parked.push(*parked);
+                return;
+            }
+        };
+        let mut step = self.step(side, Action::Create, fields, because);
+        step.expect = Expect::Nothing;
+        step.mark = side == Side::Notion && self.mapping.key_property;
+        if side == Side::Postgres && step.key.is_none() {
+            match self.key_of_new_row(&step.fields) {
+                Ok(key) => step.key = key,
+                Err(parked) => {
+                    out.parked.push(*parked);
+                    return;
+                }
+            }
+        }
+        out.steps.extend(self.mark_after(&step));
+        out.steps.push(step);
+    }
+
+    /// The step that writes a new row's key into the page from which the row is made.
+    fn mark_after(&self, create: &Step) -> Option<Step> {
+        let page = self.sighting(Side::Notion)?;
+        let wanted = create.side == Side::Postgres
+            && self.mapping.key_property
+            && self.mapping.direction.reaches(Side::Notion)
+            && (create.key.is_none() || page.marker.as_deref() != create.key.as_ref().map(RowKey::as_str));
+        wanted.then(|| Step {
+            mark: true,
+            key: create.key.clone(),
+            ..self.step(Side::Notion, Action::Update, Vec::new(), Because::Unmarked)
+        })
+    }
+
+    /// What a new half gets: every field that flows there, in the form that it will store. The rest is withheld.
+    ///
+    /// A row is given nothing where the page has nothing, so that the column's default applies; the next look takes
+    /// the default to the page. A half that is made anew gets back what it held in every field that the other half did
+    /// not change since, with the digits and seconds that the other half cannot hold.
+    fn all_fields(&self, side: Side) -> Result<Vec<FieldWrite>, Box<Parked>> {
+        let mut fields = Vec::new();
+        for (number, field) in self.mapping.fields.iter().enumerate() {
+            let Some(source) = self.now(side.other(), number) else { continue };
+            let settled = |side| self.base(side).and_then(|base| base.get(number));
+            let stored = match settled(side) {
+                Some(held) if change(settled(side.other()), source) == Change::Same => {
+                    Fidelity::Stored(held.clone())
+                }
+                _ => fidelity::on(side, source, field),
+            };
+            let left_to_default = side == Side::Postgres && source.is_null();
+            let after = match stored {
+                _ if !field.flow.reaches(side) => None,
+                Fidelity::Stored(_) if left_to_default && settled(side).is_none() => None,
+                Fidelity::Stored(after) => Some(after),
+                // The column refuses NULL: its default is the next best.
+                Fidelity::Unstorable(_) if left_to_default => None,
+                Fidelity::Unstorable(reason) => {
+                    return Err(Box::new(self.parked(side, Some(number), reason, Some(source))));
+                }
+            };
+            let withheld = after.is_none();
+            let after = after.unwrap_or(Value::Null);
+            let source = (*source != after).then(|| source.clone());
+            fields.push(FieldWrite { field: number, before: None, after, source, withheld });
+        }
+        Ok(fields)
+    }
+
+    /// The key for a row that is born as a page: the one the page carries, else as the table makes it.
+    fn key_of_new_row(&self, fields: &[FieldWrite]) -> Result<Option<RowKey>, Box<Parked>> {
+        let carried = self.sighting(Side::Notion).and_then(|page| page.marker.as_deref());
+        if let Some(carried) = carried.filter(|text| !text.is_empty()) {
+            return Ok(Some(carried.into()));
+        }
+        match &self.mapping.key {
+            KeySource::Generated => Ok(None),
+            KeySource::Fields(places) => {
+                let given = |place| fields.iter().any(|write| write.field == place && !write.withheld);
+                let missing = places.iter().find(|place| !given(**place));
+                match missing {
+                    None => Ok(None),
+                    Some(place) => {
+                        let property = self.mapping.fields.get(*place).map_or("", |field| field.property.as_str());
+                        let text = format!("the row's key comes from the property “{property}”, which is empty");
+                        Err(Box::new(self.parked(
+                            Side::Postgres,
+                            Some(*place),
+                            Reason::new("key_missing", text),
+                            None,
+                        )))
+                    }
+                }
+            }
+            KeySource::KeyProperty => Err(Box::new(self.parked(
+                Side::Postgres,
+                None,
+                Reason::new(
+                    "key_missing",
+                    "the table makes no key by itself; fill the page's key property, or give the column a default",
+                ),
+                None,
+            ))),
+        }
+    }
+
+    /// Brings a half back as it is in the trash, without fields: nobody saw what it holds now, and writing over it
+    /// would lose what was edited before it was put there. The next look merges.
+    fn restore(&self, side: Side, because: Because, out: &mut Entries) {
+        out.steps.push(self.step(side, Action::Restore, Vec::new(), because));
+    }
+
+    /// A deletion carries what is deleted, so that the history can bring it back.
+    fn removal(&self, side: Side, action: Action) -> Step {
+        let fields = (0..self.mapping.fields.len())
+            .filter_map(|field| {
+                let before = self.now(side, field)?;
+                let before = Some(before.clone());
+                Some(FieldWrite { field, before, after: Value::Null, source: None, withheld: false })
+            })
+            .collect();
+        self.step(side, action, fields, Because::Deleted)
+    }
+}

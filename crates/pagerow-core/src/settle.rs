@@ -1,0 +1,64 @@
+//! Turning an outcome into new bases: the only way in which a base ever changes.
+
+use crate::{
+    fidelity,
+    mapping::{Mapping, PropertyKind},
+    plan::{Action, Settlement, Step},
+    record::Record,
+    side::{Side, Sides},
+    value::Value,
+};
+
+/// The bases after a step was done and `answer` is what its side then showed. `left_out` are fields of a new record
+/// that could not be written yet because what they refer to does not exist.
+///
+/// Only the step's own fields are settled: what else the answer shows may be somebody's edit, and the next look
+/// tells. Notion's form of a value is taken as it came, which absorbs whatever Notion rounds. A row that came back
+/// with another value than was sent was changed by its database (a trigger); the base is then what was sent, so
+/// that the change goes to the page.
+#[must_use]
+pub fn after_step(
+    mapping: &Mapping,
+    step: &Step,
+    answer: &Record,
+    mut base: Sides<Record>,
+    left_out: &[usize],
+) -> Sides<Record> {
+    // What a deletion carries is for the history; the bases stay until both halves are seen to be gone.
+    let wrote = match step.action {
+        Action::Create | Action::Update | Action::Restore => step.fields.as_slice(),
+        Action::Trash | Action::Delete => &[],
+    };
+    for write in wrote {
+        if left_out.contains(&write.field) {
+            // As if both sides had been empty: the next plan takes the reference over.
+            base.postgres.set(write.field, Some(Value::Null));
+            base.notion.set(write.field, Some(Value::Null));
+            continue;
+        }
+        let Some(field) = mapping.fields.get(write.field) else { continue };
+        let Some(shown) = answer.get(write.field) else { continue };
+        let source = write.source();
+        let settled = match step.side {
+            _ if write.withheld => &write.after,
+            Side::Notion => shown,
+            Side::Postgres if *shown == write.after => shown,
+            Side::Postgres if fidelity::agree(shown, source, field) => shown,
+            Side::Postgres if matches!(field.shows, PropertyKind::Body) => shown,
+            Side::Postgres => &write.after,
+        };
+        base.of_mut(step.side).set(write.field, Some(settled.clone()));
+        base.of_mut(step.side.other()).set(write.field, Some(source.clone()));
+    }
+    base
+}
+
+/// The bases after the sides were found to agree.
+#[must_use]
+pub fn after_agreement(settlement: &Settlement, mut base: Sides<Record>) -> Sides<Record> {
+    for settled in &settlement.fields {
+        base.postgres.set(settled.field, Some(settled.values.postgres.clone()));
+        base.notion.set(settled.field, Some(settled.values.notion.clone()));
+    }
+    base
+}

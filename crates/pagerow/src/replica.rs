@@ -1,0 +1,198 @@
+//! What the engine needs of a side: to look at it, and to write to it one step at a time.
+//!
+//! The two sides differ where it matters for safety. [`Rows`] are written inside the store's own transaction, so
+//! that a write, its bases and its history commit together. [`Pages`] are written over a network that can lose the
+//! answer, so that a write may end as [`Outcome::Unknown`] and has to be looked for.
+
+use std::{collections::BTreeMap, future::Future};
+
+use jiff::Timestamp;
+use pagerow_core::{
+    fidelity::Reason,
+    observation::{Observation, Sighting},
+    plan::Step,
+    record::{PageId, RowKey},
+    retry::Failure,
+};
+
+/// Which records to look at.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a, Id> {
+    /// All of them; what is then not shown is absent, if the look says that it was complete.
+    Everything,
+    /// Those that may have changed since an earlier look.
+    Since(&'a Cursor),
+    /// These, however many of them exist. One that does not is shown as absent.
+    These(&'a [Id]),
+}
+
+/// How far a side has been read, in the side's own terms.
+pub type Cursor = serde_json::Value;
+
+/// One record, as a look showed it: present, absent or unreadable.
+#[derive(Clone, Debug)]
+pub struct Seen<Id> {
+    pub id: Id,
+    pub observation: Observation,
+}
+
+/// Where a look hands over what it saw, record by record, so that nothing needs to be held in memory.
+pub type Sink<'a, Id> = &'a mut (dyn FnMut(Seen<Id>) + Send);
+
+/// What a look amounts to.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    /// Everything in scope was shown; without this nothing may be taken for absent.
+    pub complete: bool,
+    /// From where the next [`Scope::Since`] goes on.
+    pub cursor: Option<Cursor>,
+    /// How many records the side holds in all, where the look could tell.
+    pub count: Option<u64>,
+    /// Since the cursor, records have vanished that the look cannot name: everything has to be looked at.
+    pub vanished: bool,
+}
+
+/// Links of related mappings, both ways: what turns foreign keys into relations and back.
+#[derive(Clone, Debug, Default)]
+pub struct Relatives {
+    pages: BTreeMap<String, BTreeMap<RowKey, PageId>>,
+    keys: BTreeMap<String, BTreeMap<PageId, RowKey>>,
+}
+
+impl Relatives {
+    /// Adds one row with one page.
+    pub fn add(&mut self, mapping: &str, key: RowKey, page: PageId) {
+        if !self.pages.contains_key(mapping) {
+            self.pages.insert(mapping.to_owned(), BTreeMap::new());
+            self.keys.insert(mapping.to_owned(), BTreeMap::new());
+        }
+        if let (Some(pages), Some(keys)) = (self.pages.get_mut(mapping), self.keys.get_mut(mapping)) {
+            pages.insert(key.clone(), page);
+            keys.insert(page, key);
+        }
+    }
+
+    /// The page of a row.
+    #[must_use]
+    pub fn page(&self, mapping: &str, key: &RowKey) -> Option<PageId> {
+        self.pages.get(mapping)?.get(key).copied()
+    }
+
+    /// The row of a page.
+    #[must_use]
+    pub fn key(&self, mapping: &str, page: PageId) -> Option<&RowKey> {
+        self.keys.get(mapping)?.get(&page)
+    }
+}
+
+/// How a write ended.
+#[derive(Clone, Debug)]
+pub enum Outcome<Id> {
+    /// Written; this is the record as the side now shows it.
+    Done { id: Id, sighting: Box<Sighting> },
+    /// Not written: the record is not what the step expected.
+    Stale,
+    /// Certainly not written.
+    Failed(Failed),
+    /// Nobody knows. It has to be looked for before anything is sent again.
+    Unknown(Failed),
+}
+
+/// Why a write did not happen.
+#[derive(Clone, Debug)]
+pub struct Failed {
+    pub failure: Failure,
+    pub reason: Reason,
+    /// When the side asked not to be called before.
+    pub not_before: Option<Timestamp>,
+}
+
+/// What pagerow writes beside the fields, with each change.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    pub at: Timestamp,
+    /// Of the row's mapped content.
+    pub checksum: String,
+}
+
+/// What bookkeeping a row carries, where the mapping asks for it.
+#[derive(Clone, Debug)]
+pub struct RowNote {
+    pub key: RowKey,
+    pub page: Option<PageId>,
+    pub synced_at: Timestamp,
+    /// `synced`, `conflict`, `parked` or `failed`.
+    pub status: &'static str,
+    pub error: Option<String>,
+    pub checksum: String,
+}
+
+/// One mapping's table.
+pub trait Rows: Send + Sync {
+    /// The transaction in which rows, bases and history are written together.
+    type Tx: Send;
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Looks at rows, in one snapshot.
+    fn look(
+        &self,
+        scope: Scope<'_, RowKey>,
+        sink: Sink<'_, RowKey>,
+    ) -> impl Future<Output = Result<Looked, Self::Error>> + Send;
+
+    /// Writes steps in order, each one only if its row is still what the step expects, and reads each back. A step
+    /// that fails leaves the others and the transaction whole. An error means that the transaction is lost.
+    fn write(
+        &self,
+        tx: &mut Self::Tx,
+        steps: &[&Step],
+        relatives: &Relatives,
+    ) -> impl Future<Output = Result<Vec<Outcome<RowKey>>, Self::Error>> + Send;
+
+    /// Keeps the bookkeeping columns of rows up to date; nothing where the mapping has none.
+    fn note(
+        &self,
+        tx: &mut Self::Tx,
+        notes: &[RowNote],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// One mapping's data source.
+pub trait Pages: Send + Sync {
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Looks at pages.
+    fn look(
+        &self,
+        scope: Scope<'_, PageId>,
+        relatives: &Relatives,
+        sink: Sink<'_, PageId>,
+    ) -> impl Future<Output = Result<Looked, Self::Error>> + Send;
+
+    /// Writes one step. A new page carries `step.key` in its key property. Whether the page is still what the step
+    /// expects is the caller's business, since one look serves many steps.
+    fn write(
+        &self,
+        step: &Step,
+        relatives: &Relatives,
+        stamp: &Stamp,
+    ) -> impl Future<Output = Outcome<PageId>> + Send;
+
+    /// The live pages that carry these keys: what became of creates whose answer was lost. A key that is not in the
+    /// answer was not found *yet*; the index may lag.
+    fn find(
+        &self,
+        keys: &[RowKey],
+        relatives: &Relatives,
+    ) -> impl Future<Output = Result<Vec<(RowKey, Seen<PageId>)>, Self::Error>> + Send;
+
+    /// Waits until the rate limit would let a call out at once, so that a look just before a write is still fresh when
+    /// the write goes out.
+    fn ready(&self) -> impl Future<Output = ()> + Send;
+
+    /// How long `calls` more calls will take under the rate limit.
+    fn forecast(&self, calls: u64) -> std::time::Duration;
+
+    /// How many calls were made so far, retries included.
+    fn calls(&self) -> u64;
+}
