@@ -108,7 +108,7 @@ pub(super) async fn carry_out(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Resu
 async fn insert(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>, TxError> {
     let Some(first) = edits.first() else { return Ok(Vec::new()) };
     let returning = rows.sql.key_texts();
-    let into = format!("INSERT INTO {}", rows.sql.from_table());
+    let into = format!("INSERT INTO {}", rows.sql.aliased());
     let with_key = first.key.is_some();
     let columns = columns(rows, first);
     if columns.is_empty() && !with_key {
@@ -170,7 +170,7 @@ async fn update(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>
     let key_count = rows.sql.key.len();
     let sql = format!(
         "UPDATE {} SET {} FROM {} WHERE {} RETURNING pagerow_asked.pagerow_place, {}",
-        rows.sql.from_table(),
+        rows.sql.aliased(),
         sets.join(", "),
         asked(key_count, &columns.iter().map(|column| format!("c{}", column.place)).collect::<Vec<_>>()),
         rows.sql.key_matches(),
@@ -194,7 +194,7 @@ async fn delete(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>
     }
     let sql = format!(
         "DELETE FROM {} USING {} WHERE {} RETURNING pagerow_asked.pagerow_place, {}",
-        rows.sql.from_table(),
+        rows.sql.aliased(),
         asked(key_count, &[]),
         rows.sql.key_matches(),
         rows.sql.key_texts(),

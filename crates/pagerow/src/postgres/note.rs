@@ -105,7 +105,7 @@ async fn set(
     }
     let sql = format!(
         "UPDATE {} SET {} FROM {} WHERE {}",
-        rows.sql.from_table(),
+        rows.sql.aliased(),
         sets.join(", "),
         asked(key_count, &names),
         rows.sql.key_matches(),

@@ -174,14 +174,12 @@ impl Statements {
         let mut list: Vec<&str> = keys.chain(self.extras.iter().map(String::as_str)).collect();
         list.extend([marked, in_scope.as_str()]);
         let (from, filter) = match which {
-            Which::InScope => {
-                (self.from_table(), self.condition.clone().unwrap_or_else(|| "true".to_owned()))
-            }
-            Which::Where(condition) => (self.from_table(), condition.to_owned()),
+            Which::InScope => (self.aliased(), self.condition.clone().unwrap_or_else(|| "true".to_owned())),
+            Which::Where(condition) => (self.aliased(), condition.to_owned()),
             Which::Keys => {
                 list.push("pagerow_asked.pagerow_place");
                 (
-                    format!("{} JOIN {} ON {}", self.asked(), self.from_table(), self.key_matches()),
+                    format!("{} JOIN {} ON {}", self.asked(), self.aliased(), self.key_matches()),
                     "true".to_owned(),
                 )
             }
@@ -212,7 +210,7 @@ impl Statements {
         format!(
             "SELECT pagerow_asked.pagerow_place FROM {} JOIN {} ON {} ORDER BY {} FOR UPDATE OF {}{}",
             self.asked(),
-            self.from_table(),
+            self.aliased(),
             self.key_matches(),
             order.join(", "),
             self.name,
@@ -224,12 +222,12 @@ impl Statements {
     pub(super) fn count(&self) -> String {
         let condition = self.condition.as_deref().unwrap_or("true");
         let marked = self.marked.as_deref().unwrap_or("false");
-        format!("SELECT count(*) FROM {} WHERE {condition} AND NOT ({marked})", self.from_table())
+        format!("SELECT count(*) FROM {} WHERE {condition} AND NOT ({marked})", self.aliased())
     }
 
     /// The key's texts of rows for which a condition holds.
     pub(super) fn keys_where(&self, condition: &str, limit: usize) -> String {
-        format!("SELECT {} FROM {} WHERE {condition} LIMIT {limit}", self.key_texts(), self.from_table())
+        format!("SELECT {} FROM {} WHERE {condition} LIMIT {limit}", self.key_texts(), self.aliased())
     }
 
     pub(super) fn key_texts(&self) -> String {
@@ -237,7 +235,7 @@ impl Statements {
     }
 
     /// `"public"."suppliers" AS "suppliers"`.
-    pub(super) fn from_table(&self) -> String {
+    pub(super) fn aliased(&self) -> String {
         format!("{} AS {}", self.table, self.name)
     }
 

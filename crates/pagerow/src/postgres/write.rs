@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     fidelity::Reason,
+    mapping::ColumnKind,
     observation::{Absence, Observation, Sighting},
     plan::{Action, Expect, Step},
     record::{Record, RowKey},
@@ -273,15 +274,9 @@ fn others(value: &Value) -> BTreeSet<String> {
 }
 
 /// A value whose references all name rows.
-fn resolved(
-    value: &Value,
-    holds: &pagerow_core::mapping::ColumnKind,
-    relatives: &Relatives,
-) -> Result<Value, Box<Outcome<RowKey>>> {
-    use pagerow_core::mapping::ColumnKind;
-    let mapping = match holds {
-        ColumnKind::Reference { mapping } | ColumnKind::References { mapping } => mapping,
-        _ => return Ok(value.clone()),
+fn resolved(value: &Value, holds: &ColumnKind, relatives: &Relatives) -> Result<Value, Box<Outcome<RowKey>>> {
+    let (ColumnKind::Reference { mapping } | ColumnKind::References { mapping }) = holds else {
+        return Ok(value.clone());
     };
     let one = |value: &Value| match value {
         Value::Ref(Ref::Page(page)) => match relatives.key(mapping, *page) {
