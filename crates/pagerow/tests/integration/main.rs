@@ -11,6 +11,7 @@
 
 mod support;
 
+mod connect;
 mod devpg;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.
