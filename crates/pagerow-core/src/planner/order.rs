@@ -111,6 +111,10 @@ impl Waves<'_> {
     fn needs(&self, (mapping, step): At) -> Vec<At> {
         let step = &self.parts[mapping].steps[step];
         let mut needs = Vec::new();
+        // A page is marked with its row's key when the row is there.
+        if let (true, Action::Update, Some(page)) = (step.mark, step.action, step.page) {
+            needs.extend(self.created.rows.get(&(self.parts[mapping].mapping.clone(), page)).copied());
+        }
         for write in &step.fields {
             let Some(related) = self.mappings.get(mapping).and_then(|m| related(m, write.field)) else {
                 continue;
