@@ -203,6 +203,36 @@ async fn delete(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>
     Ok(in_order(edits.len(), &gone))
 }
 
+/// Moves the sequence that makes the table's keys past keys that were given, so that the next row of the application
+/// does not meet one of them. A role that may not do so leaves it to others.
+pub(super) async fn pass_sequence(rows: &Inner, tx: &mut Tx, keys: &[RowKey]) -> Result<(), RowsError> {
+    let ([column], [key]) = (rows.table.key.as_slice(), rows.sql.key.as_slice()) else { return Ok(()) };
+    if !matches!(key.cast.as_str(), "smallint" | "integer" | "bigint") {
+        return Ok(());
+    }
+    let sql = "SELECT setval(made.by, made.top) FROM (\
+                 SELECT pg_get_serial_sequence($1::text, $2::text)::regclass AS by, \
+                 (SELECT max(given::bigint) FROM unnest($3::text[]) AS given) AS top) AS made \
+               WHERE made.by IS NOT NULL AND made.top > coalesce(pg_sequence_last_value(made.by), 0)";
+    let keys: Vec<&str> = keys.iter().map(RowKey::as_str).collect();
+    tx.savepoint("pagerow_sequence").await?;
+    let params: [Param<'_>; 3] =
+        [(&rows.sql.table, Type::TEXT), (&column.name, Type::TEXT), (&keys, Type::TEXT_ARRAY)];
+    match tx.query(sql, &params).await {
+        Ok(_) => tx.release("pagerow_sequence").await?,
+        Err(TxError::Statement(refused)) => {
+            tx.rollback_to("pagerow_sequence").await?;
+            tracing::warn!(
+                mapping = rows.mapping.name,
+                code = refused.code,
+                "the sequence behind the key could not be moved past the keys that were given"
+            );
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
 /// Removes and adds pairs of join tables.
 async fn relate(rows: &Inner, tx: &mut Tx, edits: &[Edit], keys: &[RowKey]) -> Result<(), TxError> {
     for (place, source) in rows.sql.fields.iter().enumerate() {

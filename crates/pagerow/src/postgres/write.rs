@@ -114,6 +114,17 @@ async fn write_round(
             }
         }
     }
+    let given: Vec<RowKey> = fates
+        .iter()
+        .zip(steps)
+        .filter_map(|(fate, step)| match fate {
+            Fate::Written(key) if step.action == Action::Create && step.key.is_some() => Some(key.clone()),
+            Fate::Written(_) | Fate::Open | Fate::Ended(_) => None,
+        })
+        .collect();
+    if !given.is_empty() {
+        edit::pass_sequence(rows, tx, &given).await?;
+    }
     read_back(rows, tx, steps, current, fates).await
 }
 
@@ -225,7 +236,7 @@ fn values(
 ) -> Result<Sets, Box<Outcome<RowKey>>> {
     let record = |reason| Box::new(failed(Failure::Record, reason));
     let mut sets = Sets::default();
-    for write in &step.fields {
+    for write in step.fields.iter().filter(|write| !write.withheld) {
         let place = write.field;
         let (Some(source), Some(field)) = (rows.sql.fields.get(place), rows.mapping.fields.get(place)) else {
             return Err(record(Reason::new("no_such_field", "the mapping has no such field")));

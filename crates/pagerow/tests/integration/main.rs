@@ -13,6 +13,7 @@ mod support;
 
 mod connect;
 mod devpg;
+mod rows;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.
 #[test]
