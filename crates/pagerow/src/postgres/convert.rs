@@ -133,7 +133,7 @@ impl Column {
                     format!("lower({operand})::{bound}"),
                     format!("upper({operand})::{bound}"),
                     format!(
-                        "CASE WHEN isempty({operand}) THEN 'empty' ELSE \
+                        "CASE WHEN isempty({operand}) THEN 'empty' WHEN NOT isempty({operand}) THEN \
                          (CASE WHEN lower_inc({operand}) THEN '[' ELSE '(' END) || \
                          (CASE WHEN upper_inc({operand}) THEN ']' ELSE ')' END) END"
                     ),

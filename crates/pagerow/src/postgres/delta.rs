@@ -70,9 +70,12 @@ pub(super) async fn cursor(rows: &Inner, tx: &mut Tx) -> Result<Cursor, RowsErro
         // Every look at such a table is a full one; the cursor only says that there was one.
         return Ok(serde_json::json!({ "full": true }));
     }
-    let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text, pg_snapshot_xmax(pg_current_snapshot())::text, \
-               (SELECT coalesce(string_agg(relid::oid::text || '.' || coalesce(pg_relation_filenode(relid), 0), ',' \
-                ORDER BY relid), '') FROM pg_partition_tree($1::text::regclass))";
+    // The tree of a table without partitions is empty, hence the table beside it.
+    let sql = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text, \
+                      pg_snapshot_xmax(pg_current_snapshot())::text, \
+                      string_agg(part::oid::text || '.' || coalesce(pg_relation_filenode(part), 0), ',' ORDER BY part) \
+               FROM (SELECT $1::text::regclass AS part \
+                     UNION SELECT relid FROM pg_partition_tree($1::text::regclass)) AS parts";
     let found = tx.query(sql, &[(&rows.sql.table, Type::TEXT)]).await?;
     let text = |at: usize| found.first().map(|row| row.get::<_, String>(at)).unwrap_or_default();
     let number =

@@ -9,7 +9,7 @@ use super::{
     read,
     rows::{Inner, RowsError},
     statement::{Join, Source, asked, quoted},
-    transaction::{Param, Tx, TxError},
+    transaction::{Param, SqlError, Tx, TxError},
 };
 
 /// One step, ready to be written.
@@ -46,7 +46,7 @@ pub(super) async fn lock_keys(
     rows: &Inner,
     tx: &mut Tx,
     keys: &[RowKey],
-) -> Result<BTreeSet<usize>, RowsError> {
+) -> Result<Result<BTreeSet<usize>, SqlError>, TxError> {
     let mut locked = BTreeSet::new();
     let mut patient = true;
     let count = rows.sql.key.len();
@@ -84,10 +84,15 @@ pub(super) async fn lock_keys(
                 patient = false;
                 open.push(part);
             }
-            Err(error) => return Err(error.into()),
+            // A refusal leaves the transaction good for whoever can tell the records of it.
+            Err(TxError::Statement(refused)) => {
+                tx.rollback_to("pagerow_lock").await?;
+                return Ok(Err(*refused));
+            }
+            Err(error) => return Err(error),
         }
     }
-    Ok(locked)
+    Ok(Ok(locked))
 }
 
 /// Carries out edits of one shape. Fewer keys than edits mean that some were swallowed, and that all of it has to

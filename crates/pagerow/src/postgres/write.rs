@@ -21,7 +21,7 @@ use super::{
     refusal,
     rows::{Inner, RowsError},
     statement::Source,
-    transaction::{Tx, TxError},
+    transaction::{SqlError, Tx, TxError},
 };
 use crate::replica::{Failed, Outcome, Relatives};
 
@@ -77,7 +77,13 @@ async fn write_round(
     steps: &[&Step],
     relatives: &Relatives,
 ) -> Result<Vec<Outcome<RowKey>>, RowsError> {
-    let current = lock(rows, tx, steps).await?;
+    let current = match lock(rows, tx, steps).await? {
+        Ok(current) => current,
+        Err(refused) => {
+            let failed = |step: &&Step| Outcome::Failed(refusal::failed(&refused, Some(step.action)));
+            return Ok(steps.iter().map(failed).collect());
+        }
+    };
     let mut fates: Vec<Fate> = Vec::with_capacity(steps.len());
     let mut edits: Vec<Edit> = Vec::new();
     for (at, (step, current)) in steps.iter().zip(&current).enumerate() {
@@ -143,15 +149,22 @@ enum Current {
 }
 
 /// Locks the rows of all steps in one order, then looks at them with fresh eyes.
-async fn lock(rows: &Inner, tx: &mut Tx, steps: &[&Step]) -> Result<Vec<Current>, RowsError> {
+async fn lock(
+    rows: &Inner,
+    tx: &mut Tx,
+    steps: &[&Step],
+) -> Result<Result<Vec<Current>, SqlError>, RowsError> {
     let keyed: Vec<(usize, RowKey)> =
         steps.iter().enumerate().filter_map(|(at, step)| Some((at, step.key.clone()?))).collect();
     let mut current: Vec<Current> = steps.iter().map(|_| Current::Unasked).collect();
     let keys: Vec<RowKey> = keyed.iter().map(|(_, key)| key.clone()).collect();
     if keys.is_empty() {
-        return Ok(current);
+        return Ok(Ok(current));
     }
-    let locked = edit::lock_keys(rows, tx, &keys).await?;
+    let locked = match edit::lock_keys(rows, tx, &keys).await? {
+        Ok(locked) => locked,
+        Err(refused) => return Ok(Err(refused)),
+    };
     for (i, ((at, key), answer)) in keyed.iter().zip(read::answers(rows, tx, &keys).await?).enumerate() {
         current[*at] = match answer {
             Answer::Row(shown) if shown.key != *key => {
@@ -166,7 +179,7 @@ async fn lock(rows: &Inner, tx: &mut Tx, steps: &[&Step]) -> Result<Vec<Current>
             Answer::NoKey(reason) => Current::NoKey(reason),
         };
     }
-    Ok(current)
+    Ok(Ok(current))
 }
 
 /// Compares a step with what it expects to find, and puts its values in the form in which they are written.
