@@ -1,5 +1,6 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
 
+pub mod clock;
 pub mod config;
 pub mod devpg;
 pub mod engine;
@@ -7,3 +8,4 @@ pub mod notion;
 pub mod postgres;
 pub mod replica;
 pub mod setup;
+pub mod store;
