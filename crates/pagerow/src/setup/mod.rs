@@ -5,10 +5,12 @@
 
 pub mod draft;
 pub mod found;
+pub mod inspect;
 pub mod kinds;
 pub mod pairing;
 pub mod resolve;
 pub mod tables;
 
 pub use found::{Found, People, Problem, Sight, SourceFound, Warning};
+pub use inspect::{InspectError, inspect};
 pub use resolve::{Resolution, Resolved, resolve};
