@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod kinds;
 pub mod pairing;
 pub mod resolve;
+pub mod schema;
 pub mod tables;
 
 pub use found::{Found, People, Problem, Sight, SourceFound, Warning};
