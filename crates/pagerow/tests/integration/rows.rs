@@ -1177,3 +1177,16 @@ impl Drop for Pooler {
         self.process.wait().unwrap();
     }
 }
+
+#[tokio::test]
+async fn large_texts_are_written_in_several_rounds() {
+    let database = TestDatabase::with("CREATE TABLE item (id int PRIMARY KEY, body text)").await;
+    let spec = Spec { table: "item", key: &["id"], fields: vec![("body", text())], ..Spec::default() };
+    let shop = Shop::open(&database, &spec).await;
+    let body = |i: usize| "é".repeat(if i == 3 { 5 << 20 } else { 1 << 20 });
+    let steps: Vec<_> = (0..8).map(|i| shop.create(Some(&i.to_string()), &[("body", t(&body(i)))])).collect();
+    for (i, outcome) in shop.write(&steps).await.iter().enumerate() {
+        let Outcome::Done { sighting, .. } = outcome else { panic!("{i}: {}", told(outcome)) };
+        assert!(shop.value(sighting, "body") == t(&body(i)), "{i}");
+    }
+}
