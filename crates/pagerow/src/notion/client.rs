@@ -85,7 +85,7 @@ impl NotionClient {
         &self,
         body: &impl Serialize,
     ) -> Result<Answer<Entry<Database>>, NotionError> {
-        self.create("/v1/databases", "database", body, &[]).await
+        self.create("/v1/databases", "new database's parent", body, &[]).await
     }
 
     /// Changes title, parent, lock or trash.
@@ -111,7 +111,7 @@ impl NotionClient {
         &self,
         body: &impl Serialize,
     ) -> Result<Answer<Entry<DataSource>>, NotionError> {
-        self.create("/v1/data_sources", "data source", body, &[]).await
+        self.create("/v1/data_sources", "new data source's parent", body, &[]).await
     }
 
     /// Changes schema, title or trash. An option list replaces the one before.
@@ -154,7 +154,7 @@ impl NotionClient {
         body: &impl Serialize,
         show: &[PropertyId],
     ) -> Result<Answer<Entry<Page>>, NotionError> {
-        self.create("/v1/pages", "page", body, show).await
+        self.create("/v1/pages", "new page's parent", body, show).await
     }
 
     /// Changes what the body names and nothing else; the answer is the page as Notion stored it.
@@ -288,7 +288,11 @@ fn updating(kind: &'static str, id: &str) -> Asked {
 }
 
 fn unreadable(broke: &WhereItBroke) -> NotionError {
-    NotionError::UnreadableAnswer { reason: broke.to_string(), refusal: Box::default() }
+    NotionError::UnreadableAnswer {
+        reason: broke.to_string(),
+        committed: Vec::new(),
+        refusal: Box::default(),
+    }
 }
 
 #[cfg(test)]

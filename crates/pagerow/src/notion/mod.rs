@@ -7,6 +7,7 @@
 pub mod client;
 pub mod connection;
 pub mod error;
+mod locate;
 pub mod pacing;
 pub mod query;
 mod refusal;
@@ -16,5 +17,6 @@ pub mod wire;
 pub use client::NotionClient;
 pub use connection::{Address, Answer, NOTION_VERSION, Patience};
 pub use error::{Fate, NotionError};
+pub use locate::notion_id;
 pub use pacing::{Limits, Pacing, Urgency};
 pub use query::{Direction, Query, Sort};

@@ -1,12 +1,16 @@
-//! The user's Postgres: connections, errors, and one mapping's rows. Start at [`connect`], then [`rows`].
+//! The user's Postgres: connections, catalogue, and one mapping's rows. Start at [`connect`], then [`catalogue`],
+//! then [`rows`].
 
+pub mod catalogue;
 pub mod connect;
 pub mod connection_string;
 mod convert;
 mod delta;
 mod edit;
 pub mod error;
+pub mod facts;
 mod json_text;
+pub mod listen;
 mod moment;
 mod note;
 mod read;
@@ -19,7 +23,10 @@ mod tls;
 pub mod transaction;
 mod write;
 
+pub use catalogue::Catalogue;
 pub use connect::Database;
 pub use connection_string::{ConnectionString, ConnectionStringError};
 pub use error::{Outcome, PostgresError};
+pub use facts::ServerFacts;
+pub use listen::Listener;
 pub use session::{Parameter, Session, Statements, Transaction};

@@ -11,8 +11,10 @@
 
 mod support;
 
+mod catalogue;
 mod connect;
 mod devpg;
+mod pooler;
 mod rows;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.

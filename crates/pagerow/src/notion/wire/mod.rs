@@ -17,6 +17,9 @@ mod schema;
 mod tagged;
 mod user;
 
+#[cfg(test)]
+mod fixtures;
+
 pub use database::{DataSource, DataSourceRef, Database};
 pub use list::{Entry, ListPage, RequestStatus, WhereItBroke, WireObject};
 pub use markdown::PageMarkdown;

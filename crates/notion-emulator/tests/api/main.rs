@@ -1,0 +1,14 @@
+//! Whether the emulator keeps Notion's rules, asked over HTTP.
+
+mod bodies;
+mod control;
+mod house;
+mod options;
+mod queries;
+mod relations;
+mod requests;
+mod rows;
+mod schemas;
+mod trash;
+mod uploads;
+mod webhooks;
