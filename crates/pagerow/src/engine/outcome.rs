@@ -92,7 +92,8 @@ where
                 fresh.push((key.clone(), page));
             }
             let name = (Some(key.clone()), Some(page));
-            if !end.left_out.is_empty() {
+            // What was left out follows in the next plan; what a restored half holds, nobody has seen yet.
+            if !end.left_out.is_empty() || step.action == Action::Restore {
                 again.push(name.clone());
             }
             let unsettled = troubled.contains(&name) || troubled.contains(&(step.key.clone(), step.page));

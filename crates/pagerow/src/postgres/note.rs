@@ -20,12 +20,17 @@ pub(super) async fn note(rows: &Inner, tx: &mut Tx, notes: &[RowNote]) -> Result
     }
     let types = rows.note_types.get_or_try_init(|| types(rows, tx)).await?;
     let mut open: Vec<&[RowNote]> = notes.chunks(NOTES_A_STATEMENT).rev().collect();
+    let mut impatient = false;
     while let Some(part) = open.pop() {
         tx.savepoint("pagerow_note").await?;
         match set(rows, tx, types, part).await {
             Ok(()) => tx.release("pagerow_note").await?,
             Err(TxError::Statement(refused)) => {
                 tx.rollback_to("pagerow_note").await?;
+                if refused.code == "55P03" && !impatient {
+                    impatient = true;
+                    tx.batch_execute("SET LOCAL lock_timeout = '200ms'").await?;
+                }
                 if part.len() > 1 && !super::refusal::concerns_all(&refused) {
                     let (left, right) = part.split_at(part.len() / 2);
                     open.extend([right, left]);
@@ -40,6 +45,9 @@ pub(super) async fn note(rows: &Inner, tx: &mut Tx, notes: &[RowNote]) -> Result
             }
             Err(error) => return Err(error.into()),
         }
+    }
+    if impatient {
+        tx.batch_execute("SET LOCAL lock_timeout = '5s'").await?;
     }
     Ok(())
 }

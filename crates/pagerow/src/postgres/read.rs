@@ -137,6 +137,11 @@ pub(super) enum Answer {
 /// One answer for each key, in their order. A text that is no key does not disturb the others.
 pub(super) async fn answers(rows: &Inner, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<Answer>, RowsError> {
     let no_key = || Answer::NoKey("the text is no key of this table".to_owned());
+    let refused_alone = |code: &str| {
+        Answer::NoKey(format!(
+            "the text is no key of this table, or an expression fails for its row (SQLSTATE {code})"
+        ))
+    };
     let count = rows.sql.key.len();
     let mut answers: Vec<Answer> = Vec::with_capacity(keys.len());
     let mut askable: Vec<(usize, &RowKey)> = Vec::with_capacity(keys.len());
@@ -167,7 +172,7 @@ pub(super) async fn answers(rows: &Inner, tx: &mut Tx, keys: &[RowKey]) -> Resul
             Err(RowsError::Tx(TxError::Statement(refused))) if is_cast_error(&refused.code) => {
                 tx.rollback_to("pagerow_keys").await?;
                 if let [(place, _)] = part {
-                    answers[*place] = no_key();
+                    answers[*place] = refused_alone(&refused.code);
                 } else {
                     let (left, right) = part.split_at(part.len() / 2);
                     open.extend([right, left]);

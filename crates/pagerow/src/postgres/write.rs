@@ -28,6 +28,9 @@ use crate::replica::{Failed, Outcome, Relatives};
 /// How many steps are locked, written and read back together.
 const STEPS_A_ROUND: usize = 1000;
 
+/// About how many bytes of text they may carry; a single larger step goes alone.
+const BYTES_A_ROUND: usize = 8 << 20;
+
 /// What is known of one step while its round goes on.
 enum Fate {
     Open,
@@ -62,13 +65,37 @@ pub(super) async fn write(
 /// As many steps as are independent of each other: one wave, and no row twice.
 fn round_length(steps: &[&Step]) -> usize {
     let mut keys = BTreeSet::new();
+    let mut bytes = 0;
     let wave = steps.first().map(|step| step.wave);
     steps
         .iter()
         .take(STEPS_A_ROUND)
         .take_while(|step| Some(step.wave) == wave && step.key.as_ref().is_none_or(|key| keys.insert(key)))
+        .take_while(|step| {
+            bytes += step.fields.iter().map(|write| weight(&write.after)).sum::<usize>();
+            bytes <= BYTES_A_ROUND
+        })
         .count()
         .max(1)
+}
+
+/// About how many bytes a value takes on its way; small ones count for nothing.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Text(text) | Value::Markdown(text) | Value::Json(text) => text.len(),
+        Value::List(items) => items.iter().map(weight).sum(),
+        Value::Set(items) => items.iter().map(weight).sum(),
+        Value::Opaque(opaque) => opaque.text.len(),
+        Value::Null
+        | Value::Number(_)
+        | Value::Bool(_)
+        | Value::Day(_)
+        | Value::Instant(_)
+        | Value::Range(_)
+        | Value::Ref(_)
+        | Value::File(_)
+        | Value::Person(_) => 0,
+    }
 }
 
 async fn write_round(
