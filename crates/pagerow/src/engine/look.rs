@@ -359,13 +359,9 @@ where
             let link = self.index.get(at);
             let again = due_keys.contains(&link.key) || due_pages.contains(&link.page);
             let moved = self.rows.mark(at) == Mark::Different || self.pages.mark(at) == Mark::Different;
-            if self.rows.mark(at) == Mark::Unseen {
-                if parts.postgres == Part::Everything {
-                    // One snapshot of the whole table is the proof.
-                    self.rows.fill(at, Observation::Absent(Absence::Deleted));
-                } else if again || moved || self.pages.mark(at) == Mark::Different {
-                    keys.push(link.key.clone());
-                }
+            // A row that a look at everything did not show may only have left the mapping's condition.
+            if self.rows.mark(at) == Mark::Unseen && (parts.postgres == Part::Everything || again || moved) {
+                keys.push(link.key.clone());
             }
             if self.pages.mark(at) == Mark::Unseen
                 && (parts.notion == Part::Everything || again || (moved && link.unsettled))
