@@ -173,9 +173,10 @@ fn parse_property(property: &Property, word: &str, json: &Json, now: Millis, at:
         Kind::MultiSelect { options } => parse_contains(json, options, at),
         Kind::Date | Kind::CreatedTime | Kind::LastEditedTime => parse_date(json, now, at).map(Test::Date),
         Kind::People | Kind::CreatedBy | Kind::LastEditedBy | Kind::Relation { .. } => parse_member(json, at),
-        Kind::Files => match condition(json, at)? {
-            (word, value, place) => parse_empty(word, value, &place.get()),
-        },
+        Kind::Files => {
+            let (word, value, place) = condition(json, at)?;
+            parse_empty(word, value, &place.get())
+        }
         Kind::Formula { .. } => parse_formula(json, now, at),
         Kind::Rollup { .. } => parse_rollup(json, now, at),
         Kind::Verification => parse_verification(json, at),

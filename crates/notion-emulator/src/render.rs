@@ -238,11 +238,11 @@ impl<'a> Viewer<'a> {
             }
             (Kind::MultiSelect { options }, Some(Value::MultiSelect(picked))) => {
                 let picked = picked.iter().filter_map(|id| options::by_id(options, id));
-                write_list(out, picked, |out, choice| options::write_in_row(out, choice));
+                write_list(out, picked, options::write_in_row);
             }
             (Kind::People, Some(Value::People(people))) => {
                 write_list(out, people.iter().take(cap), |out, id| {
-                    json::tree(out, &self.user_value_json(*id))
+                    json::tree(out, &self.user_value_json(*id));
                 });
             }
             (Kind::Files, Some(Value::Files(files))) => {

@@ -211,10 +211,7 @@ fn resolve(
             if !world.sources.contains_key(&target) || !world.is_shared(token, target) {
                 return Err(ApiError::not_found("data_source", &target.to_string(), &token.name, token.bot));
             }
-            let mirror = match mirror {
-                None => None,
-                Some(wish) => Some(make_mirror(world, source_id, target, name, id, wish)),
-            };
+            let mirror = mirror.map(|wish| make_mirror(world, source_id, target, name, id, wish));
             Ok(Kind::Relation { source: target, mirror })
         }
         Wanted::Rollup { relation, target, function } => {

@@ -133,7 +133,9 @@ fn page_deleted(how: Absence, mapping: &Mapping) -> Decision {
         OnPageTrashed::Ask => Decision::Ask(Side::Notion, how),
         OnPageTrashed::SoftDelete => Decision::Trash(Side::Postgres),
         OnPageTrashed::Delete => Decision::Delete,
-        OnPageTrashed::Restore => Decision::Restore(Side::Notion, Because::Deleted),
-        OnPageTrashed::Keep => Decision::Skip(Why::Kept(Side::Postgres)),
+        OnPageTrashed::Restore if mapping.direction.reaches(Side::Notion) => {
+            Decision::Restore(Side::Notion, Because::Deleted)
+        }
+        OnPageTrashed::Restore | OnPageTrashed::Keep => Decision::Skip(Why::Kept(Side::Postgres)),
     }
 }

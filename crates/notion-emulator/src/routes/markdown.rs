@@ -106,6 +106,9 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Reply> {
         let task = format!("task_{}", Uuid::new_v4().simple());
         let handle = json!({
             "object": "async_task", "id": task, "status": "succeeded", "poll_after_seconds": 1,
+            "status_url": format!("https://api.notion.com/v1/async_tasks/{task}"),
+            "created_time": crate::clock::zulu_text(world.now()),
+            "operation": {"surface": "rest", "name": "update_page_markdown"},
             "result": body(&world, id), "error": null,
         });
         world.tasks.insert(task, handle.clone());

@@ -41,7 +41,7 @@ pub(crate) fn list(call: &Call<'_>) -> Result<Reply> {
     let viewer = call.viewer(&world);
     let mut results = String::new();
     write_list(&mut results, users.into_iter(), |out, user| {
-        out.push_str(&viewer.user_json(user).to_string())
+        out.push_str(&viewer.user_json(user).to_string());
     });
     Ok(Reply::list(&results, next.as_deref(), "user", call.request_id))
 }

@@ -73,9 +73,13 @@ impl<'a> One<'a> {
 
     fn state(&self, side: Side) -> State<'a> {
         match self.pair.seen.of(side) {
+            Observation::Unchanged if self.is_unsure(side) => {
+                State::Unreadable("it was not looked at, and its base is not whole")
+            }
             Observation::Unchanged => State::Same,
             Observation::Absent(absence) => State::Away(*absence),
             Observation::Unreadable(why) => State::Unreadable(why),
+            Observation::Present(_) if self.is_unsure(side) => State::Unreadable("it was read only in part"),
             Observation::Present(sighting) => {
                 let same = match &self.pair.identity {
                     Identity::Linked(link) => {
@@ -91,6 +95,15 @@ impl<'a> One<'a> {
                 if same { State::Same } else { State::Changed }
             }
         }
+    }
+
+    /// Whether a deletion on the other side would rest on less than the whole record: on a base that is not whole
+    /// where nobody looked, or on a look that did not see every field.
+    fn is_unsure(&self, side: Side) -> bool {
+        let Identity::Linked(link) = &self.pair.identity else { return false };
+        let basis = self.sighting(side).map_or(link.base.of(side), |sighting| &sighting.record);
+        matches!(self.pair.seen.of(side.other()), Observation::Absent(_))
+            && (0..self.mapping.fields.len()).any(|field| basis.get(field).is_none())
     }
 
     fn sighting(&self, side: Side) -> Option<&'a Sighting> {

@@ -13,8 +13,8 @@ use super::pacing::{Pacing, Urgency};
 use super::query::Query;
 use super::refusal::Asked;
 use super::wire::{
-    DataSource, Database, Entry, ListPage, Page, PageMarkdown, PropertyId, PropertyItemPage, PropertyItems,
-    PropertyValue, User, WhereItBroke, WireObject,
+    Child, DataSource, Database, Entry, ListPage, Page, PageMarkdown, PropertyId, PropertyItemPage,
+    PropertyItems, PropertyValue, User, WhereItBroke, WireObject,
 };
 
 /// A connection to one workspace. Clones share the HTTP pool and the pace.
@@ -73,6 +73,17 @@ impl NotionClient {
         }
         let call = Call::read(Method::POST, "/v1/search".to_owned(), reading("connection", ""));
         self.send(call.with_body(serialized(&body)?), ListPage::decode).await
+    }
+
+    /// What stands on a page. Unlike the search this shows what was made a moment ago.
+    pub async fn page_children(
+        &self,
+        page_id: &str,
+        start_cursor: Option<&str>,
+    ) -> Result<Answer<ListPage<Child>>, NotionError> {
+        let path = format!("/v1/blocks/{}/children", checked(page_id)?);
+        let call = Call::read(Method::GET, path, reading("page", page_id)).with_query(paging(start_cursor));
+        self.send(call, ListPage::decode).await
     }
 
     pub async fn database_get(&self, database_id: &str) -> Result<Answer<Entry<Database>>, NotionError> {

@@ -60,7 +60,7 @@ pub(super) struct Look<'a> {
 
 impl<'a> Look<'a> {
     pub(super) fn new(config: &'a Config, found: &'a Found) -> Self {
-        Self { config, found, errors: Vec::new(), warnings: Vec::new() }
+        Self { config, found, errors: Vec::new(), warnings: found.notes.clone() }
     }
 
     pub(super) fn error(
@@ -222,6 +222,13 @@ fn table<'a>(look: &mut Look<'a>, config: &'a MappingConfig) -> Option<&'a Table
         let message = format!("the role may not read the table {}", table.full_name());
         let advice = format!("GRANT SELECT ON {} TO the role", table.full_name());
         look.complain(&config.table, "missing_rights", message, advice);
+    }
+    if table.may_hide_rows {
+        look.warn(
+            format!("mapping.{}", config.name),
+            format!("row level security may hide rows of {} from this role", table.full_name()),
+            Some("a row that is hidden looks deleted; connect as the table's owner, or as a role with BYPASSRLS".to_owned()),
+        );
     }
     Some(table)
 }

@@ -15,6 +15,8 @@ pub struct Found {
     /// The data source of each mapping, by the mapping's name.
     pub sources: BTreeMap<String, SourceFound>,
     pub people: People,
+    /// What is worth knowing about how things were found.
+    pub notes: Vec<Warning>,
     /// What the database said against conditions and expressions, by the whole key of the setting.
     pub refused_sql: BTreeMap<String, String>,
 }

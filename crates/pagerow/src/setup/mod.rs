@@ -5,10 +5,13 @@
 
 pub mod draft;
 pub mod found;
+pub mod inspect;
 pub mod kinds;
 pub mod pairing;
 pub mod resolve;
+pub mod schema;
 pub mod tables;
 
 pub use found::{Found, People, Problem, Sight, SourceFound, Warning};
+pub use inspect::{InspectError, inspect};
 pub use resolve::{Resolution, Resolved, resolve};

@@ -1,5 +1,7 @@
 //! What the database holds, as far as a mapping can use it: tables, columns, keys, rights.
 
+use crate::postgres::catalogue::{self, TypeShape};
+
 /// A table, view or foreign table.
 #[derive(Clone, Debug)]
 pub struct TableInfo {
@@ -17,6 +19,10 @@ pub struct TableInfo {
     pub may_select: bool,
     pub may_insert: bool,
     pub may_delete: bool,
+    /// Row level security may hide rows from this role.
+    pub may_hide_rows: bool,
+    /// The search path leads to it.
+    pub visible: bool,
 }
 
 /// What kind of thing rows are read from.
@@ -66,6 +72,75 @@ pub struct ForeignKey {
     pub target_schema: String,
     pub target_table: String,
     pub target_columns: Vec<String>,
+}
+
+impl From<&catalogue::Table> for TableInfo {
+    fn from(table: &catalogue::Table) -> Self {
+        let primary = table.key.as_ref().filter(|key| key.primary);
+        let rights = table.rights;
+        Self {
+            oid: table.oid,
+            schema: table.schema.clone(),
+            name: table.name.clone(),
+            kind: match table.kind {
+                catalogue::TableKind::Table => TableKind::Table,
+                catalogue::TableKind::Partitioned => TableKind::Partitioned,
+                catalogue::TableKind::View => TableKind::View,
+                catalogue::TableKind::MaterialisedView => TableKind::MaterializedView,
+                catalogue::TableKind::Foreign => TableKind::Foreign,
+            },
+            columns: table.columns.iter().map(ColumnInfo::from).collect(),
+            primary_key: primary.map(|key| key.columns.clone()).unwrap_or_default(),
+            uniques: table.unique.iter().map(|unique| unique.columns.clone()).collect(),
+            foreign_keys: table
+                .foreign_keys
+                .iter()
+                .map(|key| ForeignKey {
+                    name: key.name.clone(),
+                    columns: key.columns.clone(),
+                    target_schema: key.target_schema.clone(),
+                    target_table: key.target_table.clone(),
+                    target_columns: key.target_columns.clone(),
+                })
+                .collect(),
+            may_select: rights.schema && rights.select,
+            may_insert: rights.schema && rights.insert,
+            may_delete: rights.schema && rights.delete,
+            may_hide_rows: table.row_security_binds,
+            visible: table.visible,
+        }
+    }
+}
+
+impl From<&catalogue::Column> for ColumnInfo {
+    fn from(column: &catalogue::Column) -> Self {
+        let kind = &column.kind;
+        let (base, shape) = match &kind.shape {
+            TypeShape::Array(element) => (format!("{}[]", element.base_typname), &element.shape),
+            shape => (kind.base_typname.clone(), shape),
+        };
+        Self {
+            name: column.name.clone(),
+            // Under a domain the base type says how long a text may be.
+            type_name: if kind.domain.is_some() { kind.base_name.clone() } else { kind.name.clone() },
+            base,
+            labels: match shape {
+                TypeShape::Enum(labels) => Some(labels.clone()),
+                _ => None,
+            },
+            allowed: column.allowed_values.clone(),
+            not_null: column.not_null,
+            has_default: column.has_default,
+            generated: column.generated,
+            identity: column.identity.map(|identity| match identity {
+                catalogue::Identity::Always => Identity::Always,
+                catalogue::Identity::ByDefault => Identity::ByDefault,
+            }),
+            may_select: column.may_select,
+            may_update: column.updatable && column.may_update,
+            may_insert: column.updatable && column.may_insert,
+        }
+    }
 }
 
 impl TableInfo {
@@ -124,14 +199,14 @@ impl TableInfo {
     }
 }
 
-/// Finds a table by `schema.table`, or by its name alone in `public` or in the only schema that has it.
+/// Finds a table by `schema.table`, or by its name alone, where the search path or the only schema that has it leads to it.
 #[must_use]
 pub fn find<'a>(tables: &'a [TableInfo], name: &str) -> Option<&'a TableInfo> {
     if let Some(table) = tables.iter().find(|table| table.full_name() == name) {
         return Some(table);
     }
     let mut named: Vec<&TableInfo> = tables.iter().filter(|table| table.name == name).collect();
-    if let Some(at) = named.iter().position(|table| table.schema == "public") {
+    if let Some(at) = named.iter().position(|table| table.visible) {
         return Some(named[at]);
     }
     (named.len() == 1).then(|| named.remove(0))
@@ -159,6 +234,8 @@ pub(crate) mod made_by_hand {
             may_select: true,
             may_insert: true,
             may_delete: true,
+            may_hide_rows: false,
+            visible: true,
         };
         for column in columns.split(", ") {
             let (key, column) = column.strip_prefix('*').map_or((false, column), |rest| (true, rest));
