@@ -89,6 +89,23 @@ async fn a_refused_change_leaves_the_schema_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_refused_change_leaves_the_values_as_they_were() {
+    let house = House::new().await;
+    let table =
+        house.table("T", json!({"Name": {"title": {}}, "N": {"number": {}}, "Z": {"number": {}}})).await;
+    let row = house.row(&table, json!({"N": {"number": 7}, "Z": {"number": 8}})).await;
+    let path = format!("/v1/data_sources/{}", table.source);
+    let wrong =
+        json!({"N": {"rich_text": {}}, "Y": {"formula": {"expression": "prop(\"Nope\")"}}, "Z": null});
+    house.fails(400, "PATCH", &path, json!({"properties": wrong})).await;
+    let same = house.ok("GET", &format!("/v1/pages/{}", row["id"].as_str().unwrap()), Json::Null).await;
+    assert_eq!(same["properties"], row["properties"]);
+    let swap = json!({"Z": null, "N": {"name": "Z"}});
+    let changed = change(&house, &table, swap).await;
+    assert_eq!(changed["Z"]["id"], row["properties"]["N"]["id"]);
+}
+
+#[tokio::test]
 async fn retyping_reads_the_values_again() {
     let house = House::new().await;
     let table = house
