@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod connection;
+pub mod convert;
 pub mod error;
 mod locate;
 pub mod pacing;

@@ -72,6 +72,11 @@ impl Database {
         }
     }
 
+    /// The pool itself, for [`super::transaction::Tx`].
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Where the server is, for messages.
     pub fn address(&self) -> &str {
         &self.address

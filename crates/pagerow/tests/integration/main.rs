@@ -15,6 +15,8 @@ mod catalogue;
 mod connect;
 mod devpg;
 mod pooler;
+mod rows;
+mod tidy;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.
 #[test]

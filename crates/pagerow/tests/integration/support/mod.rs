@@ -2,3 +2,4 @@
 
 pub mod pooler;
 pub mod postgres;
+pub mod rows;
