@@ -9,6 +9,7 @@ pub mod connection;
 pub mod convert;
 pub mod error;
 pub mod pacing;
+pub mod pages;
 pub mod query;
 mod refusal;
 pub mod source;
