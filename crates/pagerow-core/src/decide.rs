@@ -38,7 +38,7 @@ pub enum Decision {
     Merge,
     /// Make the half on this side from the other half.
     Create(Side, Because),
-    /// Bring this side's half back, with what the other half changed since.
+    /// Bring this side's half back as it is; what the other half changed since follows when it was seen.
     Restore(Side, Because),
     /// Put this side's half in the trash, or mark it as deleted.
     Trash(Side),
@@ -63,10 +63,10 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
         (_, Unreadable(why), _) => Decision::Skip(Why::Unreadable(Side::Postgres, why.to_owned())),
         (_, _, Unreadable(why)) => Decision::Skip(Why::Unreadable(Side::Notion, why.to_owned())),
 
-        // Only one half was ever there.
-        (Known::Row, Same | Changed, _) => create(Side::Notion, mapping.direction),
-        (Known::Page, _, Same | Changed) => create(Side::Postgres, mapping.direction),
-        (Known::Row, Away(_), _) | (Known::Page, _, Away(_)) => Decision::Quiet,
+        // Only one half was ever there; without a sight of it there is nothing to make the other from.
+        (Known::Row, Changed, _) => create(Side::Notion, mapping.direction),
+        (Known::Page, _, Changed) => create(Side::Postgres, mapping.direction),
+        (Known::Row, Same | Away(_), _) | (Known::Page, _, Same | Away(_)) => Decision::Quiet,
 
         // Both halves are there.
         (Known::Linked, Same, Same) => Decision::Quiet,
@@ -133,7 +133,9 @@ fn page_deleted(how: Absence, mapping: &Mapping) -> Decision {
         OnPageTrashed::Ask => Decision::Ask(Side::Notion, how),
         OnPageTrashed::SoftDelete => Decision::Trash(Side::Postgres),
         OnPageTrashed::Delete => Decision::Delete,
-        OnPageTrashed::Restore => Decision::Restore(Side::Notion, Because::Deleted),
-        OnPageTrashed::Keep => Decision::Skip(Why::Kept(Side::Postgres)),
+        OnPageTrashed::Restore if mapping.direction.reaches(Side::Notion) => {
+            Decision::Restore(Side::Notion, Because::Deleted)
+        }
+        OnPageTrashed::Restore | OnPageTrashed::Keep => Decision::Skip(Why::Kept(Side::Postgres)),
     }
 }

@@ -4,7 +4,7 @@
 //! a reason. The forms that lose something on purpose (Notion cuts seconds and knows no empty checkbox) are never
 //! written back, because [`agree`] sees both forms as one value.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::{
     mapping::{ColumnKind, Field, Options, PropertyKind},
     number::Number,
     side::Side,
-    value::{File, Moment, Range, Ref, Value, canonical_json},
+    value::{File, Moment, Range, Ref, Value},
 };
 
 /// Longest text of one rich text value: 100 items of 2,000 UTF-16 units.
@@ -79,6 +79,10 @@ pub fn in_notion(value: &Value, field: &Field) -> Fidelity {
         PropertyKind::Title | PropertyKind::RichText => rich_text(value),
         PropertyKind::Number => number_property(value),
         PropertyKind::Select(options) => one_option(value, field, options),
+        // A status never grows by a write, whatever the configuration says.
+        PropertyKind::Status(options) if options.may_grow => {
+            one_option(value, field, &Options { names: options.names.clone(), may_grow: false })
+        }
         PropertyKind::Status(options) => one_option(value, field, options),
         PropertyKind::MultiSelect(options) => many_options(value, field, options),
         PropertyKind::Date => date_property(value),
@@ -195,10 +199,14 @@ fn many_options(value: &Value, field: &Field, options: &Options) -> Result<Value
         Value::Set(items) => texts_of(items, "options")?,
         other => vec![text_of(other).ok_or_else(|| mismatch(other, "options"))?],
     };
-    let names: BTreeSet<Value> =
-        texts.iter().map(|text| option(text, field, options).map(Value::Text)).collect::<Result<_, _>>()?;
+    // New names that differ only in case become one option, the first of them.
+    let mut names = BTreeMap::new();
+    for text in &texts {
+        let name = option(text, field, options)?;
+        names.entry(name.to_lowercase()).or_insert(name);
+    }
     counted(names.len())?;
-    Ok(if names.is_empty() { Value::Null } else { Value::Set(names) })
+    Ok(if names.is_empty() { Value::Null } else { Value::set(names.into_values().map(Value::Text)) })
 }
 
 fn option(text: &str, field: &Field, options: &Options) -> Result<String, Reason> {
@@ -212,6 +220,9 @@ fn option(text: &str, field: &Field, options: &Options) -> Result<String, Reason
         .or_else(|| options.names.iter().find(|o| o.to_lowercase() == folded))
     {
         return Ok(known.clone());
+    }
+    if name.is_empty() {
+        return Err(Reason::new("empty_option", "an option needs a name"));
     }
     no_nul(name)?;
     if name.contains(',') {
@@ -248,9 +259,11 @@ fn date_property(value: &Value) -> Result<Value, Reason> {
             }
             Ok(Value::Range(Box::new(Range { start: Some(start), end: Some(end) })))
         }
-        Value::Text(text) => {
-            parse_moment(text).ok_or_else(|| mismatch(value, "a date")).and_then(cut).map(moment_value)
-        }
+        Value::Text(text) => match (parse_moment(text), parse_range(text)) {
+            (Some(moment), _) => cut(moment).map(moment_value),
+            (None, Some(range)) => date_property(&Value::Range(Box::new(range))),
+            (None, None) => Err(mismatch(value, "a date")),
+        },
         other => Err(mismatch(other, "a date")),
     }
 }
@@ -438,11 +451,12 @@ fn column(value: &Value, kind: &ColumnKind) -> Result<Value, Reason> {
         }
         ColumnKind::Numeric { precision, scale } => {
             let number = number_of(value).ok_or_else(|| mismatch(value, "a number"))?;
-            let (whole, fraction) = number.digits();
-            let scale = scale.unwrap_or(if precision.is_some() { 0 } else { i32::MAX });
-            let fits_scale = i64::from(scale) >= fraction as i64;
-            let fits_whole = precision.is_none_or(|p| whole as i64 <= i64::from(p) - i64::from(scale));
-            if fits_scale && fits_whole {
+            // The scale may be negative (whole thousands) or beyond the precision (small fractions only).
+            let scale = i64::from(scale.unwrap_or(if precision.is_some() { 0 } else { i32::MAX }));
+            let fits = number.reach().is_none_or(|(highest, lowest)| {
+                -lowest <= scale && precision.is_none_or(|p| highest <= i64::from(p) - scale)
+            });
+            if fits {
                 return Ok(Value::Number(number));
             }
             Err(Reason::limited(
@@ -501,12 +515,12 @@ fn column(value: &Value, kind: &ColumnKind) -> Result<Value, Reason> {
         }
         ColumnKind::Json => match value {
             Value::Json(_) => Ok(value.clone()),
-            Value::Text(text) => match serde_json::from_str(text) {
-                Ok(json) => {
+            Value::Text(text) => match Value::json_text(text) {
+                Some(Value::Json(json)) => {
                     no_nul_escape(&json)?;
-                    Ok(Value::Json(canonical_json(&json)))
+                    Ok(Value::Json(json))
                 }
-                Err(_) => Err(Reason::new("not_json", "the text is not JSON")),
+                Some(_) | None => Err(Reason::new("not_json", "the text is not JSON")),
             },
             other => Err(mismatch(other, "JSON")),
         },
@@ -537,6 +551,7 @@ fn range_column(value: &Value, fits: fn(&Moment) -> bool, what: &str) -> Result<
         Value::Day(day) => Range { start: Some(Moment::Day(*day)), end: Some(Moment::Day(*day)) },
         Value::Instant(at) => Range { start: Some(Moment::Instant(*at)), end: Some(Moment::Instant(*at)) },
         Value::Range(range) => (**range).clone(),
+        Value::Text(text) => parse_range(text).ok_or_else(|| mismatch(value, what))?,
         other => return Err(mismatch(other, what)),
     };
     if range.start.iter().chain(&range.end).all(fits) {
@@ -565,7 +580,13 @@ fn list_column(value: &Value, inner: &ColumnKind) -> Result<Value, Reason> {
 
 fn without_labels(value: &Value, field: &Field) -> Value {
     let strip = |text: &str| {
-        let found = field.labels.iter().find(|(_, label)| label.eq_ignore_ascii_case(text));
+        // As Notion compares option names: the very name first, then without case.
+        let folded = text.to_lowercase();
+        let found = field
+            .labels
+            .iter()
+            .find(|(_, label)| *label == text)
+            .or_else(|| field.labels.iter().find(|(_, label)| label.to_lowercase() == folded));
         Value::Text(found.map_or(text, |(raw, _)| raw.as_str()).to_owned())
     };
     match value {
@@ -682,6 +703,14 @@ fn parse_moment(text: &str) -> Option<Moment> {
     (text.len() == 10).then(|| text.parse().ok().map(Moment::Day)).flatten()
 }
 
+/// A range as [`text_of`] writes it: `2026-01-01/2026-01-31`, with nothing where an end is open.
+fn parse_range(text: &str) -> Option<Range> {
+    let (start, end) = text.trim().split_once('/')?;
+    let end_of = |text: &str| if text.is_empty() { Some(None) } else { parse_moment(text).map(Some) };
+    let range = Range { start: end_of(start)?, end: end_of(end)? };
+    (range.start.is_some() || range.end.is_some()).then_some(range)
+}
+
 fn moment_value(moment: Moment) -> Value {
     match moment {
         Moment::Day(day) => Value::Day(day),
@@ -700,13 +729,16 @@ fn no_nul(text: &str) -> Result<(), Reason> {
     Ok(())
 }
 
-fn no_nul_escape(json: &serde_json::Value) -> Result<(), Reason> {
-    match json {
-        serde_json::Value::String(text) => no_nul(text),
-        serde_json::Value::Array(items) => items.iter().try_for_each(no_nul_escape),
-        serde_json::Value::Object(members) => {
-            members.iter().try_for_each(|(key, value)| no_nul(key).and_then(|()| no_nul_escape(value)))
+/// `jsonb` refuses the character NUL, which canonical JSON writes as `\u0000`.
+fn no_nul_escape(json: &str) -> Result<(), Reason> {
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        rest = &rest[at + 1..];
+        if rest.starts_with("u0000") {
+            return no_nul("\0");
         }
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => Ok(()),
+        // The escaped character may be a backslash itself.
+        rest = &rest[1..];
     }
+    Ok(())
 }

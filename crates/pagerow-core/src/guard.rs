@@ -6,7 +6,6 @@ use crate::{
     digest::Digest,
     plan::{Action, MappingPlan, Plan, Step},
     side::Side,
-    value::Value,
 };
 
 /// How much one plan may do before a person is asked.
@@ -177,26 +176,19 @@ fn is_removal(step: &Step) -> bool {
 fn blanks(step: &Step, field: usize) -> bool {
     matches!(step.action, Action::Update | Action::Restore)
         && step.fields.iter().any(|write| {
-            let was_filled = write.before.as_ref().is_some_and(|before| !is_blank(before));
-            write.field == field && was_filled && is_blank(&write.after)
+            let was_filled = write.before.as_ref().is_some_and(|before| !before.is_empty());
+            write.field == field && was_filled && write.after.is_empty()
         })
 }
 
-fn is_blank(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Text(text) | Value::Markdown(text) => text.is_empty(),
-        _ => false,
-    }
-}
-
+/// The largest count within a share. In millionths, since 29 % of 100 is 28.999… in a machine's fractions.
 fn share(links: u64, share: f64, floor: u64) -> u64 {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "a share between 0 and 1 of a count stays a count"
+        reason = "a share between 0 and 1 in millionths is a small count"
     )]
-    let part = (links as f64 * share) as u64;
-    part.max(floor)
+    let millionths = (share * 1e6).round() as u64;
+    let part = u128::from(links) * u128::from(millionths) / 1_000_000;
+    u64::try_from(part).unwrap_or(u64::MAX).max(floor)
 }

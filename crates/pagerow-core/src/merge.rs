@@ -51,7 +51,8 @@ pub fn merge(
         (Change::Same, Change::Changed) => carry(field, Side::Notion, now),
         (Change::Changed, Change::Changed) => contest(field, policy, now, edited),
         // Without a base, something beats nothing: this loses no value. The rest is a contest.
-        (Change::Unknown, _) | (_, Change::Unknown) => match (is_empty(now.postgres), is_empty(now.notion)) {
+        (Change::Unknown, _) | (_, Change::Unknown) => match (now.postgres.is_empty(), now.notion.is_empty())
+        {
             (true, false) => carry(field, Side::Notion, now),
             (false, true) => carry(field, Side::Postgres, now),
             (true, true) | (false, false) => contest(field, policy, now, edited),
@@ -97,25 +98,5 @@ fn write(field: &Field, from: Side, now: Sides<&Value>, decided: bool) -> Merged
     match fidelity::on(to, now.of(from), field) {
         Fidelity::Stored(after) => Merged::Write { to, after, decided },
         Fidelity::Unstorable(reason) => Merged::Park { to, reason },
-    }
-}
-
-/// Whether there is nothing to lose.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Text(text) | Value::Markdown(text) => text.is_empty(),
-        Value::List(items) => items.is_empty(),
-        Value::Set(items) => items.is_empty(),
-        Value::Number(_)
-        | Value::Bool(_)
-        | Value::Day(_)
-        | Value::Instant(_)
-        | Value::Range(_)
-        | Value::Ref(_)
-        | Value::File(_)
-        | Value::Person(_)
-        | Value::Json(_)
-        | Value::Opaque(_) => false,
     }
 }

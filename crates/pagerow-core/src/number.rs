@@ -22,7 +22,7 @@ pub enum NotANumber {
 }
 
 /// Largest power of ten that is written out; Postgres `numeric` reaches 131,072 digits before the point.
-const MAX_EXPONENT: i64 = 150_000;
+const MAX_EXPONENT: u64 = 150_000;
 
 /// Largest whole number that every smaller one survives in a double: 2^53.
 const DOUBLE_WHOLE: u64 = 1 << 53;
@@ -42,7 +42,7 @@ impl Number {
             Some(at) => (&unsigned[..at], unsigned[at + 1..].parse::<i64>().map_err(|_| NotANumber::Syntax)?),
             None => (unsigned, 0),
         };
-        if exponent.abs() > MAX_EXPONENT {
+        if exponent.unsigned_abs() > MAX_EXPONENT {
             return Err(NotANumber::Exponent);
         }
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
@@ -91,12 +91,23 @@ impl Number {
         !self.0.contains('.')
     }
 
-    /// Digits before and behind the decimal point (a lone leading zero does not count).
+    /// Between which powers of ten the digits that count stand: one above the highest, and the lowest; `None` for
+    /// zero. `1200` is `(4, 2)`, `0.05` is `(-1, -2)`.
     #[must_use]
-    pub fn digits(&self) -> (usize, usize) {
+    pub fn reach(&self) -> Option<(i64, i64)> {
         let unsigned = self.0.trim_start_matches('-');
         let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-        (if whole == "0" { 0 } else { whole.len() }, fraction.len())
+        let lowest = if fraction.is_empty() {
+            (whole.len() - whole.trim_end_matches('0').len()) as i64
+        } else {
+            -(fraction.len() as i64)
+        };
+        let highest = match (whole, fraction) {
+            ("0", "") => return None,
+            ("0", fraction) => fraction.trim_start_matches('0').len() as i64 - fraction.len() as i64,
+            (whole, _) => whole.len() as i64,
+        };
+        Some((highest, lowest))
     }
 
     /// The canonical text.
@@ -196,9 +207,32 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "NaN", "Infinity", "1,5", "0x1", "1e", "1 ", "--1", "1e999999999"] {
+        for text in [
+            "",
+            "-",
+            ".",
+            "NaN",
+            "Infinity",
+            "1,5",
+            "0x1",
+            "1e",
+            "1 ",
+            "--1",
+            "1e999999999",
+            "1e-9223372036854775808",
+        ] {
             assert!(Number::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn reach_counts_the_digits_that_matter() {
+        let reach = |text| Number::parse(text).unwrap().reach();
+        assert_eq!(reach("1200"), Some((4, 2)));
+        assert_eq!(reach("-1200.50"), Some((4, -1)));
+        assert_eq!(reach("0.05"), Some((-1, -2)));
+        assert_eq!(reach("0.5"), Some((0, -1)));
+        assert_eq!(reach("0"), None);
     }
 
     #[test]

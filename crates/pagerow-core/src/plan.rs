@@ -81,7 +81,7 @@ pub enum Action {
     Create,
     /// Change fields; with no fields, only the key property is put right.
     Update,
-    /// Take a page out of the trash, clear a row's deletion mark; may carry fields.
+    /// Take a page out of the trash, clear a row's deletion mark; carries no fields.
     Restore,
     /// Put a page in the trash, set a row's deletion mark.
     Trash,

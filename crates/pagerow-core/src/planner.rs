@@ -86,6 +86,10 @@ impl<'a> Planner<'a> {
 /// those that refer to them, deletions last. `mappings` are in foreign-key order, referenced ones first.
 #[must_use]
 pub fn assemble(mut parts: Vec<MappingPlan>, mappings: &[&Mapping]) -> Plan {
+    for part in &mut parts {
+        part.steps
+            .sort_by(|a, b| (a.side, a.action, &a.key, a.page).cmp(&(b.side, b.action, &b.key, b.page)));
+    }
     order::put_in_waves(&mut parts, mappings);
     for part in &mut parts {
         part.steps.sort_by(|a, b| {

@@ -3,7 +3,7 @@
 use crate::{
     fidelity,
     mapping::{Mapping, PropertyKind},
-    plan::{Settlement, Step},
+    plan::{Action, Settlement, Step},
     record::Record,
     side::{Side, Sides},
     value::Value,
@@ -24,7 +24,12 @@ pub fn after_step(
     mut base: Sides<Record>,
     left_out: &[usize],
 ) -> Sides<Record> {
-    for write in &step.fields {
+    // What a deletion carries is for the history; the bases stay until both halves are seen to be gone.
+    let wrote = match step.action {
+        Action::Create | Action::Update | Action::Restore => step.fields.as_slice(),
+        Action::Trash | Action::Delete => &[],
+    };
+    for write in wrote {
         if left_out.contains(&write.field) {
             // As if both sides had been empty: the next plan takes the reference over.
             base.postgres.set(write.field, Some(Value::Null));

@@ -1,10 +1,10 @@
 //! What a cell can hold, on either side, with equality of meaning.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, value::RawValue};
 
 use crate::{
     number::Number,
@@ -99,6 +99,27 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    /// Whether there is nothing to lose: nothing, an empty text, a list or a set without items.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) | Self::Markdown(text) => text.is_empty(),
+            Self::List(items) => items.is_empty(),
+            Self::Set(items) => items.is_empty(),
+            Self::Number(_)
+            | Self::Bool(_)
+            | Self::Day(_)
+            | Self::Instant(_)
+            | Self::Range(_)
+            | Self::Ref(_)
+            | Self::File(_)
+            | Self::Person(_)
+            | Self::Json(_)
+            | Self::Opaque(_) => false,
+        }
+    }
+
     /// A set from any values; doubles and order vanish.
     pub fn set(values: impl IntoIterator<Item = Self>) -> Self {
         Self::Set(values.into_iter().collect())
@@ -113,6 +134,15 @@ impl Value {
     #[must_use]
     pub fn json(json: &Json) -> Self {
         Self::Json(canonical_json(json))
+    }
+
+    /// JSON in canonical text, from a text: numbers stay as they are written, however many digits they have. `None`
+    /// where the text is not JSON, or nested deeper than [`JSON_DEPTH`].
+    #[must_use]
+    pub fn json_text(text: &str) -> Option<Self> {
+        let mut out = String::with_capacity(text.len());
+        write_canonical_text(text, JSON_DEPTH, &mut out).ok()?;
+        Some(Self::Json(out))
     }
 
     /// The word for the kind of content, for messages; never the content.
@@ -223,6 +253,9 @@ macro_rules! equal_by_identity {
 }
 equal_by_identity!(File, Person);
 
+/// How deeply JSON may be nested.
+pub const JSON_DEPTH: u32 = 128;
+
 /// JSON as one text for one meaning: keys sorted, no white space.
 #[must_use]
 pub fn canonical_json(json: &Json) -> String {
@@ -261,6 +294,41 @@ fn write_canonical(json: &Json, out: &mut String) {
     }
 }
 
+/// Like [`write_canonical`], but from the text itself, since reading numbers into a machine's numbers would round them.
+fn write_canonical_text(text: &str, depth: u32, out: &mut String) -> Result<(), serde_json::Error> {
+    let depth = depth.checked_sub(1).ok_or_else(|| serde::de::Error::custom("nested too deeply"))?;
+    let text = text.trim_ascii();
+    match text.as_bytes().first() {
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            out.push('[');
+            for (i, item) in items.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                write_canonical_text(item.get(), depth, out)?;
+            }
+            out.push(']');
+        }
+        Some(b'{') => {
+            let members: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
+            out.push('{');
+            for (i, (key, value)) in members.into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Json::from(key).to_string());
+                out.push(':');
+                write_canonical_text(value.get(), depth, out)?;
+            }
+            out.push('}');
+        }
+        Some(b'"') => out.push_str(&Json::from(serde_json::from_str::<String>(text)?).to_string()),
+        _ => out.push_str(serde_json::from_str::<&RawValue>(text)?.get()),
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,6 +364,26 @@ mod tests {
             let stored = serde_json::to_string(&value).unwrap();
             assert_eq!(serde_json::from_str::<Value>(&stored).unwrap(), value, "{stored}");
         }
+    }
+
+    #[test]
+    fn json_keeps_its_digits_and_loses_its_order() {
+        let canonical = |text: &str| match Value::json_text(text) {
+            Some(Value::Json(text)) => Some(text),
+            _ => None,
+        };
+        assert_eq!(
+            canonical(r#" { "b" : [ 1.50 , 12345678901234567890123 , null ] , "a" : "\u00e4\n" } "#)
+                .as_deref(),
+            Some(r#"{"a":"ä\n","b":[1.50,12345678901234567890123,null]}"#)
+        );
+        assert_eq!(canonical("0.12345678901234567891").as_deref(), Some("0.12345678901234567891"));
+        for wrong in ["", "{", "[1,]", "nul", "01", "1 2", r#""\ud800""#, "{'a':1}"] {
+            assert_eq!(canonical(wrong), None, "{wrong}");
+        }
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(canonical(&deep(127)).is_some());
+        assert!(canonical(&deep(5_000)).is_none());
     }
 
     #[test]

@@ -118,10 +118,12 @@ create table {schema}.parked (
     value         json,
     attempts      integer not null default 1,
     next_try      timestamptz,
+    content       uuid,
     since         timestamptz not null default now()
 );
 create unique index parked_record on {schema}.parked (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name);
 comment on table {schema}.parked is 'Records that cannot be written as they are, and why. A missing next_try waits for a person or for a change.';
+comment on column {schema}.parked.content is 'What both sides held when a write failed: while they still do, it is not tried before its time.';
 
 create table {schema}.revisits (
     id            bigint generated always as identity primary key,

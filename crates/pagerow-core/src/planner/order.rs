@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    mapping::{ColumnKind, Mapping, PropertyKind},
-    plan::{Action, MappingPlan},
+    mapping::{Field, Mapping},
+    plan::{Action, FieldWrite, MappingPlan, Step},
     record::{PageId, RowKey},
     side::Side,
     value::{Ref, Value},
@@ -15,72 +15,112 @@ use crate::{
 type At = (usize, usize);
 
 /// Gives every step its wave. A circle of references is cut where it is first met again; the step there is written
-/// without the reference, which follows in the next plan.
+/// without the reference, which follows in the next plan. Where that is depends on the steps' order, so they come
+/// sorted.
 pub(super) fn put_in_waves(parts: &mut [MappingPlan], mappings: &[&Mapping]) {
-    let created = Created::of(parts);
-    let mut waves = Waves { parts, mappings, created: &created, depth: BTreeMap::new() };
-    let all: Vec<At> = (0..waves.parts.len())
-        .flat_map(|mapping| (0..waves.parts[mapping].steps.len()).map(move |step| (mapping, step)))
-        .collect();
-    let depths: Vec<(At, u32)> = all.into_iter().map(|at| (at, waves.depth(at))).collect();
+    let (makes, removals) = (Named::of(parts, is_make), Named::of(parts, is_removal));
+    let makes =
+        Waves { parts, mappings, named: &makes, of: |write| Some(&write.after), depth: BTreeMap::new() };
+    let makes = makes.depths(is_make_or_update);
+    // What refers goes before what it refers to: the depth by what is deleted, the other way round.
+    let removals = Waves {
+        parts,
+        mappings,
+        named: &removals,
+        of: |write| write.before.as_ref(),
+        depth: BTreeMap::new(),
+    };
+    let removals = removals.depths(is_removal);
 
-    let deepest = depths.iter().map(|(_, depth)| *depth).max().unwrap_or(0);
-    let count = parts.len();
-    for ((mapping, step), depth) in depths {
-        let step = &mut parts[mapping].steps[step];
-        step.wave = match step.action {
-            Action::Trash | Action::Delete => deepest + (count - mapping) as u32,
-            Action::Create | Action::Update | Action::Restore => depth,
+    let mut wave = makes.values().max().map_or(0, |deepest| deepest + 1);
+    for (&(mapping, step), depth) in &makes {
+        parts[mapping].steps[step].wave = *depth;
+    }
+    for (at, part) in parts.iter_mut().enumerate().rev() {
+        let Some(deepest) = removals.range((at, 0)..(at + 1, 0)).map(|(_, depth)| *depth).max() else {
+            continue;
         };
+        for (&(_, step), depth) in removals.range((at, 0)..(at + 1, 0)) {
+            part.steps[step].wave = wave + (deepest - depth);
+        }
+        wave += deepest + 1;
     }
 }
 
-/// The records that this plan makes, by the names under which others may refer to them.
-struct Created {
-    pages: BTreeMap<(String, RowKey), At>,
-    rows: BTreeMap<(String, PageId), At>,
+fn is_make(step: &Step) -> bool {
+    match step.action {
+        Action::Create => true,
+        // A relation may not name a page in the trash.
+        Action::Restore => step.side == Side::Notion,
+        Action::Update | Action::Trash | Action::Delete => false,
+    }
 }
 
-impl Created {
-    fn of(parts: &[MappingPlan]) -> Self {
-        let mut created = Self { pages: BTreeMap::new(), rows: BTreeMap::new() };
+fn is_removal(step: &Step) -> bool {
+    matches!(step.action, Action::Trash | Action::Delete)
+}
+
+fn is_make_or_update(step: &Step) -> bool {
+    !is_removal(step)
+}
+
+/// Some of a plan's steps, by the names under which others may refer to their records.
+struct Named {
+    keys: BTreeMap<(String, Side, RowKey), At>,
+    pages: BTreeMap<(String, Side, PageId), At>,
+}
+
+impl Named {
+    fn of(parts: &[MappingPlan], which: fn(&Step) -> bool) -> Self {
+        let mut named = Self { keys: BTreeMap::new(), pages: BTreeMap::new() };
         for (mapping, part) in parts.iter().enumerate() {
-            for (number, step) in part.steps.iter().enumerate() {
-                if step.action != Action::Create {
-                    continue;
+            for (number, step) in part.steps.iter().enumerate().filter(|(_, step)| which(step)) {
+                if let Some(key) = &step.key {
+                    named.keys.insert((part.mapping.clone(), step.side, key.clone()), (mapping, number));
                 }
-                match (step.side, &step.key, step.page) {
-                    (Side::Notion, Some(key), _) => {
-                        created.pages.insert((part.mapping.clone(), key.clone()), (mapping, number));
-                    }
-                    (Side::Postgres, _, Some(page)) => {
-                        created.rows.insert((part.mapping.clone(), page), (mapping, number));
-                    }
-                    _ => {}
+                if let Some(page) = step.page {
+                    named.pages.insert((part.mapping.clone(), step.side, page), (mapping, number));
                 }
             }
         }
-        created
+        named
     }
 
     fn is_empty(&self) -> bool {
-        self.pages.is_empty() && self.rows.is_empty()
+        self.keys.is_empty() && self.pages.is_empty()
+    }
+
+    fn get(&self, mapping: &str, side: Side, reference: &Ref) -> Option<At> {
+        match reference {
+            Ref::Row(key) => self.keys.get(&(mapping.to_owned(), side, key.clone())).copied(),
+            Ref::Page(page) => self.pages.get(&(mapping.to_owned(), side, *page)).copied(),
+        }
     }
 }
 
 struct Waves<'a> {
     parts: &'a [MappingPlan],
     mappings: &'a [&'a Mapping],
-    created: &'a Created,
+    named: &'a Named,
+    /// The value whose references count.
+    of: fn(&FieldWrite) -> Option<&Value>,
     /// Known depths; `None` while a step is being visited.
     depth: BTreeMap<At, Option<u32>>,
 }
 
 impl Waves<'_> {
-    /// The length of the longest chain of creates that a step waits for, without recursion: a chain may be as long as
-    /// the table.
+    fn depths(mut self, which: fn(&Step) -> bool) -> BTreeMap<At, u32> {
+        let all: Vec<At> = (0..self.parts.len())
+            .flat_map(|mapping| (0..self.parts[mapping].steps.len()).map(move |step| (mapping, step)))
+            .filter(|(mapping, step)| which(&self.parts[*mapping].steps[*step]))
+            .collect();
+        all.into_iter().map(|at| (at, self.depth(at))).collect()
+    }
+
+    /// The length of the longest chain of named steps that a step waits for, without recursion: a chain may be as
+    /// long as the table.
     fn depth(&mut self, at: At) -> u32 {
-        if self.created.is_empty() {
+        if self.named.is_empty() {
             return 0;
         }
         let mut stack = vec![at];
@@ -107,40 +147,22 @@ impl Waves<'_> {
         self.depth.get(&at).copied().flatten().unwrap_or(0)
     }
 
-    /// The creates that a step refers to.
+    /// The named steps that a step refers to.
     fn needs(&self, (mapping, step): At) -> Vec<At> {
         let step = &self.parts[mapping].steps[step];
         let mut needs = Vec::new();
         // A page is marked with its row's key when the row is there.
         if let (true, Action::Update, Some(page)) = (step.mark, step.action, step.page) {
-            needs.extend(self.created.rows.get(&(self.parts[mapping].mapping.clone(), page)).copied());
+            needs.extend(self.named.get(&self.parts[mapping].mapping, Side::Postgres, &Ref::Page(page)));
         }
         for write in &step.fields {
-            let Some(related) = self.mappings.get(mapping).and_then(|m| related(m, write.field)) else {
+            let field = self.mappings.get(mapping).and_then(|mapping| mapping.fields.get(write.field));
+            let (Some(related), Some(value)) = (field.and_then(Field::related), (self.of)(write)) else {
                 continue;
             };
-            each_ref(&write.after, &mut |reference| {
-                let need = match (step.side, reference) {
-                    (Side::Notion, Ref::Row(key)) => {
-                        self.created.pages.get(&(related.to_owned(), key.clone()))
-                    }
-                    (Side::Postgres, Ref::Page(page)) => self.created.rows.get(&(related.to_owned(), *page)),
-                    (Side::Notion, Ref::Page(_)) | (Side::Postgres, Ref::Row(_)) => None,
-                };
-                needs.extend(need.copied());
-            });
+            each_ref(value, &mut |reference| needs.extend(self.named.get(related, step.side, reference)));
         }
         needs
-    }
-}
-
-/// The mapping that a field refers to.
-fn related(mapping: &Mapping, field: usize) -> Option<&str> {
-    let field = mapping.fields.get(field)?;
-    match (&field.holds, &field.shows) {
-        (ColumnKind::Reference { mapping } | ColumnKind::References { mapping }, _)
-        | (_, PropertyKind::Relation { mapping, .. }) => Some(mapping),
-        _ => None,
     }
 }
 

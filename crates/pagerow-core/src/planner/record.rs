@@ -1,5 +1,7 @@
 //! One record: from its two observations to entries of the plan.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::Entries;
@@ -8,12 +10,12 @@ use crate::{
     decide::{Decision, Known, State, decide},
     digest::Digest,
     fidelity::{self, Fidelity, Reason},
-    mapping::{KeySource, Mapping},
+    mapping::{Field, KeySource, Mapping},
     merge::{Merged, merge},
     observation::{Identity, Observation, Pair, Sighting},
     plan::{
         Action, Because, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement, Skipped,
-        Step,
+        Step, Why,
     },
     record::{Record, RowKey},
     side::{Side, Sides},
@@ -24,6 +26,8 @@ use crate::{
 pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
     let one = One { mapping, pair };
     match decide(one.known(), one.states(), mapping) {
+        // Both halves are as they were, but the page lost the row's key.
+        Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
         Decision::Merge => one.merge(out),
         Decision::Create(side, because) => one.create(side, because, out),
@@ -69,25 +73,37 @@ impl<'a> One<'a> {
 
     fn state(&self, side: Side) -> State<'a> {
         match self.pair.seen.of(side) {
+            Observation::Unchanged if self.is_unsure(side) => {
+                State::Unreadable("it was not looked at, and its base is not whole")
+            }
             Observation::Unchanged => State::Same,
             Observation::Absent(absence) => State::Away(*absence),
             Observation::Unreadable(why) => State::Unreadable(why),
+            Observation::Present(_) if self.is_unsure(side) => State::Unreadable("it was read only in part"),
             Observation::Present(sighting) => {
                 let same = match &self.pair.identity {
                     Identity::Linked(link) => {
                         let base = link.base.of(side);
                         let fields = 0..self.mapping.fields.len();
-                        !self.unmarked()
-                            && fields.into_iter().all(|f| match sighting.record.get(f) {
-                                Some(now) => change(base.get(f), now) == Change::Same,
-                                None => true,
-                            })
+                        fields.into_iter().all(|f| match sighting.record.get(f) {
+                            Some(now) => change(base.get(f), now) == Change::Same,
+                            None => true,
+                        })
                     }
                     Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => false,
                 };
                 if same { State::Same } else { State::Changed }
             }
         }
+    }
+
+    /// Whether a deletion on the other side would rest on less than the whole record: on a base that is not whole
+    /// where nobody looked, or on a look that did not see every field.
+    fn is_unsure(&self, side: Side) -> bool {
+        let Identity::Linked(link) = &self.pair.identity else { return false };
+        let basis = self.sighting(side).map_or(link.base.of(side), |sighting| &sighting.record);
+        matches!(self.pair.seen.of(side.other()), Observation::Absent(_))
+            && (0..self.mapping.fields.len()).any(|field| basis.get(field).is_none())
     }
 
     fn sighting(&self, side: Side) -> Option<&'a Sighting> {
@@ -193,10 +209,20 @@ impl<'a> One<'a> {
         let mut decided = Sides { postgres: false, notion: false };
         let mut settled = Vec::new();
         for (number, field) in self.mapping.fields.iter().enumerate() {
-            let (Some(row), Some(page)) = (self.now(Side::Postgres, number), self.now(Side::Notion, number))
-            else {
-                continue;
+            let (row, page) = match (self.now(Side::Postgres, number), self.now(Side::Notion, number)) {
+                (Some(row), Some(page)) => (row, page),
+                (Some(row), None) => {
+                    self.one_half(number, Side::Postgres, row, out);
+                    continue;
+                }
+                (None, Some(page)) => {
+                    self.one_half(number, Side::Notion, page, out);
+                    continue;
+                }
+                (None, None) => continue,
             };
+            let Some(field) = self.directed(field) else { continue };
+            let field = field.as_ref();
             let base = Sides {
                 postgres: self.base(Side::Postgres).and_then(|base| base.get(number)),
                 notion: self.base(Side::Notion).and_then(|base| base.get(number)),
@@ -261,6 +287,30 @@ impl<'a> One<'a> {
         }
     }
 
+    /// Of one field only one side is known. A change there waits, and says so.
+    fn one_half(&self, field: usize, side: Side, now: &Value, out: &mut Entries) {
+        let settled = self.base(side).and_then(|base| base.get(field));
+        if change(settled, now) == Change::Same || !self.mapping.fields[field].flow.reaches(side.other()) {
+            return;
+        }
+        let why = format!("“{}” was not read", self.mapping.fields[field].column);
+        out.skipped.push(Skipped {
+            key: self.pair.identity.key().cloned(),
+            page: self.pair.identity.page(),
+            why: Why::Unreadable(side.other(), why),
+        });
+    }
+
+    /// The field as the mapping's direction leaves it; `None` when they exclude each other.
+    fn directed<'f>(&self, field: &'f Field) -> Option<Cow<'f, Field>> {
+        let flow = field.flow.and(self.mapping.direction)?;
+        Some(if flow == field.flow {
+            Cow::Borrowed(field)
+        } else {
+            Cow::Owned(Field { flow, ..field.clone() })
+        })
+    }
+
     fn create(&self, side: Side, because: Because, out: &mut Entries) {
         let fields = match self.all_fields(side) {
             Ok(fields) => fields,
@@ -302,22 +352,32 @@ impl<'a> One<'a> {
     /// What a new half gets: every field that flows there, in the form that it will store. The rest is withheld.
     ///
     /// A row is given nothing where the page has nothing, so that the column's default applies; the next look takes
-    /// the default to the page.
+    /// the default to the page. A half that is made anew gets back what it held in every field that the other half did
+    /// not change since, with the digits and seconds that the other half cannot hold.
     fn all_fields(&self, side: Side) -> Result<Vec<FieldWrite>, Box<Parked>> {
         let mut fields = Vec::new();
         for (number, field) in self.mapping.fields.iter().enumerate() {
             let Some(source) = self.now(side.other(), number) else { continue };
-            let withheld = !field.flow.reaches(side) || (side == Side::Postgres && source.is_null());
-            let after = if withheld {
-                Value::Null
-            } else {
-                match fidelity::on(side, source, field) {
-                    Fidelity::Stored(after) => after,
-                    Fidelity::Unstorable(reason) => {
-                        return Err(Box::new(self.parked(side, Some(number), reason, Some(source))));
-                    }
+            let settled = |side| self.base(side).and_then(|base| base.get(number));
+            let stored = match settled(side) {
+                Some(held) if change(settled(side.other()), source) == Change::Same => {
+                    Fidelity::Stored(held.clone())
+                }
+                _ => fidelity::on(side, source, field),
+            };
+            let left_to_default = side == Side::Postgres && source.is_null();
+            let after = match stored {
+                _ if !field.flow.reaches(side) => None,
+                Fidelity::Stored(_) if left_to_default && settled(side).is_none() => None,
+                Fidelity::Stored(after) => Some(after),
+                // The column refuses NULL: its default is the next best.
+                Fidelity::Unstorable(_) if left_to_default => None,
+                Fidelity::Unstorable(reason) => {
+                    return Err(Box::new(self.parked(side, Some(number), reason, Some(source))));
                 }
             };
+            let withheld = after.is_none();
+            let after = after.unwrap_or(Value::Null);
             let source = (*source != after).then(|| source.clone());
             fields.push(FieldWrite { field: number, before: None, after, source, withheld });
         }
@@ -361,34 +421,10 @@ impl<'a> One<'a> {
         }
     }
 
+    /// Brings a half back as it is in the trash, without fields: nobody saw what it holds now, and writing over it
+    /// would lose what was edited before it was put there. The next look merges.
     fn restore(&self, side: Side, because: Because, out: &mut Entries) {
-        let mut fields = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate() {
-            let (Some(source), Some(before)) = (self.now(side.other(), number), self.base(side)) else {
-                continue;
-            };
-            let same =
-                self.base(side.other()).is_some_and(|base| change(base.get(number), source) == Change::Same);
-            if same || !field.flow.reaches(side) {
-                continue;
-            }
-            match fidelity::on(side, source, field) {
-                Fidelity::Stored(after) => {
-                    let source = (*source != after).then(|| source.clone());
-                    fields.push(FieldWrite {
-                        field: number,
-                        before: before.get(number).cloned(),
-                        after,
-                        source,
-                        withheld: false,
-                    });
-                }
-                Fidelity::Unstorable(reason) => {
-                    out.parked.push(self.parked(side, Some(number), reason, Some(source)));
-                }
-            }
-        }
-        out.steps.push(self.step(side, Action::Restore, fields, because));
+        out.steps.push(self.step(side, Action::Restore, Vec::new(), because));
     }
 
     /// A deletion carries what is deleted, so that the history can bring it back.

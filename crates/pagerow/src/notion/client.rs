@@ -13,8 +13,8 @@ use super::pacing::{Pacing, Urgency};
 use super::query::Query;
 use super::refusal::Asked;
 use super::wire::{
-    DataSource, Database, Entry, ListPage, Page, PageMarkdown, PropertyId, PropertyItemPage, PropertyItems,
-    PropertyValue, User, WhereItBroke, WireObject,
+    Child, DataSource, Database, Entry, ListPage, Page, PageMarkdown, PropertyId, PropertyItemPage,
+    PropertyItems, PropertyValue, User, WhereItBroke, WireObject,
 };
 
 /// A connection to one workspace. Clones share the HTTP pool and the pace.
@@ -75,6 +75,17 @@ impl NotionClient {
         self.send(call.with_body(serialized(&body)?), ListPage::decode).await
     }
 
+    /// What stands on a page. Unlike the search this shows what was made a moment ago.
+    pub async fn page_children(
+        &self,
+        page_id: &str,
+        start_cursor: Option<&str>,
+    ) -> Result<Answer<ListPage<Child>>, NotionError> {
+        let path = format!("/v1/blocks/{}/children", checked(page_id)?);
+        let call = Call::read(Method::GET, path, reading("page", page_id)).with_query(paging(start_cursor));
+        self.send(call, ListPage::decode).await
+    }
+
     pub async fn database_get(&self, database_id: &str) -> Result<Answer<Entry<Database>>, NotionError> {
         let path = format!("/v1/databases/{}", checked(database_id)?);
         self.send(Call::read(Method::GET, path, reading("database", database_id)), Entry::decode).await
@@ -85,7 +96,7 @@ impl NotionClient {
         &self,
         body: &impl Serialize,
     ) -> Result<Answer<Entry<Database>>, NotionError> {
-        self.create("/v1/databases", "database", body, &[]).await
+        self.create("/v1/databases", "new database's parent", body, &[]).await
     }
 
     /// Changes title, parent, lock or trash.
@@ -111,7 +122,7 @@ impl NotionClient {
         &self,
         body: &impl Serialize,
     ) -> Result<Answer<Entry<DataSource>>, NotionError> {
-        self.create("/v1/data_sources", "data source", body, &[]).await
+        self.create("/v1/data_sources", "new data source's parent", body, &[]).await
     }
 
     /// Changes schema, title or trash. An option list replaces the one before.
@@ -154,7 +165,7 @@ impl NotionClient {
         body: &impl Serialize,
         show: &[PropertyId],
     ) -> Result<Answer<Entry<Page>>, NotionError> {
-        self.create("/v1/pages", "page", body, show).await
+        self.create("/v1/pages", "new page's parent", body, show).await
     }
 
     /// Changes what the body names and nothing else; the answer is the page as Notion stored it.
@@ -288,7 +299,11 @@ fn updating(kind: &'static str, id: &str) -> Asked {
 }
 
 fn unreadable(broke: &WhereItBroke) -> NotionError {
-    NotionError::UnreadableAnswer { reason: broke.to_string(), refusal: Box::default() }
+    NotionError::UnreadableAnswer {
+        reason: broke.to_string(),
+        committed: Vec::new(),
+        refusal: Box::default(),
+    }
 }
 
 #[cfg(test)]

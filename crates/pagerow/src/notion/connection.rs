@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::error::{NotionError, RateScope, Refusal};
 use super::pacing::{Pacing, Permit, Urgency};
 use super::refusal::{self, Asked};
-use super::wire::WhereItBroke;
+use super::wire::{Entry, WhereItBroke, WireObject};
 
 /// The API version that every call names.
 pub const NOTION_VERSION: &str = "2026-03-11";
@@ -73,6 +73,26 @@ pub struct Answer<T> {
 impl<T> Answer<T> {
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
         Answer { body: f(self.body), request_id: self.request_id, server_time: self.server_time }
+    }
+}
+
+impl<T: WireObject> Answer<Entry<T>> {
+    /// The object, or why it cannot be used. After a write the error's fate is `Applied`.
+    pub fn into_whole(self) -> Result<T, NotionError> {
+        match self.body {
+            Entry::Whole(object) => Ok(object),
+            Entry::Partial { id } => Err(NotionError::OnlyId { id }),
+            Entry::Other { object, id } => Err(NotionError::UnreadableAnswer {
+                reason: format!("is a {object}, not a {}", T::OBJECT),
+                committed: id.into_iter().collect(),
+                refusal: Box::new(Refusal { status: 200, request_id: self.request_id, ..Refusal::default() }),
+            }),
+            Entry::Unreadable { id, reason } => Err(NotionError::UnreadableAnswer {
+                reason,
+                committed: id.into_iter().collect(),
+                refusal: Box::new(Refusal { status: 200, request_id: self.request_id, ..Refusal::default() }),
+            }),
+        }
     }
 }
 
@@ -263,7 +283,7 @@ impl Connection {
                 request_id: refusal::request_id(&headers),
                 ..Refusal::default()
             };
-            NotionError::UnreadableAnswer { reason, refusal: Box::new(refusal) }
+            NotionError::UnreadableAnswer { reason, committed: Vec::new(), refusal: Box::new(refusal) }
         };
         let body = match body {
             Ok(body) => body,

@@ -53,7 +53,10 @@ pub enum NotionError {
     Unexpected(Box<Refusal>),
     /// A success whose body could not be read.
     #[error("Notion's answer cannot be read: it {reason} ({refusal})")]
-    UnreadableAnswer { reason: String, refusal: Box<Refusal> },
+    UnreadableAnswer { reason: String, committed: Vec<String>, refusal: Box<Refusal> },
+    /// Enough for a write to be done, not enough to know the result.
+    #[error("Notion showed only the id {id}: the connection may not read it")]
+    OnlyId { id: String },
     #[error("no connection to Notion came about")]
     Unconnected(#[source] reqwest::Error),
     #[error("the connection to Notion was lost before its answer")]
@@ -140,8 +143,10 @@ impl NotionError {
     /// What became of the write that failed this way.
     pub fn fate(&self) -> Fate {
         match self {
-            Self::Saved { committed, .. } => Fate::Applied { committed: committed.clone() },
-            Self::UnreadableAnswer { .. } => Fate::Applied { committed: Vec::new() },
+            Self::Saved { committed, .. } | Self::UnreadableAnswer { committed, .. } => {
+                Fate::Applied { committed: committed.clone() }
+            }
+            Self::OnlyId { id } => Fate::Applied { committed: vec![id.clone()] },
             Self::Server(_) | Self::Unexpected(_) | Self::ConnectionLost(_) | Self::Timeout => Fate::Unknown,
             Self::WrongToken(_)
             | Self::NotShared { .. }
@@ -181,6 +186,7 @@ impl NotionError {
             | Self::UnreadableAnswer { refusal, .. } => Some(refusal),
             Self::WrongKindOfId { .. }
             | Self::SeveralDataSources { .. }
+            | Self::OnlyId { .. }
             | Self::Unconnected(_)
             | Self::ConnectionLost(_)
             | Self::Timeout
@@ -201,6 +207,9 @@ impl NotionError {
                 return Cow::Owned(format!(
                     "Allow the connection to {capability} under Capabilities on its page in Notion."
                 ));
+            }
+            Self::OnlyId { .. } => {
+                "Allow the connection to read content under Capabilities on its page in Notion."
             }
             Self::BlockLimit(_) => {
                 "Upgrade the workspace's plan, or remove members beyond the first, to create further pages."

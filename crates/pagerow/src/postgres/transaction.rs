@@ -273,15 +273,18 @@ impl TxError {
 impl SqlError {
     fn of(error: &DbError) -> Self {
         let code = error.code().code();
-        // Data errors, constraint errors and errors raised by triggers quote cells in their text.
-        let quotes_values = ["22", "23", "44", "P0", "38", "39"].iter().any(|class| code.starts_with(class));
+        // Classes whose sentences are about statements and servers. Any other may quote a cell.
+        let quotes_nothing =
+            ["08", "0A", "25", "26", "34", "3B", "3F", "40", "42", "53", "54", "55", "57", "58"]
+                .iter()
+                .any(|class| code.starts_with(class));
         Self {
             code: code.to_owned(),
             constraint: error.constraint().map(str::to_owned),
             table: error.table().map(str::to_owned),
             column: error.column().map(str::to_owned),
             routine: error.routine().map(str::to_owned),
-            message: (!quotes_values).then(|| error.message().to_owned()),
+            message: quotes_nothing.then(|| error.message().to_owned()),
         }
     }
 

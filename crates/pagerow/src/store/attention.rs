@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use pagerow_core::{
+    digest::Digest,
     fidelity::Reason,
     mapping::Mapping,
     plan::{Conflict, ConflictKind, Parked},
@@ -41,6 +42,8 @@ pub struct ParkedRecord {
     pub value: Option<Value>,
     pub attempts: i32,
     pub next_try: Option<Timestamp>,
+    /// What both sides held when a write failed; `None` when no write was tried.
+    pub content: Option<Digest>,
 }
 
 /// A failure of one record, to be kept.
@@ -49,6 +52,8 @@ pub struct Trouble {
     pub parked: Parked,
     pub attempts: i32,
     pub next_try: Option<Timestamp>,
+    /// As in [`ParkedRecord`].
+    pub content: Option<Digest>,
 }
 
 /// Records to look at again on both sides.
@@ -171,10 +176,11 @@ impl Store {
         tx.execute(
             &format!(
                 "insert into {}.parked as parked (connection_id, mapping, row_key, page_id, column_name, side, reason, \
-                 value, attempts, next_try) values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9, $10) \
+                 value, attempts, next_try, content) \
+                 values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9, $10, $11) \
                  on conflict (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name) \
                  do update set reason = excluded.reason, value = excluded.value, side = excluded.side, \
-                 attempts = excluded.attempts, next_try = excluded.next_try",
+                 attempts = excluded.attempts, next_try = excluded.next_try, content = excluded.content",
                 self.schema
             ),
             &[
@@ -188,6 +194,7 @@ impl Store {
                 (&value, Type::TEXT),
                 (&trouble.attempts, Type::INT4),
                 (&trouble.next_try, Type::TIMESTAMPTZ),
+                (&trouble.content.map(|content| Uuid::from_bytes(content.0)), Type::UUID),
             ],
         )
         .await?;
@@ -234,7 +241,7 @@ impl Store {
         let rows = tx
             .query(
                 &format!(
-                    "select id, mapping, row_key, page_id, column_name, side, reason::text, value::text, attempts, next_try \
+                    "select id, mapping, row_key, page_id, column_name, side, reason::text, value::text, attempts, next_try, content \
                      from {}.parked where connection_id = $1 and ($2::text is null or mapping = $2) order by id",
                     self.schema
                 ),
@@ -258,6 +265,7 @@ impl Store {
                     },
                     attempts: row.get(8),
                     next_try: row.get(9),
+                    content: row.get::<_, Option<Uuid>>(10).map(|uuid| Digest(uuid.into_bytes())),
                 })
             })
             .collect()

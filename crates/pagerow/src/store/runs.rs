@@ -185,10 +185,9 @@ impl Store {
         };
         let (mut seqs, mut mappings, mut statuses, mut sides, mut actions) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut links, mut keys, mut pages): (Vec<Option<i64>>, Vec<Option<&str>>, Vec<Option<Uuid>>) =
-            Default::default();
-        let (mut steps, mut columns, mut reasons): (Vec<String>, Vec<String>, Vec<Option<String>>) =
-            Default::default();
+        let (mut links, mut keys, mut pages) =
+            (Vec::<Option<i64>>::new(), Vec::<Option<&str>>::new(), Vec::<Option<Uuid>>::new());
+        let (mut steps, mut columns, mut reasons) = (Vec::new(), Vec::new(), Vec::<Option<String>>::new());
         for entry in entries {
             seqs.push(entry.seq);
             mappings.push(entry.mapping);

@@ -11,7 +11,12 @@
 
 mod support;
 
+mod catalogue;
+mod connect;
 mod devpg;
+mod pooler;
+mod rows;
+mod tidy;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.
 #[test]

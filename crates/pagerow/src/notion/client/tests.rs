@@ -394,3 +394,46 @@ async fn a_thousand_calls_share_a_few_connections() {
     assert_eq!(server.calls().len(), 960);
     assert_eq!(client.pacing().counters().in_flight, 0);
 }
+
+#[tokio::test]
+async fn a_databases_id_leads_to_its_only_data_source() {
+    let id = "cc34d676-8e58-40a0-9244-3b684b6ec105";
+    let database = |sources: serde_json::Value| {
+        says(200, &json!({"object": "database", "id": id, "title": [], "data_sources": sources}).to_string())
+    };
+    let source = r#"{"object":"data_source","id":"ds1","title":[],"properties":{"Name":{"id":"title","name":"Name","type":"title","title":{}}}}"#;
+    let missing = || refuses(404, "object_not_found");
+
+    let one = json!([{"id": "ds1", "name": "Only"}]);
+    let server = Server::start(vec![missing(), database(one), says(200, source)]).await;
+    assert_eq!(server.client().find_data_source(id).await.unwrap().id, "ds1");
+    assert_eq!(
+        server.calls(),
+        [
+            format!("GET /v1/data_sources/{id}"),
+            format!("GET /v1/databases/{id}"),
+            "GET /v1/data_sources/ds1".to_owned()
+        ]
+    );
+
+    let two = json!([{"id": "ds1", "name": "A"}, {"id": "ds2", "name": "B"}]);
+    let server = Server::start(vec![missing(), database(two)]).await;
+    let error = server.client().find_data_source(id).await.unwrap_err();
+    assert_eq!(error.advice(), "Name one of its data sources: ds1, ds2.");
+
+    let server = Server::start(vec![missing()]).await;
+    let error = server.client().find_data_source(id).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with(&format!("the data source {id} does not exist or is not shared")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_used_still_names_what_was_made() {
+    for body in [r#"{"object":"page","id":"new"}"#, r#"{"object":"page","id":"new","properties":7}"#] {
+        let server = Server::start(vec![says(200, body)]).await;
+        let error = server.client().page_create(&json!({}), &[]).await.unwrap().into_whole().unwrap_err();
+        assert_eq!(error.fate(), Fate::Applied { committed: vec!["new".into()] }, "{body}");
+    }
+}

@@ -3,6 +3,7 @@
 //! Decoding never goes through `serde_json::Value` and never guesses: a value whose shape we do not know stays
 //! opaque JSON, an element of a list that cannot be read is named and the others are kept.
 
+mod child;
 mod database;
 mod list;
 mod markdown;
@@ -17,6 +18,10 @@ mod schema;
 mod tagged;
 mod user;
 
+#[cfg(test)]
+mod fixtures;
+
+pub use child::Child;
 pub use database::{DataSource, DataSourceRef, Database};
 pub use list::{Entry, ListPage, RequestStatus, WhereItBroke, WireObject};
 pub use markdown::PageMarkdown;

@@ -284,7 +284,8 @@ impl<'de> Deserialize<'de> for Formula {
             Some("boolean") => tagged.read().map(Self::Boolean),
             Some("date") => tagged.read().map(Self::Date),
             Some("unsupported") => Some(Self::Unsupported),
-            _ => None,
+            Some(_) => None,
+            None => return Err(serde::de::Error::custom("expected a type")),
         };
         Ok(known.unwrap_or_else(|| {
             let (kind, raw) = unknown(&tagged);
@@ -302,7 +303,8 @@ impl<'de> Deserialize<'de> for Rollup {
             Some("array") => tagged.read().map(RollupValue::Array),
             Some("incomplete") => Some(RollupValue::Incomplete),
             Some("unsupported") => Some(RollupValue::Unsupported),
-            _ => None,
+            Some(_) => None,
+            None => return Err(serde::de::Error::custom("expected a type")),
         };
         let value = known.unwrap_or_else(|| {
             let (kind, raw) = unknown(&tagged);

@@ -1,0 +1,16 @@
+//! Whether the emulator keeps Notion's rules, asked over HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bodies;
+mod control;
+mod house;
+mod options;
+mod queries;
+mod relations;
+mod requests;
+mod rows;
+mod schemas;
+mod trash;
+mod uploads;
+mod webhooks;
