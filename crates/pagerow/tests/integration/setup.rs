@@ -99,7 +99,7 @@ impl World {
 }
 
 async fn sides(file: &Path) -> Sides {
-    let config = Config::load(file, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+    let config = Config::load(file, &[]).unwrap();
     let session = setup::connect::database(&config).await.unwrap().session().await.unwrap();
     let client = setup::connect::client(&config).unwrap();
     Sides { config, session, client }
@@ -112,15 +112,15 @@ impl Sides {
 
     async fn make(&self) -> Result<schema::Applied, schema::ApplyError> {
         let found = self.look().await;
-        let plan = schema::plan(&self.config, &found).unwrap_or_else(|errors| panic!("{errors}"));
+        let plan = schema::plan(&self.config, &found).unwrap();
         schema::apply(&self.config, &found, &plan, &self.session, &self.client, |_| ()).await
     }
 
     async fn resolve(&self) -> Resolution {
         let found = self.look().await;
-        let plan = schema::plan(&self.config, &found).unwrap_or_else(|errors| panic!("{errors}"));
+        let plan = schema::plan(&self.config, &found).unwrap();
         assert!(plan.changes.is_empty(), "nothing is left to be made: {:?}", plan.changes);
-        setup::resolve(&self.config, &found).unwrap_or_else(|errors| panic!("{errors}"))
+        setup::resolve(&self.config, &found).unwrap()
     }
 }
 
@@ -313,7 +313,7 @@ async fn rights_that_are_missing_make_fields_one_way() {
     let session = database.session().await.unwrap();
     let client = setup::connect::client(&config).unwrap();
     let found = setup::inspect(&config, &session, &client).await.unwrap();
-    let resolution = setup::resolve(&config, &found).unwrap_or_else(|errors| panic!("{errors}"));
+    let resolution = setup::resolve(&config, &found).unwrap();
     let suppliers = resolution.mappings.iter().find(|one| one.mapping.name == "suppliers").unwrap();
     assert_eq!(
         (suppliers.mapping.fields[0].flow, suppliers.mapping.fields[1].flow),
