@@ -82,8 +82,7 @@ fn known_by(source: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
                 }
             }
             None => {
-                let word: String =
-                    rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                let word: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
                 if modules.contains(&word) {
                     known.insert(word);
                 }
@@ -97,7 +96,9 @@ fn known_by(source: &str, modules: &BTreeSet<String>) -> BTreeSet<String> {
 fn modules_know_only_whom_the_picture_says() {
     let allowed: BTreeMap<String, BTreeSet<String>> = table(&architecture(), "knows")
         .into_iter()
-        .map(|row| (quoted(&row[0]).pop_first().expect("a module's name"), quoted(row.get(1).map_or("", |c| c))))
+        .map(|row| {
+            (quoted(&row[0]).pop_first().expect("a module's name"), quoted(row.get(1).map_or("", |c| c)))
+        })
         .collect();
     let modules: BTreeSet<String> = allowed.keys().cloned().collect();
     let source = root().join("crates/pagerow/src");
@@ -154,7 +155,8 @@ fn the_map_is_the_tree() {
             assert!(root.join(&place).is_dir(), "{place} is on the map and not in the tree");
         }
     }
-    let mapped: BTreeSet<String> = table(&architecture(), "map").iter().flat_map(|row| quoted(&row[0])).collect();
+    let mapped: BTreeSet<String> =
+        table(&architecture(), "map").iter().flat_map(|row| quoted(&row[0])).collect();
     for entry in fs::read_dir(root.join("crates/pagerow/src")).unwrap().map(Result::unwrap) {
         if entry.path().is_dir() {
             let place = format!("crates/pagerow/src/{}/", entry.file_name().to_string_lossy());
