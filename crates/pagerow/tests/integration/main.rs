@@ -14,6 +14,7 @@ mod support;
 mod catalogue;
 mod connect;
 mod devpg;
+mod pages;
 mod pooler;
 mod rows;
 mod setup;
