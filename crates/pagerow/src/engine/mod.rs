@@ -13,6 +13,7 @@ mod postgres_wave;
 mod progress;
 mod recover;
 mod report;
+mod schedule;
 mod sync;
 mod verify;
 
@@ -24,6 +25,7 @@ pub use cycle::Depth;
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
 pub use report::{MappingReport, Report};
+pub use schedule::{Beat, Schedule, Wake};
 pub use verify::{MappingVerdict, Verdict};
 
 use crate::{

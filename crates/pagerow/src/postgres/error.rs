@@ -222,6 +222,11 @@ impl PostgresError {
     /// Reads what the driver says. `outcome` is what a lost connection would mean for the call that failed.
     pub(super) fn understand(error: &tokio_postgres::Error, address: &str, outcome: Outcome) -> Self {
         if let Some(refusal) = error.as_db_error() {
+            // Poolers answer so for a role or project that they do not know.
+            if refusal.message().starts_with("Tenant or user not found") {
+                let message = refusal.message().to_owned();
+                return Self::WrongPassword { address: address.to_owned(), message };
+            }
             return Self::refused(&SqlError::of(refusal), address, outcome);
         }
         if let Some(reason) = certificate_reason(error) {
@@ -262,10 +267,6 @@ impl PostgresError {
             "28000" if message.contains("does not exist") => Self::WrongPassword { address, message },
             "28000" => Self::NotAdmitted { address, message },
             "3D000" => Self::DatabaseMissing { address, message },
-            // Poolers answer so for a role or project that they do not know.
-            "XX000" if message.starts_with("Tenant or user not found") => {
-                Self::WrongPassword { address, message }
-            }
             "53300" | "57P03" => Self::Unavailable { address, message },
             "57P01" | "57P02" | "57P05" | "25P03" => Self::ConnectionLost { address, outcome },
             "25006" => Self::ReadOnly { message },

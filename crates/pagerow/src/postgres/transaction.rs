@@ -278,20 +278,18 @@ impl SqlError {
 
     pub(super) fn of(error: &DbError) -> Self {
         let code = error.code().code();
-        // Only what the server itself words from names and states. Data errors, constraint errors and whatever
-        // functions raise, under codes of their own too, may quote cells.
-        let worded = [
-            "08", "0A", "25", "26", "28", "34", "3B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58",
-            "F0", "XX",
-        ];
-        let quotes_no_values = worded.iter().any(|class| code.starts_with(class));
+        // Classes whose sentences are about statements and servers. Any other may quote a cell.
+        let quotes_nothing =
+            ["08", "0A", "25", "26", "28", "34", "3B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"]
+                .iter()
+                .any(|class| code.starts_with(class));
         Self {
             code: code.to_owned(),
             constraint: error.constraint().map(str::to_owned),
             table: error.table().map(str::to_owned),
             column: error.column().map(str::to_owned),
             routine: error.routine().map(str::to_owned),
-            message: quotes_no_values.then(|| error.message().to_owned()),
+            message: quotes_nothing.then(|| error.message().to_owned()),
         }
     }
 
