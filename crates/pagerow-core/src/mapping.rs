@@ -232,6 +232,20 @@ impl PropertyKind {
     }
 }
 
+impl Field {
+    /// The mapping to whose records the field refers.
+    #[must_use]
+    pub fn related(&self) -> Option<&str> {
+        if let PropertyKind::Relation { mapping, .. } = &self.shows {
+            return Some(mapping);
+        }
+        match &self.holds {
+            ColumnKind::Reference { mapping } | ColumnKind::References { mapping } => Some(mapping),
+            _ => None,
+        }
+    }
+}
+
 impl Mapping {
     /// A name for what is mapped to what and how. Options, labels of people and the like may grow without a plan
     /// going stale; a field, a type or a rule may not.

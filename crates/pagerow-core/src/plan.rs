@@ -102,6 +102,10 @@ pub struct FieldWrite {
     /// The other side's value where it differs in form from `after` (seconds that Notion cuts, for example).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Value>,
+    /// Not written, only remembered: a field of a new record that does not flow to this side, or that is left to the
+    /// column's default. `after` is then `Null`, so that whatever the new record shows counts as a change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
 }
 
 impl FieldWrite {

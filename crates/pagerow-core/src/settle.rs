@@ -6,9 +6,11 @@ use crate::{
     plan::{Action, Settlement, Step},
     record::Record,
     side::{Side, Sides},
+    value::Value,
 };
 
-/// The bases after a step was done and `answer` is what its side then showed.
+/// The bases after a step was done and `answer` is what its side then showed. `left_out` are fields of a new record
+/// that could not be written yet because what they refer to does not exist.
 ///
 /// Only the step's own fields are settled: what else the answer shows may be somebody's edit, and the next look
 /// tells. Notion's form of a value is taken as it came, which absorbs whatever Notion rounds. A row that came back
@@ -27,11 +29,18 @@ pub fn after_step(
         Action::Create | Action::Update | Action::Restore => step.fields.as_slice(),
         Action::Trash | Action::Delete => &[],
     };
-    for write in wrote.iter().filter(|write| !left_out.contains(&write.field)) {
+    for write in wrote {
+        if left_out.contains(&write.field) {
+            // As if both sides had been empty: the next plan takes the reference over.
+            base.postgres.set(write.field, Some(Value::Null));
+            base.notion.set(write.field, Some(Value::Null));
+            continue;
+        }
         let Some(field) = mapping.fields.get(write.field) else { continue };
         let Some(shown) = answer.get(write.field) else { continue };
         let source = write.source();
         let settled = match step.side {
+            _ if write.withheld => &write.after,
             Side::Notion => shown,
             Side::Postgres if *shown == write.after => shown,
             Side::Postgres if fidelity::agree(shown, source, field) => shown,

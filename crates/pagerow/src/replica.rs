@@ -186,6 +186,10 @@ pub trait Pages: Send + Sync {
         relatives: &Relatives,
     ) -> impl Future<Output = Result<Vec<(RowKey, Seen<PageId>)>, Self::Error>> + Send;
 
+    /// Waits until the rate limit would let a call out at once, so that a look just before a write is still fresh when
+    /// the write goes out.
+    fn ready(&self) -> impl Future<Output = ()> + Send;
+
     /// How long `calls` more calls will take under the rate limit.
     fn forecast(&self, calls: u64) -> std::time::Duration;
 

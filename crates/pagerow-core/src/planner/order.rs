@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    mapping::{ColumnKind, Mapping, PropertyKind},
+    mapping::{Field, Mapping},
     plan::{Action, FieldWrite, MappingPlan, Step},
     record::{PageId, RowKey},
     side::Side,
@@ -151,22 +151,18 @@ impl Waves<'_> {
     fn needs(&self, (mapping, step): At) -> Vec<At> {
         let step = &self.parts[mapping].steps[step];
         let mut needs = Vec::new();
+        // A page is marked with its row's key when the row is there.
+        if let (true, Action::Update, Some(page)) = (step.mark, step.action, step.page) {
+            needs.extend(self.named.get(&self.parts[mapping].mapping, Side::Postgres, &Ref::Page(page)));
+        }
         for write in &step.fields {
-            let related = self.mappings.get(mapping).and_then(|m| related(m, write.field));
-            let (Some(related), Some(value)) = (related, (self.of)(write)) else { continue };
+            let field = self.mappings.get(mapping).and_then(|mapping| mapping.fields.get(write.field));
+            let (Some(related), Some(value)) = (field.and_then(Field::related), (self.of)(write)) else {
+                continue;
+            };
             each_ref(value, &mut |reference| needs.extend(self.named.get(related, step.side, reference)));
         }
         needs
-    }
-}
-
-/// The mapping that a field refers to.
-fn related(mapping: &Mapping, field: usize) -> Option<&str> {
-    let field = mapping.fields.get(field)?;
-    match (&field.holds, &field.shows) {
-        (ColumnKind::Reference { mapping } | ColumnKind::References { mapping }, _)
-        | (_, PropertyKind::Relation { mapping, .. }) => Some(mapping),
-        _ => None,
     }
 }
 

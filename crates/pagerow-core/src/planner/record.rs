@@ -238,7 +238,13 @@ impl<'a> One<'a> {
                     let source = now.of(to.other());
                     let source = (**source != after).then(|| (*source).clone());
                     let before = Some((*now.of(to)).clone());
-                    writes.of_mut(to).push(FieldWrite { field: number, before, after, source });
+                    writes.of_mut(to).push(FieldWrite {
+                        field: number,
+                        before,
+                        after,
+                        source,
+                        withheld: false,
+                    });
                     *decided.of_mut(to) |= by_rule;
                 }
                 Merged::Conflict => out.conflicts.push(self.conflict(ConflictKind::Field {
@@ -325,10 +331,25 @@ impl<'a> One<'a> {
                 }
             }
         }
+        out.steps.extend(self.mark_after(&step));
         out.steps.push(step);
     }
 
-    /// What a new half gets: every field that flows there, in the form that it will store.
+    /// The step that writes a new row's key into the page from which the row is made.
+    fn mark_after(&self, create: &Step) -> Option<Step> {
+        let page = self.sighting(Side::Notion)?;
+        let wanted = create.side == Side::Postgres
+            && self.mapping.key_property
+            && self.mapping.direction.reaches(Side::Notion)
+            && (create.key.is_none() || page.marker.as_deref() != create.key.as_ref().map(RowKey::as_str));
+        wanted.then(|| Step {
+            mark: true,
+            key: create.key.clone(),
+            ..self.step(Side::Notion, Action::Update, Vec::new(), Because::Unmarked)
+        })
+    }
+
+    /// What a new half gets: every field that flows there, in the form that it will store. The rest is withheld.
     ///
     /// A row is given nothing where the page has nothing, so that the column's default applies; the next look takes
     /// the default to the page. A half that is made anew gets back what it held in every field that the other half did
@@ -337,9 +358,6 @@ impl<'a> One<'a> {
         let mut fields = Vec::new();
         for (number, field) in self.mapping.fields.iter().enumerate() {
             let Some(source) = self.now(side.other(), number) else { continue };
-            if !field.flow.reaches(side) {
-                continue;
-            }
             let settled = |side| self.base(side).and_then(|base| base.get(number));
             let stored = match settled(side) {
                 Some(held) if change(settled(side.other()), source) == Change::Same => {
@@ -347,19 +365,21 @@ impl<'a> One<'a> {
                 }
                 _ => fidelity::on(side, source, field),
             };
-            let known = settled(side).is_some();
-            match stored {
-                Fidelity::Stored(_) if side == Side::Postgres && source.is_null() && !known => {}
-                Fidelity::Stored(after) => {
-                    let source = (*source != after).then(|| source.clone());
-                    fields.push(FieldWrite { field: number, before: None, after, source });
-                }
+            let left_to_default = side == Side::Postgres && source.is_null();
+            let after = match stored {
+                _ if !field.flow.reaches(side) => None,
+                Fidelity::Stored(_) if left_to_default && settled(side).is_none() => None,
+                Fidelity::Stored(after) => Some(after),
                 // The column refuses NULL: its default is the next best.
-                Fidelity::Unstorable(_) if side == Side::Postgres && source.is_null() => {}
+                Fidelity::Unstorable(_) if left_to_default => None,
                 Fidelity::Unstorable(reason) => {
                     return Err(Box::new(self.parked(side, Some(number), reason, Some(source))));
                 }
-            }
+            };
+            let withheld = after.is_none();
+            let after = after.unwrap_or(Value::Null);
+            let source = (*source != after).then(|| source.clone());
+            fields.push(FieldWrite { field: number, before: None, after, source, withheld });
         }
         Ok(fields)
     }
@@ -373,7 +393,8 @@ impl<'a> One<'a> {
         match &self.mapping.key {
             KeySource::Generated => Ok(None),
             KeySource::Fields(places) => {
-                let missing = places.iter().find(|place| !fields.iter().any(|write| write.field == **place));
+                let given = |place| fields.iter().any(|write| write.field == place && !write.withheld);
+                let missing = places.iter().find(|place| !given(**place));
                 match missing {
                     None => Ok(None),
                     Some(place) => {
@@ -411,7 +432,8 @@ impl<'a> One<'a> {
         let fields = (0..self.mapping.fields.len())
             .filter_map(|field| {
                 let before = self.now(side, field)?;
-                Some(FieldWrite { field, before: Some(before.clone()), after: Value::Null, source: None })
+                let before = Some(before.clone());
+                Some(FieldWrite { field, before, after: Value::Null, source: None, withheld: false })
             })
             .collect();
         self.step(side, action, fields, Because::Deleted)

@@ -1,0 +1,185 @@
+//! What does `pagerow.toml` say? The file, the environment and the flags, checked once and as a whole.
+//!
+//! [`Config::load`] refuses a file with everything that is wrong in it, each with its line, its key, what was found
+//! and the nearest valid name. What only the two schemas can tell is checked later, by `setup`.
+
+mod environment;
+mod error;
+mod field;
+mod mapping;
+mod nearest;
+mod quantity;
+mod reader;
+mod rules;
+mod sections;
+mod source;
+mod tree;
+
+use std::{cell::RefCell, path::Path};
+
+pub use environment::Environment;
+pub use error::{ConfigError, ConfigErrors};
+pub use field::{FieldConfig, PropertyWord};
+pub use mapping::{Columns, DataSourceWish, MappingConfig, Stamp};
+pub use nearest::nearest;
+pub use quantity::{Percent, parse_duration};
+pub use rules::{NewOptions, Rules};
+pub use sections::{Auth, AuthKeys, Notion, Postgres, Serve};
+pub use source::{Place, Position, Setting, Source};
+
+use reader::{Complaints, Reader};
+
+/// The name of the file where nobody says otherwise.
+pub const FILE_NAME: &str = "pagerow.toml";
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file, to name places in it.
+    pub source: Source,
+    pub postgres: Postgres,
+    pub notion: Notion,
+    /// `[sync]`: what mappings inherit.
+    pub rules: Rules,
+    /// In the order of the file.
+    pub mappings: Vec<MappingConfig>,
+    pub serve: Serve,
+    pub auth: Option<Auth>,
+}
+
+impl Config {
+    /// Reads a file, with the process's environment and the `.env` file beside it. Flags are pairs of a whole key
+    /// (`serve.listen`) and a text; they go last.
+    ///
+    /// # Errors
+    /// Everything that is wrong, not only the first.
+    pub fn load(path: &Path, flags: &[(String, String)]) -> Result<Self, ConfigErrors> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let mut missing = ConfigError::nowhere(
+                "no_file",
+                format!("the configuration {} cannot be read: {error}", path.display()),
+            )
+            .advise("write one with `pagerow init`, or name another with --config FILE");
+            missing.file = Some(path.to_owned());
+            missing
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let environment = Environment::of_process().with_file_in(folder)?;
+        Self::parse(Source { path: path.to_owned(), text }, &environment, flags)
+    }
+
+    /// Reads a text.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn parse(
+        source: Source,
+        environment: &Environment,
+        flags: &[(String, String)],
+    ) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let entries = tree::read(&source, environment, flags, &mut errors);
+        // After a broken line everything else is guesswork.
+        ConfigErrors::check(errors.iter().filter(|error| error.code == "syntax").cloned().collect())?;
+        let complaints = Complaints { source: &source, errors: RefCell::new(errors) };
+        let parts = Parts::read(Reader::new(&complaints, "", Place::Nowhere, entries));
+        ConfigErrors::check(complaints.errors.into_inner())?;
+        let Parts { postgres: Some(postgres), notion: Some(notion), rules, mappings, serve, auth } = parts
+        else {
+            return Err(ConfigError::nowhere("incomplete", "the configuration is incomplete").into());
+        };
+        Ok(Self { source, postgres, notion, rules, mappings, serve, auth })
+    }
+
+    /// A mapping by its name.
+    #[must_use]
+    pub fn mapping(&self, name: &str) -> Option<&MappingConfig> {
+        self.mappings.iter().find(|mapping| mapping.name == name)
+    }
+
+    /// An error at one of the file's places.
+    #[must_use]
+    pub fn error(
+        &self,
+        place: &Place,
+        code: &'static str,
+        key: &str,
+        message: impl Into<String>,
+    ) -> ConfigError {
+        ConfigError::at(&self.source, place, code, key, message)
+    }
+}
+
+struct Parts {
+    postgres: Option<Postgres>,
+    notion: Option<Notion>,
+    rules: Rules,
+    mappings: Vec<MappingConfig>,
+    serve: Serve,
+    auth: Option<Auth>,
+}
+
+impl Parts {
+    fn read(reader: Reader<'_>) -> Self {
+        let section = |name: &'static str| {
+            reader.table(name).or_else(|| {
+                // A section that is not there lacks its keys.
+                (!reader.has(name))
+                    .then(|| Reader::new(reader.complaints(), name, Place::Nowhere, Vec::new()))
+            })
+        };
+        let postgres = section("postgres").and_then(Postgres::read);
+        let notion = section("notion").and_then(Notion::read);
+        let rules = match reader.table("sync") {
+            Some(sync) => {
+                let rules = Rules::default().overridden_by(&sync);
+                sync.finish();
+                rules
+            }
+            None => Rules::default(),
+        };
+        let serve = reader.table("serve").map(Serve::read).unwrap_or_default();
+        let auth = reader.table("auth").and_then(Auth::read);
+        let sections = reader.entries("mapping");
+        let names: Vec<String> = sections.iter().map(|(name, _)| name.clone()).collect();
+        let mappings: Vec<MappingConfig> = sections
+            .into_iter()
+            .filter_map(|(name, node)| {
+                let inner = reader.as_table(&format!("mapping.{name}"), node)?;
+                MappingConfig::read(&name, inner, &rules)
+            })
+            .collect();
+        for mapping in &mappings {
+            for field in &mapping.fields {
+                relation_is_mapped(&reader, field, &names);
+            }
+        }
+        reader.finish();
+        Self { postgres, notion, rules, mappings, serve, auth }
+    }
+}
+
+fn relation_is_mapped(reader: &Reader<'_>, field: &FieldConfig, names: &[String]) {
+    let Some(relation) = &field.relation else { return };
+    if names.contains(&relation.value) {
+        return;
+    }
+    let mut error = ConfigError::at(
+        reader.complaints().source,
+        &relation.place,
+        "no_such_mapping",
+        &relation.key,
+        format!("there is no mapping named {}", relation.value),
+    )
+    .suggest(nearest(relation, names.iter().map(String::as_str)));
+    if error.suggestion.is_none() {
+        error = error.advise(format!(
+            "add [mapping.{}] for the table that the field leads to, or show the field as = \"rich_text\" without `relation`",
+            relation.value
+        ));
+    }
+    reader.complaints().add(error);
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,284 @@
+//! Carrying out an approved plan, wave by wave; cursors move when everything before them has settled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pagerow_core::{
+    guard::Approved,
+    plan::{MappingPlan, Plan, Step},
+    record::{PageId, RowKey},
+    settle,
+    side::Side,
+};
+
+use super::{
+    Engine, EngineError, Event, Progress,
+    cycle::Decided,
+    look::{RecordName, View},
+    outcome::unread,
+    report::Run,
+};
+use crate::{
+    postgres::transaction::Tx,
+    replica::{Pages, Relatives, Rows},
+    store::{LinkWrite, MappingState, Trouble},
+};
+
+/// How many records are written down in one statement.
+const CHUNK: usize = 2_000;
+
+/// A plan in hand: the mappings' places in the engine, their parts, and what these were made from.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'p> {
+    pub(super) which: &'p [usize],
+    pub(super) plan: &'p Plan,
+    pub(super) views: &'p [View],
+}
+
+/// What is remembered while a plan is carried out.
+pub(super) struct Acting {
+    pub(super) run: i64,
+    /// Per mapping, the records of which something waits.
+    pub(super) troubled: BTreeMap<String, BTreeSet<RecordName>>,
+    /// Mappings to which others refer.
+    pub(super) related: BTreeSet<String>,
+    /// Keys of rows that this plan made from pages.
+    pub(super) born: BTreeMap<PageId, RowKey>,
+    done: u64,
+    total: u64,
+}
+
+impl Acting {
+    pub(super) fn tell_step(
+        &mut self,
+        progress: &Progress,
+        mapping: &str,
+        columns: &[String],
+        step: &Step,
+        ok: bool,
+    ) {
+        self.done += 1;
+        progress.tell(&Event::Stepped { mapping, columns, step, ok, done: self.done, total: self.total });
+    }
+}
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// Carries out a plan. Answers whether there was anything to do.
+    pub(super) async fn act(
+        &mut self,
+        run: &mut Run,
+        which: &[usize],
+        approved: Approved,
+        decided: Decided,
+    ) -> Result<bool, EngineError> {
+        let plan = approved.plan();
+        for part in &plan.mappings {
+            let report = run.of(&part.mapping);
+            report.unchanged = part.census.unchanged;
+            report.doubles =
+                part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
+        }
+        let rows_before: Vec<i64> =
+            which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();
+        let id = self.begin_plan(run, which, &approved).await?;
+        if !plan.is_empty() {
+            let total = plan.steps().count() as u64;
+            let calls = plan.steps().filter(|(_, step)| step.side == Side::Notion).count() as u64;
+            let seconds = which
+                .iter()
+                .map(|&at| self.bound[at].pages.forecast(calls).as_secs_f64())
+                .fold(0.0, f64::max);
+            self.progress.tell(&Event::Planned { steps: total, seconds });
+            let mut acting = Acting {
+                run: id.unwrap_or_default(),
+                troubled: plan.mappings.iter().map(|part| (part.mapping.clone(), troubled(part))).collect(),
+                related: self.related().into_iter().collect(),
+                born: BTreeMap::new(),
+                done: 0,
+                total,
+            };
+            let mut relatives = self.take_relatives().await?;
+            let work = Work { which, plan, views: &decided.views };
+            let result = self.write_waves(run, &mut acting, work, &mut relatives).await;
+            self.relatives = Some(relatives);
+            result?;
+        }
+        let rows_gained: Vec<i64> = which
+            .iter()
+            .zip(&rows_before)
+            .map(|(&at, before)| rows_made(run, &self.bound[at].mapping.name) - before)
+            .collect();
+        self.end_plan(which, &decided.views, &rows_gained).await?;
+        Ok(!plan.is_empty())
+    }
+
+    /// Writes down everything that needs no write to a side: agreements, forgotten links, what waits.
+    async fn begin_plan(
+        &mut self,
+        run: &mut Run,
+        which: &[usize],
+        approved: &Approved,
+    ) -> Result<Option<i64>, EngineError> {
+        let plan = approved.plan();
+        let mut tx = self.store.begin().await?;
+        self.fence(&mut tx).await?;
+        if !plan.is_empty() {
+            let id = match run.id {
+                Some(id) => id,
+                None => self.store.open_run(&mut tx, &run.origin).await?,
+            };
+            run.id = Some(id);
+            self.store.add_plan(&mut tx, id, approved.hash(), approved.overridden()).await?;
+        }
+        let mut linked = Vec::new();
+        for (&at, part) in which.iter().zip(&plan.mappings) {
+            linked.push(self.keep_settlements(&mut tx, at, part).await?);
+            self.keep_findings(&mut tx, at, part).await?;
+        }
+        tx.commit().await?;
+        // Only what is committed may be relied on.
+        let related = self.related();
+        if let Some(relatives) = &mut self.relatives {
+            let related: BTreeSet<String> = related.into_iter().collect();
+            for (&at, linked) in which.iter().zip(linked) {
+                let name = &self.bound[at].mapping.name;
+                if related.contains(name) {
+                    linked.into_iter().for_each(|(key, page)| relatives.add(name, key, page));
+                }
+            }
+        }
+        Ok(run.id)
+    }
+
+    async fn keep_settlements(
+        &self,
+        tx: &mut Tx,
+        at: usize,
+        part: &MappingPlan,
+    ) -> Result<Vec<(RowKey, PageId)>, EngineError> {
+        let bound = &self.bound[at];
+        let troubled = troubled(part);
+        let mut linked = Vec::new();
+        for chunk in part.settlements.chunks(CHUNK) {
+            let gone: Vec<i64> = chunk.iter().filter(|s| s.forget).filter_map(|s| s.link).collect();
+            self.store.forget_links(tx, &gone).await?;
+            let ids: Vec<i64> = chunk.iter().filter(|s| !s.forget).filter_map(|s| s.link).collect();
+            let bases: BTreeMap<i64, _> = self
+                .store
+                .links_in(tx, &bound.mapping, &ids)
+                .await?
+                .into_iter()
+                .map(|link| (link.id, link.base))
+                .collect();
+            let writes: Vec<LinkWrite> = chunk
+                .iter()
+                .filter(|settlement| !settlement.forget)
+                .map(|settlement| {
+                    let known = settlement.link.and_then(|id| bases.get(&id)).cloned();
+                    let base = settle::after_agreement(settlement, known.unwrap_or_else(|| unread(bound)));
+                    let name = (Some(settlement.key.clone()), Some(settlement.page));
+                    if settlement.link.is_none() {
+                        linked.push((settlement.key.clone(), settlement.page));
+                    }
+                    LinkWrite {
+                        id: settlement.link,
+                        key: settlement.key.clone(),
+                        page: settlement.page,
+                        base,
+                        unsettled: troubled.contains(&name),
+                    }
+                })
+                .collect();
+            self.store.keep_links(tx, &bound.mapping, &writes).await?;
+        }
+        Ok(linked)
+    }
+
+    async fn keep_findings(&self, tx: &mut Tx, at: usize, part: &MappingPlan) -> Result<(), EngineError> {
+        let mapping = &self.bound[at].mapping;
+        self.store.keep_conflicts(tx, mapping, &part.conflicts).await?;
+        for parked in &part.parked {
+            let trouble = Trouble { parked: parked.clone(), attempts: 0, next_try: None, content: None };
+            self.store.park(tx, mapping, &trouble).await?;
+        }
+        let waiting: Vec<i64> = part
+            .conflicts
+            .iter()
+            .filter_map(|conflict| conflict.link)
+            .chain(part.parked.iter().filter_map(|parked| parked.link))
+            .collect();
+        self.store.mark_unsettled(tx, &waiting, true).await?;
+        Ok(())
+    }
+
+    async fn write_waves(
+        &self,
+        run: &mut Run,
+        acting: &mut Acting,
+        work: Work<'_>,
+        relatives: &mut Relatives,
+    ) -> Result<(), EngineError> {
+        let waves: BTreeSet<u32> = work.plan.steps().map(|(_, step)| step.wave).collect();
+        for wave in waves {
+            for part in 0..work.which.len() {
+                self.write_rows(run, acting, work, (part, wave), relatives).await?;
+            }
+            let pages: Vec<(usize, &Step)> = work
+                .plan
+                .steps()
+                .filter(|(_, step)| step.wave == wave && step.side == Side::Notion)
+                .collect();
+            self.write_pages(run, acting, work, &pages, relatives).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves the cursors past what has settled, and takes away what has been answered.
+    async fn end_plan(
+        &self,
+        which: &[usize],
+        views: &[View],
+        rows_gained: &[i64],
+    ) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        self.fence(&mut tx).await?;
+        for ((&at, view), gained) in which.iter().zip(views).zip(rows_gained) {
+            let mapping = &self.bound[at].mapping;
+            for side in [Side::Postgres, Side::Notion] {
+                if let Some(cursor) = view.cursors.of(side) {
+                    self.store.move_cursor(&mut tx, &mapping.name, side, cursor).await?;
+                }
+            }
+            self.store.answer(&mut tx, &view.answered).await?;
+            // Rows that this plan made are no news to the next look.
+            let state =
+                MappingState { rows: view.state.rows.map(|rows| rows + gained), ..view.state.clone() };
+            self.store.keep_mapping_state(&mut tx, &mapping.name, mapping.fingerprint(), &state).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Makes a transaction worthless if another engine has taken over.
+    pub(super) async fn fence(&self, tx: &mut Tx) -> Result<(), EngineError> {
+        match &self.lease {
+            Some(lease) => Ok(self.store.fence(tx, lease).await?),
+            None => Err(EngineError::Store(crate::store::StoreError::Fenced)),
+        }
+    }
+}
+
+/// How many rows a run has made in one mapping so far, those it deleted taken off.
+fn rows_made(run: &mut Run, mapping: &str) -> i64 {
+    let made = run.of(mapping).to_postgres;
+    made.inserted.cast_signed() - made.deleted.cast_signed()
+}
+
+/// The records of a plan of which something waits.
+fn troubled(part: &MappingPlan) -> BTreeSet<RecordName> {
+    let conflicts = part.conflicts.iter().map(|conflict| (conflict.key.clone(), conflict.page));
+    let parked = part.parked.iter().map(|parked| (parked.key.clone(), parked.page));
+    conflicts.chain(parked).collect()
+}

@@ -1,0 +1,126 @@
+//! What makes the two sides equal: look, decide, check, act, until nothing is left to do.
+//!
+//! The engine knows the two sides only as [`Rows`] and [`Pages`]. [`cycle`] shows the whole story on one screen.
+
+mod act;
+mod cycle;
+mod error;
+mod index;
+mod look;
+mod notion_wave;
+mod outcome;
+mod postgres_wave;
+mod progress;
+mod recover;
+mod report;
+mod schedule;
+mod sync;
+mod verify;
+
+use std::sync::Arc;
+
+use pagerow_core::{guard::Limits, mapping::Mapping};
+
+pub use cycle::Depth;
+pub use error::EngineError;
+pub use progress::{Event, Progress, Stop};
+pub use report::{MappingReport, Report};
+pub use schedule::{Beat, Schedule, Wake};
+pub use verify::{MappingVerdict, Verdict};
+
+use crate::{
+    clock::Clock,
+    postgres::transaction::Tx,
+    replica::{Pages, Relatives, Rows},
+    store::{Lease, Store},
+};
+
+/// One mapping with its two replicas and its settings.
+pub struct Bound<R, P> {
+    pub mapping: Arc<Mapping>,
+    pub rows: R,
+    pub pages: P,
+    pub settings: Settings,
+}
+
+/// How one mapping is worked on.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub limits: Limits,
+    /// Failures of one record before it stays parked.
+    pub max_attempts: u32,
+    /// How often all page ids are compared, to find deletions.
+    pub sweep_interval: std::time::Duration,
+    /// How often both sides are compared in full.
+    pub compare_interval: std::time::Duration,
+    /// How long a page that was not found may still turn up in Notion's index.
+    pub doubt: std::time::Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let hours = |hours: u64| std::time::Duration::from_secs(hours * 3600);
+        Self {
+            limits: Limits::default(),
+            max_attempts: 3,
+            sweep_interval: hours(1),
+            compare_interval: hours(24),
+            doubt: std::time::Duration::from_secs(60),
+        }
+    }
+}
+
+/// Keeps a set of related mappings equal.
+pub struct Engine<R, P> {
+    store: Store,
+    /// In foreign-key order: what is referred to comes first.
+    bound: Vec<Bound<R, P>>,
+    clock: Clock,
+    progress: Progress,
+    stop: Stop,
+    holder: String,
+    lease: Option<Lease>,
+    /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
+    relatives: Option<Relatives>,
+}
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// An engine that has not looked yet.
+    pub fn new(store: Store, bound: Vec<Bound<R, P>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
+        let holder = format!("process {} {}", std::process::id(), clock.new_id());
+        Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None }
+    }
+
+    /// The mappings, in the order in which they are worked on.
+    pub fn mappings(&self) -> impl Iterator<Item = &Arc<Mapping>> {
+        self.bound.iter().map(|bound| &bound.mapping)
+    }
+
+    /// The store, to read from.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Calls made to Notion so far, over all connections.
+    fn calls(&self) -> u64 {
+        // Mappings of one connection share its counter.
+        self.bound.iter().map(|bound| bound.pages.calls()).max().unwrap_or(0)
+    }
+
+    /// The names of mappings to which some mapping refers.
+    fn related(&self) -> Vec<String> {
+        let mut names: Vec<String> = self
+            .bound
+            .iter()
+            .flat_map(|bound| &bound.mapping.fields)
+            .filter_map(|field| field.related().map(str::to_owned))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+}

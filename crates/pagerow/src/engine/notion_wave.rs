@@ -1,0 +1,385 @@
+//! Carrying out steps on pages: the intent is committed before the call, outcomes are settled in groups.
+//!
+//! While one batch is on its way, the outcomes of the one before are written down and the intents of the next are
+//! committed, so that the database never keeps the network waiting.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use futures_util::{StreamExt as _, stream};
+use pagerow_core::{
+    digest::Digest,
+    fidelity::Reason,
+    journal::Status,
+    observation::{Absence, Observation},
+    plan::{Action, Expect, Plan, Step},
+    record::{PageId, RowKey},
+    retry::Failure,
+    value::{Ref, Value},
+};
+
+use super::{
+    Bound, Engine, EngineError,
+    act::{Acting, Work},
+    look::{View, pages_error},
+    outcome::{Ended, How, is_trouble, update},
+    report::Run,
+};
+use crate::{
+    postgres::transaction::Tx,
+    replica::{Cursor, Failed, Outcome, Pages, Relatives, Rows, Scope, Stamp},
+    store::JournalEntry,
+};
+
+/// A page that was looked at longer ago than this is looked at again before it is overwritten.
+const FRESH: Duration = Duration::from_secs(2);
+/// Most steps in one batch.
+const BATCH: usize = 256;
+/// Fewest, where the rate limit allows no more in the time that a look stays fresh.
+const SMALL_BATCH: usize = 8;
+/// Calls that may be on their way at once; the limiter has the last word.
+const IN_FLIGHT: usize = 32;
+
+/// A step on its way: its mapping's place in the engine and in the plan.
+#[derive(Clone, Copy)]
+struct Item<'p> {
+    at: usize,
+    part: usize,
+    seq: i32,
+    step: &'p Step,
+}
+
+/// What is known of the pages of one mapping since they were looked at.
+struct Watch {
+    cursor: Option<Cursor>,
+    checked: Instant,
+    /// Pages that were edited since the look.
+    moved: BTreeMap<PageId, Option<Digest>>,
+}
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// Writes one wave's steps on pages, of all mappings.
+    pub(super) async fn write_pages(
+        &self,
+        run: &mut Run,
+        acting: &mut Acting,
+        work: Work<'_>,
+        steps: &[(usize, &Step)],
+        relatives: &mut Relatives,
+    ) -> Result<(), EngineError> {
+        let Work { which, plan, views } = work;
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let mut watches: BTreeMap<usize, Watch> = views
+            .iter()
+            .enumerate()
+            .map(|(part, view)| {
+                let cursor = view.cursors.notion.clone();
+                (part, Watch { cursor, checked: view.looked_at, moved: BTreeMap::new() })
+            })
+            .collect();
+        let mut items = steps.iter().zip(run.next_seq..).map(|(&(part, step), seq)| Item {
+            at: which[part],
+            part,
+            seq,
+            step,
+        });
+        run.next_seq += i32::try_from(steps.len()).unwrap_or(i32::MAX);
+
+        let mut fresh = Vec::new();
+        let mut refused = None;
+        let mut ended: Vec<(Item<'_>, Ended<'_>)> = Vec::new();
+        let mut batch: Vec<Item<'_>> = self.next_batch(&mut items, which);
+        self.intend(acting.run, plan, &batch).await?;
+        while !batch.is_empty() {
+            let next: Vec<Item<'_>> = self.next_batch(&mut items, which);
+            let born = &acting.born;
+            let sent = self.send_all(&batch, &mut watches, relatives, born);
+            let kept = async {
+                let links = self.keep_ended(acting, plan, views, &ended).await?;
+                self.intend(acting.run, plan, &next).await?;
+                Ok::<_, EngineError>(links)
+            };
+            let (sent, kept) = tokio::join!(sent, kept);
+            fresh.extend(kept?);
+            self.count(run, acting, plan, &ended);
+            // What was sent is written down even when the batch met an error.
+            let (now_ended, error) = sent;
+            ended = now_ended;
+            refused = refused.or_else(|| first_refusal(&ended));
+            if error.is_some() || refused.is_some() || self.stop.is_asked() {
+                ended.extend(next.into_iter().map(|item| (item, not_sent(item))));
+                self.keep_ended(acting, plan, views, &ended).await?;
+                self.count(run, acting, plan, &ended);
+                return Err(match (error, refused) {
+                    (Some(error), _) => error,
+                    (None, Some(reason)) => {
+                        EngineError::RefusedBySide { side: "Notion", reason: reason.text }
+                    }
+                    (None, None) => EngineError::Stopped,
+                });
+            }
+            batch = next;
+        }
+        fresh.extend(self.keep_ended(acting, plan, views, &ended).await?);
+        self.count(run, acting, plan, &ended);
+        for (mapping, key, page) in fresh {
+            if acting.related.contains(&mapping) {
+                relatives.add(&mapping, key, page);
+            }
+        }
+        Ok(())
+    }
+
+    /// As many steps as go out while a look at their pages is fresh.
+    fn next_batch<'p>(&self, items: &mut impl Iterator<Item = Item<'p>>, which: &[usize]) -> Vec<Item<'p>> {
+        let mut size = BATCH;
+        let slowest = |calls: usize| {
+            which.iter().map(|&at| self.bound[at].pages.forecast(calls as u64)).max().unwrap_or_default()
+        };
+        while size > SMALL_BATCH && slowest(size) > FRESH {
+            size /= 2;
+        }
+        items.take(size).collect()
+    }
+
+    async fn intend(&self, run: i64, plan: &Plan, batch: &[Item<'_>]) -> Result<(), EngineError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let entries: Vec<JournalEntry<'_>> = batch
+            .iter()
+            .map(|item| JournalEntry {
+                seq: item.seq,
+                mapping: &plan.mappings[item.part].mapping,
+                columns: &plan.mappings[item.part].columns,
+                step: item.step,
+                status: Status::Intended,
+                reason: None,
+            })
+            .collect();
+        let mut tx = self.store.begin().await?;
+        self.fence(&mut tx).await?;
+        self.store.journal(&mut tx, run, &entries).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Sends a batch, many calls at once. An error of a look ends it; what was not sent by then is said to be so.
+    async fn send_all<'p>(
+        &self,
+        batch: &[Item<'p>],
+        watches: &mut BTreeMap<usize, Watch>,
+        relatives: &Relatives,
+        born: &BTreeMap<PageId, RowKey>,
+    ) -> (Vec<(Item<'p>, Ended<'p>)>, Option<EngineError>) {
+        let parts: BTreeSet<usize> =
+            batch.iter().filter(|item| item.step.action != Action::Create).map(|item| item.part).collect();
+        for part in parts {
+            let Some(watch) = watches.get_mut(&part) else { continue };
+            let Some(at) = batch.iter().find(|item| item.part == part).map(|item| item.at) else { continue };
+            if let Err(error) = self.refresh(&self.bound[at], watch, relatives).await {
+                return (batch.iter().map(|&item| (item, not_sent(item))).collect(), Some(error));
+            }
+        }
+        let watches = &*watches;
+        let ended = stream::iter(batch.iter().copied())
+            .map(|item| async move {
+                if self.stop.is_asked() {
+                    return (item, not_sent(item));
+                }
+                let moved = watches.get(&item.part).map(|watch| &watch.moved);
+                (item, self.send(item, moved, relatives, born).await)
+            })
+            .buffer_unordered(IN_FLIGHT)
+            .collect()
+            .await;
+        (ended, None)
+    }
+
+    /// Asks once for all pages of a mapping whether they were edited since they were looked at.
+    async fn refresh(
+        &self,
+        bound: &Bound<R, P>,
+        watch: &mut Watch,
+        relatives: &Relatives,
+    ) -> Result<(), EngineError> {
+        if watch.checked.elapsed() <= FRESH {
+            return Ok(());
+        }
+        // The wait for the limiter comes first, or the look would be old before the write goes out.
+        bound.pages.ready().await;
+        let Some(cursor) = watch.cursor.clone() else { return Ok(()) };
+        let started = Instant::now();
+        let moved = &mut watch.moved;
+        let mut take = |page: crate::replica::Seen<PageId>| {
+            let digest = match page.observation {
+                Observation::Present(sighting) => Some(sighting.digest),
+                Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => None,
+            };
+            moved.insert(page.id, digest);
+        };
+        bound
+            .pages
+            .look(Scope::Since(&cursor), relatives, &mut take)
+            .await
+            .map_err(|error| pages_error(&bound.mapping.name, error))?;
+        watch.checked = started;
+        Ok(())
+    }
+
+    async fn send<'p>(
+        &self,
+        item: Item<'p>,
+        moved: Option<&BTreeMap<PageId, Option<Digest>>>,
+        relatives: &Relatives,
+        born: &BTreeMap<PageId, RowKey>,
+    ) -> Ended<'p> {
+        let step = item.step;
+        let ended = |how, left_out| Ended { seq: item.seq, step, how, left_out, was: Status::Intended };
+        if is_stale(step, moved) {
+            return ended(How::Stale, Vec::new());
+        }
+        let bound = &self.bound[item.at];
+        let mut step_now = None;
+        if step.mark && step.key.is_none() {
+            // The row was made earlier in this plan; if that failed, there is nothing to mark the page with.
+            let Some(key) = step.page.and_then(|page| born.get(&page)) else {
+                return ended(How::Stale, Vec::new());
+            };
+            step_now = Some(Step { key: Some(key.clone()), ..step.clone() });
+        }
+        let missing = missing_relatives(bound, step, relatives);
+        if !missing.is_empty() {
+            if step.action != Action::Create {
+                return ended(How::Failed(waits_for_relative(bound, &missing)), Vec::new());
+            }
+            let mut without = step_now.unwrap_or_else(|| step.clone());
+            without.fields.retain(|write| !missing.contains(&write.field));
+            step_now = Some(without);
+        }
+        let stamp = Stamp {
+            at: self.clock.now(),
+            checksum: step.source.map_or_else(String::new, |digest| digest.to_string()),
+        };
+        let how = match bound.pages.write(step_now.as_ref().unwrap_or(step), relatives, &stamp).await {
+            Outcome::Done { id, sighting } => {
+                let key = step_now.and_then(|step| step.key);
+                How::Done { key, page: Some(id), answer: sighting }
+            }
+            Outcome::Stale => How::Stale,
+            Outcome::Failed(failed) => How::Failed(failed),
+            Outcome::Unknown(failed) => How::Unknown(failed),
+        };
+        ended(how, missing)
+    }
+
+    /// Writes down what became of a batch, one transaction a mapping.
+    async fn keep_ended(
+        &self,
+        acting: &Acting,
+        plan: &Plan,
+        views: &[View],
+        ended: &[(Item<'_>, Ended<'_>)],
+    ) -> Result<Vec<(String, RowKey, PageId)>, EngineError> {
+        let mut fresh = Vec::new();
+        let parts: BTreeSet<usize> = ended.iter().map(|(item, _)| item.part).collect();
+        for part in parts {
+            let mapping = plan.mappings[part].mapping.as_str();
+            let mut group: Vec<&Ended<'_>> =
+                ended.iter().filter(|(item, _)| item.part == part).map(|(_, end)| end).collect();
+            group.sort_by_key(|end| end.seq);
+            let Some(at) = ended.iter().find(|(item, _)| item.part == part).map(|(item, _)| item.at) else {
+                continue;
+            };
+            let mut tx = self.store.begin().await?;
+            self.fence(&mut tx).await?;
+            let updates: Vec<_> = group.iter().map(|end| update(end)).collect();
+            self.store.conclude(&mut tx, acting.run, &updates).await?;
+            let links = self
+                .settle(&mut tx, &self.bound[at], &views[part], &acting.troubled[mapping], &group)
+                .await?;
+            tx.commit().await?;
+            fresh.extend(links.into_iter().map(|(key, page)| (mapping.to_owned(), key, page)));
+        }
+        Ok(fresh)
+    }
+
+    fn count(&self, run: &mut Run, acting: &mut Acting, plan: &Plan, ended: &[(Item<'_>, Ended<'_>)]) {
+        for (item, end) in ended {
+            let part = &plan.mappings[item.part];
+            let ok = matches!(end.how, How::Done { .. });
+            if ok {
+                run.count(&part.mapping, end.step);
+            }
+            run.failed += u64::from(is_trouble(&end.how));
+            acting.tell_step(&self.progress, &part.mapping, &part.columns, end.step, ok);
+        }
+    }
+}
+
+/// Whether the page was edited since the look that the step was planned on.
+fn is_stale(step: &Step, moved: Option<&BTreeMap<PageId, Option<Digest>>>) -> bool {
+    let Some(now) = step.page.and_then(|page| moved?.get(&page)) else { return false };
+    match step.expect {
+        Expect::Seen(expected) => *now != Some(expected),
+        // It was in the trash, and a look for changes only shows what is not.
+        Expect::Absent(Absence::Trashed | Absence::Deleted) => now.is_some(),
+        Expect::Absent(_) | Expect::Nothing => false,
+    }
+}
+
+/// Fields that refer to rows which have no page (yet).
+fn missing_relatives<R, P>(bound: &Bound<R, P>, step: &Step, relatives: &Relatives) -> Vec<usize> {
+    step.fields
+        .iter()
+        .filter(|write| !write.withheld)
+        .filter(|write| {
+            let Some(field) = bound.mapping.fields.get(write.field) else { return false };
+            let Some(mapping) = field.related() else { return false };
+            let missing = |value: &Value| match value {
+                Value::Ref(Ref::Row(key)) => relatives.page(mapping, key).is_none(),
+                _ => false,
+            };
+            match &write.after {
+                Value::Set(values) => values.iter().any(missing),
+                value => missing(value),
+            }
+        })
+        .map(|write| write.field)
+        .collect()
+}
+
+fn waits_for_relative<R, P>(bound: &Bound<R, P>, missing: &[usize]) -> Failed {
+    let properties: Vec<&str> = missing
+        .iter()
+        .filter_map(|field| bound.mapping.fields.get(*field))
+        .map(|field| field.property.as_str())
+        .collect();
+    Failed {
+        failure: Failure::Missing,
+        reason: Reason::new(
+            "waits_for_relation",
+            format!("“{}” refers to a row that has no page yet", properties.join("”, “")),
+        ),
+        not_before: None,
+    }
+}
+
+/// A step whose intent was written down, but that never left.
+fn not_sent(item: Item<'_>) -> Ended<'_> {
+    Ended { seq: item.seq, step: item.step, how: How::Stale, left_out: Vec::new(), was: Status::Intended }
+}
+
+fn first_refusal(ended: &[(Item<'_>, Ended<'_>)]) -> Option<Reason> {
+    ended.iter().find_map(|(_, end)| match &end.how {
+        How::Failed(failed) if failed.failure == Failure::Refused => Some(failed.reason.clone()),
+        _ => None,
+    })
+}

@@ -1,0 +1,259 @@
+//! What became of a batch of steps, written down in one transaction: bases, journal, and what waits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pagerow_core::{
+    journal::{self, Event as Happening, Status},
+    observation::Sighting,
+    plan::{Action, Parked, Step},
+    record::{PageId, Record, RowKey},
+    retry::{Advice, Failure, advise},
+    settle,
+    side::{Side, Sides},
+};
+
+use super::{
+    Bound, Engine, EngineError,
+    look::{RecordName, View, step_content},
+};
+use crate::{
+    postgres::transaction::Tx,
+    replica::{Failed, Pages, RowNote, Rows},
+    store::{LinkWrite, StepUpdate, Trouble},
+};
+
+/// How one step ended.
+pub(super) struct Ended<'p> {
+    pub(super) seq: i32,
+    pub(super) step: &'p Step,
+    pub(super) how: How,
+    /// Fields of a new record that wait for what they refer to.
+    pub(super) left_out: Vec<usize>,
+    /// Where the step stood in the journal before.
+    pub(super) was: Status,
+}
+
+/// The ways in which a step ends.
+pub(super) enum How {
+    Done { key: Option<RowKey>, page: Option<PageId>, answer: Box<Sighting> },
+    Stale,
+    Failed(Failed),
+    Unknown(Failed),
+}
+
+/// A step's place in the journal after it ended.
+pub(super) fn status(ended: &Ended<'_>) -> Status {
+    let happening = match &ended.how {
+        How::Done { .. } => Happening::Succeed,
+        How::Stale => Happening::FindStale,
+        How::Failed(_) => Happening::Fail,
+        How::Unknown(_) => Happening::LoseTrack,
+    };
+    // The callers only hold steps that were planned or intended, which every one of these may follow.
+    journal::next(ended.was, happening).unwrap_or(Status::Unknown)
+}
+
+/// What was newly linked.
+pub(super) type NewLinks = Vec<(RowKey, PageId)>;
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// Settles what was done and keeps what was not, for one mapping. The journal is the caller's.
+    pub(super) async fn settle(
+        &self,
+        tx: &mut Tx,
+        bound: &Bound<R, P>,
+        view: &View,
+        troubled: &BTreeSet<RecordName>,
+        ended: &[&Ended<'_>],
+    ) -> Result<NewLinks, EngineError> {
+        let (mut gone, mut notes, mut again, mut fresh) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let links = self.links_before(tx, bound, ended).await?;
+        let mut writes: BTreeMap<PageId, LinkWrite> = BTreeMap::new();
+        for end in ended {
+            let step = end.step;
+            let How::Done { key, page, answer } = &end.how else { continue };
+            let known = links.get(&end.seq);
+            if matches!(step.action, Action::Trash | Action::Delete) {
+                gone.extend(known.and_then(|link| link.id));
+                continue;
+            }
+            let key = key.clone().or_else(|| step.key.clone()).or_else(|| known.map(|link| link.key.clone()));
+            let page = page.or(step.page).or_else(|| known.map(|link| link.page));
+            let (Some(key), Some(page)) = (key, page) else { continue };
+            // Two steps of one record in one batch build on each other.
+            let before = writes.get(&page).or(known);
+            let base = before.map_or_else(|| unread(bound), |link| link.base.clone());
+            let base = settle::after_step(&bound.mapping, step, &answer.record, base, &end.left_out);
+            if before.is_none_or(|link| link.id.is_none()) {
+                fresh.push((key.clone(), page));
+            }
+            let name = (Some(key.clone()), Some(page));
+            // What was left out follows in the next plan; what a restored half holds, nobody has seen yet.
+            if !end.left_out.is_empty() || step.action == Action::Restore {
+                again.push(name.clone());
+            }
+            let unsettled = troubled.contains(&name) || troubled.contains(&(step.key.clone(), step.page));
+            notes.push(RowNote {
+                key: key.clone(),
+                page: Some(page),
+                synced_at: self.clock.now(),
+                status: if unsettled { "conflict" } else { "synced" },
+                error: None,
+                checksum: checksum(step, answer),
+            });
+            let id = before.and_then(|link| link.id);
+            writes.insert(page, LinkWrite { id, key, page, base, unsettled });
+        }
+        let writes: Vec<LinkWrite> = writes.into_values().collect();
+        self.store.keep_links(tx, &bound.mapping, &writes).await?;
+        self.store.forget_links(tx, &gone).await?;
+        self.keep_failures(tx, bound, view, ended, &mut again, &mut notes).await?;
+        self.store.revisit(tx, &bound.mapping.name, &again, 0.0).await?;
+        bound
+            .rows
+            .note(tx, &notes)
+            .await
+            .map_err(|error| super::look::rows_error(&bound.mapping.name, error))?;
+        Ok(fresh)
+    }
+
+    /// The links of steps as they are now, by step.
+    async fn links_before(
+        &self,
+        tx: &mut Tx,
+        bound: &Bound<R, P>,
+        ended: &[&Ended<'_>],
+    ) -> Result<BTreeMap<i32, LinkWrite>, EngineError> {
+        let mut ids: BTreeMap<i32, i64> =
+            ended.iter().filter_map(|end| Some((end.seq, end.step.link?))).collect();
+        let nameless: Vec<&&Ended<'_>> =
+            ended.iter().filter(|end| end.step.link.is_none() && end.step.action != Action::Create).collect();
+        if !nameless.is_empty() {
+            let keys: Vec<RowKey> = nameless.iter().filter_map(|end| end.step.key.clone()).collect();
+            let pages: Vec<PageId> = nameless.iter().filter_map(|end| end.step.page).collect();
+            let found = self.store.links_of(&bound.mapping.name, &keys, &pages).await?;
+            for end in nameless {
+                let link = found.iter().find(|link| {
+                    Some(link.page) == end.step.page || Some(&link.key) == end.step.key.as_ref()
+                });
+                ids.extend(link.map(|link| (end.seq, link.id)));
+            }
+        }
+        let numbers: Vec<i64> = ids.values().copied().collect();
+        let links: BTreeMap<i64, LinkWrite> = self
+            .store
+            .links_in(tx, &bound.mapping, &numbers)
+            .await?
+            .into_iter()
+            .map(|link| {
+                let write = LinkWrite {
+                    id: Some(link.id),
+                    key: link.key,
+                    page: link.page,
+                    base: link.base,
+                    unsettled: false,
+                };
+                (link.id, write)
+            })
+            .collect();
+        Ok(ids.into_iter().filter_map(|(seq, id)| Some((seq, links.get(&id)?.clone()))).collect())
+    }
+
+    /// Keeps what did not happen: parked with the reason and the time of the next try, or looked at again.
+    async fn keep_failures(
+        &self,
+        tx: &mut Tx,
+        bound: &Bound<R, P>,
+        view: &View,
+        ended: &[&Ended<'_>],
+        again: &mut Vec<RecordName>,
+        notes: &mut Vec<RowNote>,
+    ) -> Result<(), EngineError> {
+        let mut unsettled = Vec::new();
+        for end in ended {
+            let step = end.step;
+            let name = (step.key.clone(), step.page);
+            let failed = match &end.how {
+                How::Done { .. } => continue,
+                How::Stale | How::Unknown(_) => {
+                    again.push(name);
+                    continue;
+                }
+                How::Failed(failed) => failed,
+            };
+            let attempts = view.parked.get(&name).map_or(1, |parked| parked.attempts.unsigned_abs() + 1);
+            let next_try = match advise(failed.failure, attempts, bound.settings.max_attempts) {
+                Advice::Replan | Advice::Look | Advice::Stop => {
+                    again.push(name);
+                    continue;
+                }
+                Advice::Park => None,
+                Advice::Wait(wait) => {
+                    let at = self.clock.now().checked_add(wait).ok();
+                    at.map(|at| failed.not_before.map_or(at, |not_before| at.max(not_before)))
+                }
+            };
+            let parked = Parked {
+                link: step.link,
+                key: step.key.clone(),
+                page: step.page,
+                side: step.side,
+                field: None,
+                reason: failed.reason.clone(),
+                value: None,
+            };
+            let content = Some(step_content(step));
+            let trouble = Trouble { parked, attempts: attempts.cast_signed(), next_try, content };
+            self.store.park(tx, &bound.mapping, &trouble).await?;
+            unsettled.extend(step.link);
+            if let Some(key) = &step.key {
+                notes.push(RowNote {
+                    key: key.clone(),
+                    page: step.page,
+                    synced_at: self.clock.now(),
+                    status: "parked",
+                    error: Some(failed.reason.text.clone()),
+                    checksum: String::new(),
+                });
+            }
+        }
+        self.store.mark_unsettled(tx, &unsettled, true).await?;
+        Ok(())
+    }
+}
+
+/// How a failure counts in a run's report.
+pub(super) fn is_trouble(how: &How) -> bool {
+    match how {
+        How::Done { .. } | How::Stale => false,
+        How::Failed(failed) => !matches!(failed.failure, Failure::Stale),
+        How::Unknown(_) => true,
+    }
+}
+
+/// A journal entry's last word.
+pub(super) fn update(ended: &Ended<'_>) -> StepUpdate {
+    let (page, reason) = match &ended.how {
+        How::Done { page, .. } => (*page, None),
+        How::Stale => (None, None),
+        How::Failed(failed) | How::Unknown(failed) => (None, Some(failed.reason.clone())),
+    };
+    StepUpdate { seq: ended.seq, status: status(ended), page, reason }
+}
+
+/// The checksum that both halves carry: of the row's mapped content.
+pub(super) fn checksum(step: &Step, answer: &Sighting) -> String {
+    match step.side {
+        Side::Notion => step.source.map_or_else(String::new, |digest| digest.to_string()),
+        Side::Postgres => answer.digest.to_string(),
+    }
+}
+
+pub(super) fn unread<R, P>(bound: &Bound<R, P>) -> Sides<Record> {
+    let fields = bound.mapping.fields.len();
+    Sides { postgres: Record::unread(fields), notion: Record::unread(fields) }
+}

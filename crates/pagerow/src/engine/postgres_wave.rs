@@ -1,0 +1,107 @@
+//! Carrying out steps on rows: each batch commits its writes, bases and history together.
+
+use std::collections::BTreeSet;
+
+use pagerow_core::{plan::Step, side::Side};
+
+use super::{
+    Engine, EngineError,
+    act::{Acting, Work},
+    look::{RecordName, rows_error},
+    outcome::{Ended, How, is_trouble, status, update},
+    report::Run,
+};
+use crate::{
+    postgres::transaction::Tx,
+    replica::{Outcome, Pages, Relatives, Rows},
+    store::JournalEntry,
+};
+
+/// Steps in one transaction: enough to be fast, few enough to hold no lock for long.
+const BATCH: usize = 500;
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// Writes the steps of one part of the plan and one wave.
+    pub(super) async fn write_rows(
+        &self,
+        run: &mut Run,
+        acting: &mut Acting,
+        work: Work<'_>,
+        (part, wave): (usize, u32),
+        relatives: &mut Relatives,
+    ) -> Result<(), EngineError> {
+        let (bound, view, part) =
+            (&self.bound[work.which[part]], &work.views[part], &work.plan.mappings[part]);
+        let mapping = bound.mapping.name.as_str();
+        let steps: Vec<&Step> =
+            part.steps.iter().filter(|step| step.wave == wave && step.side == Side::Postgres).collect();
+        let troubled: BTreeSet<RecordName> = acting.troubled[mapping].clone();
+        for batch in steps.chunks(BATCH) {
+            if self.stop.is_asked() {
+                return Err(EngineError::Stopped);
+            }
+            let mut tx = self.store.begin().await?;
+            self.fence(&mut tx).await?;
+            let outcomes = bound
+                .rows
+                .write(&mut tx, batch, relatives)
+                .await
+                .map_err(|error| rows_error(mapping, error))?;
+            let ended: Vec<Ended<'_>> = batch
+                .iter()
+                .zip(outcomes)
+                .zip(run.next_seq..)
+                .map(|((step, outcome), seq)| Ended {
+                    seq,
+                    step,
+                    how: match outcome {
+                        Outcome::Done { id, sighting } => {
+                            How::Done { key: Some(id), page: None, answer: sighting }
+                        }
+                        Outcome::Stale => How::Stale,
+                        Outcome::Failed(failed) => How::Failed(failed),
+                        Outcome::Unknown(failed) => How::Unknown(failed),
+                    },
+                    left_out: Vec::new(),
+                    was: pagerow_core::journal::Status::Planned,
+                })
+                .collect();
+            let entries: Vec<JournalEntry<'_>> = ended
+                .iter()
+                .map(|end| JournalEntry {
+                    seq: end.seq,
+                    mapping,
+                    columns: &part.columns,
+                    step: end.step,
+                    status: status(end),
+                    reason: update(end).reason,
+                })
+                .collect();
+            self.store.journal(&mut tx, acting.run, &entries).await?;
+            let all: Vec<&Ended<'_>> = ended.iter().collect();
+            let fresh = self.settle(&mut tx, bound, view, &troubled, &all).await?;
+            tx.commit().await?;
+
+            run.next_seq += i32::try_from(batch.len()).unwrap_or(i32::MAX);
+            for (key, page) in fresh {
+                if acting.related.contains(mapping) {
+                    relatives.add(mapping, key.clone(), page);
+                }
+                acting.born.insert(page, key);
+            }
+            for end in &ended {
+                let ok = matches!(end.how, How::Done { .. });
+                if ok {
+                    run.count(mapping, end.step);
+                }
+                run.failed += u64::from(is_trouble(&end.how));
+                acting.tell_step(&self.progress, mapping, &part.columns, end.step, ok);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! What a run did, counted.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use pagerow_core::{
+    plan::{Action, Step},
+    side::Side,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a run did: the shape that `--json` prints and the store keeps.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The run's number; `None` when there was nothing to do.
+    pub run: Option<i64>,
+    pub mappings: Vec<MappingReport>,
+    /// Calls to Notion.
+    pub calls: u64,
+    pub seconds: f64,
+    /// Nothing is left to do, but for what waits for a person.
+    pub quiet: bool,
+}
+
+/// One mapping's part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MappingReport {
+    pub mapping: String,
+    pub to_notion: ToNotion,
+    pub to_postgres: ToPostgres,
+    pub unchanged: u64,
+    pub conflicts: u64,
+    pub parked: u64,
+    /// Doubles, which a person has to look at.
+    pub doubles: u64,
+    pub calls: u64,
+}
+
+/// Pages written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToNotion {
+    pub created: u64,
+    pub updated: u64,
+    pub trashed: u64,
+}
+
+/// Rows written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToPostgres {
+    pub inserted: u64,
+    pub updated: u64,
+    pub deleted: u64,
+}
+
+impl Report {
+    /// Whether something waits for a person.
+    #[must_use]
+    pub fn needs_decision(&self) -> bool {
+        self.mappings.iter().any(|m| m.conflicts + m.parked + m.doubles > 0)
+    }
+}
+
+/// A run in progress: one or more plans, until nothing is left to do.
+pub(super) struct Run {
+    pub(super) id: Option<i64>,
+    /// The next step's number.
+    pub(super) next_seq: i32,
+    /// What brought it about, for the history.
+    pub(super) origin: String,
+    pub(super) mappings: BTreeMap<String, MappingReport>,
+    pub(super) started: Instant,
+    pub(super) calls_before: u64,
+    /// Creates of which nobody knows yet whether they happened.
+    pub(super) doubts: usize,
+    pub(super) failed: u64,
+}
+
+impl Run {
+    pub(super) fn new(origin: &str, calls: u64) -> Self {
+        Self {
+            id: None,
+            next_seq: 1,
+            origin: origin.to_owned(),
+            mappings: BTreeMap::new(),
+            started: Instant::now(),
+            calls_before: calls,
+            doubts: 0,
+            failed: 0,
+        }
+    }
+
+    pub(super) fn of(&mut self, mapping: &str) -> &mut MappingReport {
+        self.mappings
+            .entry(mapping.to_owned())
+            .or_insert_with(|| MappingReport { mapping: mapping.to_owned(), ..MappingReport::default() })
+    }
+
+    /// Counts a step that was done.
+    pub(super) fn count(&mut self, mapping: &str, step: &Step) {
+        let report = self.of(mapping);
+        let counter = match (step.side, step.action) {
+            (Side::Notion, Action::Create) => &mut report.to_notion.created,
+            (Side::Notion, Action::Update | Action::Restore) => &mut report.to_notion.updated,
+            (Side::Notion, Action::Trash | Action::Delete) => &mut report.to_notion.trashed,
+            (Side::Postgres, Action::Create) => &mut report.to_postgres.inserted,
+            (Side::Postgres, Action::Update | Action::Restore) => &mut report.to_postgres.updated,
+            (Side::Postgres, Action::Trash | Action::Delete) => &mut report.to_postgres.deleted,
+        };
+        *counter += 1;
+    }
+}

@@ -1,0 +1,207 @@
+//! Keeping the sides equal for as long as it is wanted: a pass when a mapping's time has come or somebody calls.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Depth, Engine, EngineError, report::Report};
+use crate::{
+    postgres::transaction::Tx,
+    replica::{Pages, Rows},
+};
+
+/// The pause after the first pass that failed; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// When each mapping is looked at.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    slots: Vec<Slot>,
+    /// The longest pause between two tries while passes fail.
+    pub longest_pause: Duration,
+    /// Gives the lease back after each pass, so that commands can work in between.
+    pub shares: bool,
+    failures: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    mapping: String,
+    interval: Duration,
+    /// `None`: at once.
+    due: Option<Instant>,
+}
+
+/// Calls for a look before its time. A call during a pass brings about another one right after it. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Wake(Arc<tokio::sync::Notify>);
+
+impl Wake {
+    /// Something may have happened; only the look will tell.
+    pub fn call(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// What the loop tells.
+#[derive(Debug)]
+pub enum Beat<'a> {
+    /// A pass over these mappings begins.
+    Begins { mappings: &'a [String] },
+    /// A pass is over.
+    Ended {
+        result: Result<&'a Report, &'a EngineError>,
+        /// How many passes have failed in a row.
+        failures: u32,
+        /// Until the next pass, unless somebody calls.
+        pause: Duration,
+    },
+}
+
+impl Schedule {
+    /// Each mapping with the time between two looks at it. All of them are due at once.
+    pub fn new(intervals: impl IntoIterator<Item = (String, Duration)>) -> Self {
+        let slots = intervals.into_iter().map(|(mapping, interval)| Slot { mapping, interval, due: None });
+        Self { slots: slots.collect(), longest_pause: Duration::from_secs(60), shares: false, failures: 0 }
+    }
+
+    /// The mappings whose time has come.
+    fn due(&self, now: Instant) -> Vec<String> {
+        let come = |slot: &&Slot| slot.due.is_none_or(|due| due <= now);
+        self.slots.iter().filter(come).map(|slot| slot.mapping.clone()).collect()
+    }
+
+    fn hurry(&mut self) {
+        self.slots.iter_mut().for_each(|slot| slot.due = None);
+    }
+
+    /// Settles when the mappings of a pass that ended now are looked at again; answers the time until the next pass.
+    fn passed(&mut self, mappings: &[String], ok: bool, now: Instant) -> Duration {
+        self.failures = if ok { 0 } else { self.failures.saturating_add(1) };
+        let pause = (self.failures > 0).then(|| {
+            let doubled = FIRST_PAUSE.saturating_mul(1 << (self.failures - 1).min(16));
+            doubled.min(self.longest_pause)
+        });
+        for slot in self.slots.iter_mut().filter(|slot| mappings.contains(&slot.mapping)) {
+            slot.due = Some(now + slot.interval.max(pause.unwrap_or_default()));
+        }
+        self.until_next(now)
+    }
+
+    fn until_next(&self, now: Instant) -> Duration {
+        let times = self.slots.iter().map(|slot| slot.due.map_or(Duration::ZERO, |due| due - now.min(due)));
+        times.min().unwrap_or(Duration::MAX)
+    }
+}
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// Makes a pass over what is due, again and again, until a stop is asked for. Each pass looks for changes, and at
+    /// everything where a sweep or a full compare is due. A pass that fails is told and tried again, with growing
+    /// pauses; no error ends the loop. The lease is given back at the end.
+    ///
+    /// # Errors
+    /// When the lease cannot be given back; it then ends by itself.
+    pub async fn keep_equal(
+        &mut self,
+        schedule: &mut Schedule,
+        wake: &Wake,
+        origin: &str,
+        mut tell: impl FnMut(&Beat<'_>),
+    ) -> Result<(), EngineError> {
+        let stop = self.stop.clone();
+        while !stop.is_asked() {
+            let mappings = schedule.due(Instant::now());
+            if mappings.is_empty() {
+                let pause = schedule.until_next(Instant::now());
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = wake.0.notified() => schedule.hurry(),
+                    () = stop.asked() => break,
+                }
+                continue;
+            }
+            tell(&Beat::Begins { mappings: &mappings });
+            let mut result = self.sync(&mappings, Depth::Changes, None, origin).await;
+            if matches!(result, Err(EngineError::Stopped)) {
+                break;
+            }
+            if schedule.shares
+                && let Err(error) = self.rest().await
+            {
+                result = result.and(Err(error));
+            }
+            let pause = schedule.passed(&mappings, result.is_ok(), Instant::now());
+            tell(&Beat::Ended { result: result.as_ref(), failures: schedule.failures, pause });
+        }
+        self.rest().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn schedule() -> Schedule {
+        Schedule::new([("quick".to_owned(), SECOND), ("slow".to_owned(), SECOND * 10)])
+    }
+
+    #[test]
+    fn each_mapping_has_its_own_pace() {
+        let mut schedule = schedule();
+        let start = Instant::now();
+        let both = schedule.due(start);
+        assert_eq!(both, ["quick", "slow"]);
+        assert_eq!(schedule.passed(&both, true, start), SECOND);
+        assert!(schedule.due(start).is_empty());
+        let quick = schedule.due(start + SECOND);
+        assert_eq!(quick, ["quick"]);
+        assert_eq!(schedule.passed(&quick, true, start + SECOND), SECOND);
+        assert_eq!(schedule.due(start + SECOND * 10), ["quick", "slow"]);
+    }
+
+    #[test]
+    fn a_call_makes_everything_due() {
+        let mut schedule = schedule();
+        let start = Instant::now();
+        schedule.passed(&schedule.due(start), true, start);
+        schedule.hurry();
+        assert_eq!(schedule.due(start), ["quick", "slow"]);
+        assert_eq!(schedule.until_next(start), Duration::ZERO);
+    }
+
+    #[test]
+    fn pauses_grow_while_passes_fail_and_end_with_success() {
+        let mut schedule = schedule();
+        schedule.longest_pause = SECOND * 5;
+        let now = Instant::now();
+        let both = schedule.due(now);
+        let pauses: Vec<Duration> = (0..5).map(|_| schedule.passed(&both, false, now)).collect();
+        assert_eq!(pauses, [SECOND, SECOND * 2, SECOND * 4, SECOND * 5, SECOND * 5]);
+        assert_eq!(schedule.passed(&both, true, now), SECOND);
+        assert_eq!(schedule.failures, 0);
+    }
+
+    #[test]
+    fn failing_for_ever_overflows_nothing() {
+        let mut schedule = schedule();
+        schedule.failures = u32::MAX;
+        let now = Instant::now();
+        assert_eq!(schedule.passed(&schedule.due(now), false, now), Duration::from_secs(60));
+    }
+
+    #[tokio::test]
+    async fn a_call_without_a_listener_is_kept() {
+        let wake = Wake::default();
+        wake.call();
+        wake.call();
+        wake.0.notified().await;
+        assert!(tokio::time::timeout(Duration::from_millis(1), wake.0.notified()).await.is_err());
+    }
+}

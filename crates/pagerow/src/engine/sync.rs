@@ -1,0 +1,222 @@
+//! Planning, and syncing until quiet: what commands and daemons ask of the engine.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use pagerow_core::{
+    digest::Digest,
+    guard::{self, Refusal},
+    plan::Plan,
+};
+
+use super::{
+    Depth, Engine, EngineError,
+    cycle::Consent,
+    report::{Report, Run},
+};
+use crate::{
+    postgres::transaction::Tx,
+    replica::{Pages, Rows},
+};
+
+/// Plans of one run before it is called restless: circles of references take two, defaults and triggers one more.
+const MOST_PLANS: u32 = 12;
+
+/// Between two looks for pages whose create was not answered.
+const DOUBT_PAUSE: Duration = Duration::from_secs(2);
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// What a sync would do, and whether the guard would let it. Writes nothing to either side.
+    ///
+    /// # Errors
+    /// When a side cannot be looked at.
+    pub async fn plan(&mut self, mappings: &[String]) -> Result<(Plan, Vec<Refusal>), EngineError> {
+        let which = self.which(mappings)?;
+        let mut doubtful = Vec::new();
+        for &at in &which {
+            let open = self.store.open_steps(&self.bound[at].mapping.name).await?;
+            let keys: BTreeSet<_> = open.into_iter().filter_map(|open| open.step.key).collect();
+            doubtful.push(keys);
+        }
+        let views = self.look_at_all(&which, Depth::Everything, &doubtful).await?;
+        let decided = self.decide(&which, views);
+        let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), None) {
+            Ok(_) => Vec::new(),
+            Err(refused) => refused.refusals,
+        };
+        Ok((decided.plan, refusals))
+    }
+
+    /// How long a plan's calls will take under the rate limit, in seconds, and how many they are.
+    #[must_use]
+    pub fn forecast(&self, plan: &Plan) -> (u64, f64) {
+        let calls =
+            plan.steps().filter(|(_, step)| step.side == pagerow_core::side::Side::Notion).count() as u64;
+        let slowest = self.bound.iter().map(|bound| bound.pages.forecast(calls)).max().unwrap_or_default();
+        (calls, slowest.as_secs_f64())
+    }
+
+    /// Makes the sides equal: plans and acts until nothing is left to do.
+    ///
+    /// `pass` names the one plan that a person lets past the guard.
+    ///
+    /// # Errors
+    /// When a side cannot be looked at, refuses to go on, or the guard stops a plan. What was done until then is kept.
+    pub async fn sync(
+        &mut self,
+        mappings: &[String],
+        depth: Depth,
+        pass: Option<Digest>,
+        origin: &str,
+    ) -> Result<Report, EngineError> {
+        let which = self.which(mappings)?;
+        self.take_lease().await?;
+        let mut run = Run::new(origin, self.calls());
+        let result = self.until_quiet(&mut run, &which, depth, pass).await;
+        self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await.and_then(|report| {
+            result?;
+            Ok(report)
+        })
+    }
+
+    /// Carries out one kept plan, if it is still the plan that would be made.
+    ///
+    /// # Errors
+    /// [`EngineError::StalePlan`] when it is not; otherwise as [`Engine::sync`].
+    pub async fn apply(
+        &mut self,
+        kept: &Plan,
+        pass: Option<Digest>,
+        origin: &str,
+    ) -> Result<Report, EngineError> {
+        let names: Vec<String> = kept.mappings.iter().map(|part| part.mapping.clone()).collect();
+        let which = self.which(&names)?;
+        self.take_lease().await?;
+        let mut run = Run::new(origin, self.calls());
+        let consent = Consent { pass, only: Some(kept.hash()) };
+        let result = self.cycle(&mut run, &which, Depth::Everything, consent).await;
+        self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await.and_then(|report| {
+            result?;
+            Ok(report)
+        })
+    }
+
+    /// Gives the lease back. A dropped engine's lease ends by itself after a minute.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn rest(&mut self) -> Result<(), EngineError> {
+        if let Some(lease) = self.lease.take() {
+            self.store.give_back(&lease).await?;
+        }
+        self.relatives = None;
+        Ok(())
+    }
+
+    async fn take_lease(&mut self) -> Result<(), EngineError> {
+        if let Some(lease) = &self.lease {
+            match self.store.renew(lease).await {
+                Ok(()) => return Ok(()),
+                // Somebody else worked meanwhile: what was read before is not to be relied on.
+                Err(crate::store::StoreError::Fenced) => {
+                    self.lease = None;
+                    self.relatives = None;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.lease = Some(self.store.take_lease("sync", &self.holder).await?);
+        let mut tx = self.store.begin().await?;
+        self.store.close_abandoned_runs(&mut tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Answers whether it became quiet.
+    async fn until_quiet(
+        &mut self,
+        run: &mut Run,
+        which: &[usize],
+        depth: Depth,
+        pass: Option<Digest>,
+    ) -> Result<bool, EngineError> {
+        let consent = Consent { pass, only: None };
+        let mut busy = self.cycle(run, which, depth, consent).await?;
+        for _ in 1..MOST_PLANS {
+            while run.doubts > 0 && !busy {
+                // Nothing else is left: the index needs its time, and nothing may be sent before.
+                tokio::select! {
+                    () = tokio::time::sleep(DOUBT_PAUSE) => {}
+                    () = self.stop.asked() => return Err(EngineError::Stopped),
+                }
+                busy = self.cycle(run, which, Depth::Changes, consent).await?;
+            }
+            if !busy {
+                return Ok(true);
+            }
+            if self.stop.is_asked() {
+                return Err(EngineError::Stopped);
+            }
+            busy = self.cycle(run, which, Depth::Changes, consent).await?;
+        }
+        if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(true) }
+    }
+
+    async fn close(
+        &mut self,
+        mut run: Run,
+        which: &[usize],
+        quiet: Result<bool, &EngineError>,
+        error: Option<&EngineError>,
+    ) -> Result<Report, EngineError> {
+        for &at in which {
+            let name = self.bound[at].mapping.name.clone();
+            let conflicts = self.store.open_conflicts(Some(&name)).await?.len() as u64;
+            let parked = self.store.parked(Some(&name)).await?.len() as u64;
+            let report = run.of(&name);
+            report.conflicts = conflicts;
+            report.parked = parked;
+        }
+        let calls = self.calls().saturating_sub(run.calls_before);
+        let report = Report {
+            run: run.id,
+            mappings: std::mem::take(&mut run.mappings).into_values().collect(),
+            calls,
+            seconds: run.started.elapsed().as_secs_f64(),
+            quiet: quiet.unwrap_or(false),
+        };
+        if let Some(id) = run.id {
+            let state = match error {
+                None if run.failed > 0 || report.needs_decision() => "partial",
+                None => "done",
+                Some(EngineError::Stopped) => "stopped",
+                Some(_) => "failed",
+            };
+            let json = serde_json::to_value(&report).unwrap_or_default();
+            let error = error.map(ToString::to_string);
+            self.store.close_run(id, state, calls.cast_signed(), error.as_deref(), &json).await?;
+        }
+        Ok(report)
+    }
+
+    /// The places of these mappings; of all when none is named.
+    pub(super) fn which(&self, names: &[String]) -> Result<Vec<usize>, EngineError> {
+        if names.is_empty() {
+            return Ok((0..self.bound.len()).collect());
+        }
+        let mut which = Vec::new();
+        for name in names {
+            let at = self
+                .bound
+                .iter()
+                .position(|bound| bound.mapping.name == *name)
+                .ok_or_else(|| EngineError::NoSuchMapping(name.clone()))?;
+            which.push(at);
+        }
+        which.sort_unstable();
+        which.dedup();
+        Ok(which)
+    }
+}

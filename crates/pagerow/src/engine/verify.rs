@@ -1,0 +1,135 @@
+//! Comparing both sides, field by field, without trusting what we remember of them.
+
+use std::collections::BTreeMap;
+
+use pagerow_core::{
+    fidelity::agree,
+    observation::Observation,
+    record::{PageId, Record, RowKey},
+};
+use serde::Serialize;
+
+use super::{
+    Bound, Engine, EngineError,
+    look::{pages_error, rows_error},
+};
+use crate::{
+    postgres::transaction::Tx,
+    replica::{Pages, Relatives, Rows, Scope, Seen},
+};
+
+/// Whether the sides are equal, and where they are not: the shape that `--json` prints.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Verdict {
+    pub equal: bool,
+    pub mappings: Vec<MappingVerdict>,
+}
+
+/// One mapping's part.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MappingVerdict {
+    pub mapping: String,
+    pub rows: u64,
+    pub pages: u64,
+    /// Records of which every mapped field is equal.
+    pub equal: u64,
+    pub differing: Vec<Difference>,
+    pub only_in_postgres: Vec<RowKey>,
+    pub only_in_notion: Vec<PageId>,
+}
+
+/// One field that differs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Difference {
+    pub key: RowKey,
+    pub column: String,
+}
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// Reads both sides completely and compares every linked record.
+    ///
+    /// # Errors
+    /// When a side cannot be read completely.
+    pub async fn verify(&mut self, mappings: &[String]) -> Result<Verdict, EngineError> {
+        let which = self.which(mappings)?;
+        let relatives = self.take_relatives().await?;
+        let mut verdict = Verdict { equal: true, mappings: Vec::new() };
+        for at in which {
+            let part = self.verify_one(&self.bound[at], &relatives).await?;
+            verdict.equal &= part.differing.is_empty()
+                && part.only_in_postgres.is_empty()
+                && part.only_in_notion.is_empty();
+            verdict.mappings.push(part);
+        }
+        self.relatives = Some(relatives);
+        Ok(verdict)
+    }
+
+    async fn verify_one(
+        &self,
+        bound: &Bound<R, P>,
+        relatives: &Relatives,
+    ) -> Result<MappingVerdict, EngineError> {
+        let name = bound.mapping.name.as_str();
+        let mut verdict = MappingVerdict { mapping: name.to_owned(), ..MappingVerdict::default() };
+        let mut keys = BTreeMap::new();
+        self.store
+            .each_link(name, &mut |link| {
+                keys.insert(link.page, link.key);
+            })
+            .await?;
+
+        let mut rows: BTreeMap<RowKey, Record> = BTreeMap::new();
+        let mut take_row = |row: Seen<RowKey>| {
+            if let Observation::Present(sighting) = row.observation {
+                rows.insert(row.id, sighting.record);
+            }
+        };
+        let looked = bound
+            .rows
+            .look(Scope::Everything, &mut take_row)
+            .await
+            .map_err(|error| rows_error(name, error))?;
+        let mut complete = looked.complete;
+        verdict.rows = rows.len() as u64;
+
+        let mut take_page = |page: Seen<PageId>| {
+            let Observation::Present(sighting) = page.observation else { return };
+            verdict.pages += 1;
+            let Some((key, row)) = keys.get(&page.id).and_then(|key| rows.remove_entry(key)) else {
+                verdict.only_in_notion.push(page.id);
+                return;
+            };
+            let before = verdict.differing.len();
+            for (number, field) in bound.mapping.fields.iter().enumerate() {
+                let equal = match (row.get(number), sighting.record.get(number)) {
+                    (Some(row), Some(page)) => agree(row, page, field),
+                    // What could not be read cannot be called equal.
+                    (None, _) | (_, None) => false,
+                };
+                if !equal {
+                    verdict.differing.push(Difference { key: key.clone(), column: field.column.clone() });
+                }
+            }
+            verdict.equal += u64::from(verdict.differing.len() == before);
+        };
+        let looked = bound
+            .pages
+            .look(Scope::Everything, relatives, &mut take_page)
+            .await
+            .map_err(|error| pages_error(name, error))?;
+        complete &= looked.complete;
+        if !complete {
+            return Err(EngineError::Pages {
+                mapping: name.to_owned(),
+                source: "the read was not complete; the sides cannot be compared".into(),
+            });
+        }
+        verdict.only_in_postgres = rows.into_keys().collect();
+        Ok(verdict)
+    }
+}

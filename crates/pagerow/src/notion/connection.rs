@@ -1,0 +1,357 @@
+//! The one way to Notion: every call is paced, judged, and repeated only where repeating cannot do harm.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::error::{NotionError, RateScope, Refusal};
+use super::pacing::{Pacing, Permit, Urgency};
+use super::refusal::{self, Asked};
+use super::wire::{Entry, WhereItBroke, WireObject};
+
+/// The API version that every call names.
+pub const NOTION_VERSION: &str = "2026-03-11";
+/// Notion gives up after 60 s; a client that gives up earlier could not tell a slow write from a lost one.
+pub const TIMEOUT: Duration = Duration::from_secs(70);
+/// Repetitions of calls that failed for other reasons than the rate limit, as a share of all calls.
+const RETRY_SHARE: f64 = 0.1;
+/// So many repetitions may be saved up.
+const RETRY_SAVINGS: f64 = 20.0;
+
+/// Where and as whom to call.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// Without a path: `https://api.notion.com`.
+    pub base_url: String,
+    pub token: SecretString,
+}
+
+/// How failures are waited out.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long one answer may take.
+    pub timeout: Duration,
+    /// Calls per request at most, the first included, when the network or Notion is in trouble.
+    pub attempts: u32,
+    /// Calls per request at most when Notion says there are too many.
+    pub rate_limited_attempts: u32,
+    /// The upper end of the first wait; doubled for each further one.
+    pub first_wait: Duration,
+    pub longest_wait: Duration,
+    /// A `Retry-After` beyond this is handed to the caller; the connection pauses all the same.
+    pub longest_retry_after: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            timeout: TIMEOUT,
+            attempts: 6,
+            rate_limited_attempts: 10,
+            first_wait: Duration::from_millis(500),
+            longest_wait: Duration::from_secs(60),
+            longest_retry_after: Duration::from_secs(300),
+        }
+    }
+}
+
+/// One answer with what came around it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<T> {
+    pub body: T,
+    /// Notion's name for the call, for its support.
+    pub request_id: Option<String>,
+    /// When Notion answered, on Notion's clock.
+    pub server_time: Option<Timestamp>,
+}
+
+impl<T> Answer<T> {
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer { body: f(self.body), request_id: self.request_id, server_time: self.server_time }
+    }
+}
+
+impl<T: WireObject> Answer<Entry<T>> {
+    /// The object, or why it cannot be used. After a write the error's fate is `Applied`.
+    pub fn into_whole(self) -> Result<T, NotionError> {
+        match self.body {
+            Entry::Whole(object) => Ok(object),
+            Entry::Partial { id } => Err(NotionError::OnlyId { id }),
+            Entry::Other { object, id } => Err(NotionError::UnreadableAnswer {
+                reason: format!("is a {object}, not a {}", T::OBJECT),
+                committed: id.into_iter().collect(),
+                refusal: Box::new(Refusal { status: 200, request_id: self.request_id, ..Refusal::default() }),
+            }),
+            Entry::Unreadable { id, reason } => Err(NotionError::UnreadableAnswer {
+                reason,
+                committed: id.into_iter().collect(),
+                refusal: Box::new(Refusal { status: 200, request_id: self.request_id, ..Refusal::default() }),
+            }),
+        }
+    }
+}
+
+/// What repeating a call can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing: it only reads.
+    Read,
+    /// A second change.
+    Write,
+}
+
+/// One call, ready to be sent any number of times.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// From `/v1/` on, segments already encoded.
+    pub(super) path: String,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Bytes>,
+    pub(super) effect: Effect,
+    pub(super) asked: Asked,
+}
+
+impl Call {
+    pub(super) fn read(method: Method, path: String, asked: Asked) -> Self {
+        Self { method, path, query: Vec::new(), body: None, effect: Effect::Read, asked }
+    }
+
+    pub(super) fn write(method: Method, path: String, body: Bytes, asked: Asked) -> Self {
+        Self { method, path, query: Vec::new(), body: Some(body), effect: Effect::Write, asked }
+    }
+
+    pub(super) fn with_query(mut self, query: Vec<(&'static str, String)>) -> Self {
+        self.query = query;
+        self
+    }
+
+    pub(super) fn with_body(mut self, body: Bytes) -> Self {
+        self.body = Some(body);
+        self
+    }
+}
+
+/// A token's connection: HTTP pool, pace and retry budget.
+#[derive(Debug)]
+pub(super) struct Connection {
+    http: reqwest::Client,
+    base_url: String,
+    pacing: Arc<Pacing>,
+    patience: Patience,
+    retry_savings: Mutex<f64>,
+}
+
+/// What one attempt brought.
+enum Attempt<T> {
+    Done(Answer<T>),
+    Failed(NotionError),
+}
+
+impl Connection {
+    pub(super) fn new(
+        address: &Address,
+        pacing: Arc<Pacing>,
+        patience: Patience,
+    ) -> Result<Self, NotionError> {
+        let base_url = address.base_url.trim_end_matches('/').to_owned();
+        let url =
+            Url::parse(&base_url).map_err(|error| NotionError::Unsendable(format!("base_url: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(NotionError::Unsendable("base_url must begin with https:// or http://".to_owned()));
+        }
+        let mut token = HeaderValue::try_from(format!("Bearer {}", address.token.expose_secret().trim()))
+            .map_err(|_| {
+                NotionError::Unsendable("the token holds characters that no token has".to_owned())
+            })?;
+        token.set_sensitive(true);
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, token),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+            (HeaderName::from_static("notion-version"), HeaderValue::from_static(NOTION_VERSION)),
+        ]);
+        let mut builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("pagerow/", env!("CARGO_PKG_VERSION")))
+            .timeout(patience.timeout)
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(90))
+            .tcp_keepalive(Duration::from_secs(30))
+            // A redirect would send a write, and the token, to somewhere nobody named.
+            .redirect(reqwest::redirect::Policy::none())
+            // Which calls are repeated is decided here, not below.
+            .retry(reqwest::retry::never())
+            .gzip(true);
+        if is_this_machine(&url) {
+            builder = builder.no_proxy();
+        }
+        let http =
+            builder.build().map_err(|error| NotionError::Unsendable(format!("no HTTP client: {error}")))?;
+        Ok(Self { http, base_url, pacing, patience, retry_savings: Mutex::new(RETRY_SAVINGS) })
+    }
+
+    pub(super) fn pacing(&self) -> &Arc<Pacing> {
+        &self.pacing
+    }
+
+    /// Sends a call until it succeeds, fails for good, or repeating it would be unsafe or pointless.
+    ///
+    /// Reads are repeated on any passing failure. Writes are repeated only after failures that certainly changed
+    /// nothing: no connection, 429, 529. Everything else of a write is for the caller to look into.
+    pub(super) async fn request<T>(
+        &self,
+        call: &Call,
+        urgency: Urgency,
+        decode: impl Fn(&[u8]) -> Result<T, WhereItBroke>,
+    ) -> Result<Answer<T>, NotionError> {
+        let url = self.url(call)?;
+        self.save_up();
+        let mut troubles = 0;
+        let mut refusals = 0;
+        loop {
+            let permit = self.pacing.admit(urgency).await;
+            let error = match self.attempt(call, url.clone(), permit, &decode).await {
+                Attempt::Done(answer) => return Ok(answer),
+                Attempt::Failed(error) => error,
+            };
+            let wait = match &error {
+                NotionError::RateLimited { scope: RateScope::Blocked, .. } => None,
+                NotionError::RateLimited { retry_after, .. }
+                | NotionError::Overloaded { retry_after, .. } => {
+                    refusals += 1;
+                    let bearable = retry_after.is_none_or(|wait| wait <= self.patience.longest_retry_after);
+                    // The pause of the whole connection is the wait.
+                    (bearable && refusals < self.patience.rate_limited_attempts).then_some(Duration::ZERO)
+                }
+                _ if repeatable(&error, call.effect) => {
+                    troubles += 1;
+                    (troubles < self.patience.attempts && self.spend()).then(|| self.back_off(troubles))
+                }
+                _ => None,
+            };
+            let Some(wait) = wait else { return Err(error) };
+            tracing::debug!(attempt = troubles + refusals, %error, "a call to Notion is repeated");
+            self.pacing.note_retry();
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        call: &Call,
+        url: Url,
+        permit: Permit,
+        decode: impl Fn(&[u8]) -> Result<T, WhereItBroke>,
+    ) -> Attempt<T> {
+        let mut request = self.http.request(call.method.clone(), url);
+        if let Some(body) = &call.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) if error.is_connect() || error.is_builder() => {
+                permit.unsent();
+                return Attempt::Failed(NotionError::Unconnected(error.without_url()));
+            }
+            Err(error) => return Attempt::Failed(lost(error)),
+        };
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = response.bytes().await;
+        if !status.is_success() {
+            // The status alone is telling when its body was lost.
+            let body = body.unwrap_or_default();
+            let error = refusal::error(status.as_u16(), &headers, &body, &call.asked);
+            match &error {
+                NotionError::RateLimited { scope, retry_after, .. } if *scope != RateScope::Blocked => {
+                    permit.refused(*retry_after);
+                }
+                NotionError::Overloaded { retry_after, .. } => permit.refused(*retry_after),
+                _ => permit.answered(),
+            }
+            return Attempt::Failed(error);
+        }
+        permit.answered();
+        let unreadable = |reason: String| {
+            let refusal = Refusal {
+                status: status.as_u16(),
+                request_id: refusal::request_id(&headers),
+                ..Refusal::default()
+            };
+            NotionError::UnreadableAnswer { reason, committed: Vec::new(), refusal: Box::new(refusal) }
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(error) if call.effect == Effect::Read => return Attempt::Failed(lost(error)),
+            Err(_) => return Attempt::Failed(unreadable("was cut off".to_owned())),
+        };
+        match decode(&body) {
+            Ok(decoded) => Attempt::Done(Answer {
+                body: decoded,
+                request_id: refusal::request_id(&headers),
+                server_time: refusal::server_time(&headers),
+            }),
+            Err(broke) => Attempt::Failed(unreadable(broke.to_string())),
+        }
+    }
+
+    fn url(&self, call: &Call) -> Result<Url, NotionError> {
+        let mut url = Url::parse(&format!("{}{}", self.base_url, call.path))
+            .map_err(|error| NotionError::Unsendable(format!("the address: {error}")))?;
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        Ok(url)
+    }
+
+    /// Full jitter: anything between nothing and the doubled wait, so that callers do not return in step.
+    fn back_off(&self, troubles: u32) -> Duration {
+        let doubled = self.patience.first_wait.saturating_mul(1 << (troubles - 1).min(16));
+        doubled.min(self.patience.longest_wait).mul_f64(rand::random_range(0.0..=1.0))
+    }
+
+    fn save_up(&self) {
+        let mut savings = self.retry_savings.lock().unwrap_or_else(PoisonError::into_inner);
+        *savings = (*savings + RETRY_SHARE).min(RETRY_SAVINGS);
+    }
+
+    /// Whether a repetition can be afforded: a Notion that fails everything is not sent everything six times.
+    fn spend(&self) -> bool {
+        let mut savings = self.retry_savings.lock().unwrap_or_else(PoisonError::into_inner);
+        if *savings < 1.0 {
+            return false;
+        }
+        *savings -= 1.0;
+        true
+    }
+}
+
+/// Whether the call may be sent again after this failure without looking first.
+fn repeatable(error: &NotionError, effect: Effect) -> bool {
+    match error {
+        NotionError::Unconnected(_) => true,
+        NotionError::Server(_)
+        | NotionError::ConnectionLost(_)
+        | NotionError::Timeout
+        | NotionError::UnreadableAnswer { .. } => effect == Effect::Read,
+        _ => false,
+    }
+}
+
+fn lost(error: reqwest::Error) -> NotionError {
+    if error.is_timeout() { NotionError::Timeout } else { NotionError::ConnectionLost(error.without_url()) }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}

@@ -1,0 +1,11 @@
+//! Notion's property values as core values and back, without IO.
+
+mod dates;
+mod incoming;
+mod outgoing;
+
+pub use incoming::{Incoming, value};
+pub use outgoing::{Outgoing, Unsendable, plain_text, property};
+
+#[cfg(test)]
+mod tests;

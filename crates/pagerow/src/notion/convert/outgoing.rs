@@ -1,0 +1,173 @@
+//! A stored value as the JSON that a page write takes.
+
+use jiff::tz::TimeZone;
+use pagerow_core::{
+    mapping::{Field, PropertyKind},
+    value::{File, Person, Ref, Value},
+};
+use serde_json::{Value as Json, json};
+
+use super::dates;
+use crate::replica::Relatives;
+
+/// Longest content of one rich text item, in UTF-16 units.
+const ITEM_UNITS: usize = 2_000;
+/// Longest name of a file, in UTF-16 units.
+const FILE_NAME_UNITS: usize = 100;
+
+/// What is needed beside the value itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    pub relatives: &'a Relatives,
+    /// In whose offset points in time are written.
+    pub zone: &'a TimeZone,
+}
+
+/// Why a value cannot be put in a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsendable {
+    /// It refers to a row that has no page yet.
+    NoPageYet,
+    /// Not a form that this kind of property stores: a plan never holds such a thing.
+    NotStored,
+    /// The property is computed by Notion, or is the page's body.
+    NoProperty,
+}
+
+/// The value object for one property, such as `{"number": 7}`. The value is in the form in which the property
+/// stores it, so that nothing has to be cut; `Null` clears.
+pub fn property(value: &Value, field: &Field, outgoing: Outgoing<'_>) -> Result<Json, Unsendable> {
+    let kind = field.shows.name();
+    let payload = match &field.shows {
+        PropertyKind::Title | PropertyKind::RichText => match value {
+            Value::Null => json!([]),
+            Value::Text(text) => rich_text(text),
+            _ => return Err(Unsendable::NotStored),
+        },
+        PropertyKind::Number => number(value)?,
+        PropertyKind::Select(_) | PropertyKind::Status(_) => match value {
+            Value::Null => Json::Null,
+            Value::Text(name) => json!({ "name": name }),
+            _ => return Err(Unsendable::NotStored),
+        },
+        PropertyKind::MultiSelect(_) => each(value, |option| match option {
+            Value::Text(name) => Ok(json!({ "name": name })),
+            _ => Err(Unsendable::NotStored),
+        })?,
+        PropertyKind::Date => match value {
+            Value::Null => Json::Null,
+            date => dates::write(date, outgoing.zone).ok_or(Unsendable::NotStored)?,
+        },
+        PropertyKind::People { known } => each(value, |person| match person {
+            Value::Person(person) => {
+                let id = person_id(person, known).ok_or(Unsendable::NotStored)?;
+                Ok(json!({ "id": id }))
+            }
+            _ => Err(Unsendable::NotStored),
+        })?,
+        PropertyKind::Files => each(value, |file| match file {
+            Value::File(file) => Ok(file_object(file)),
+            _ => Err(Unsendable::NotStored),
+        })?,
+        PropertyKind::Checkbox => match value {
+            Value::Bool(checked) => json!(checked),
+            Value::Null => json!(false),
+            _ => return Err(Unsendable::NotStored),
+        },
+        PropertyKind::Url | PropertyKind::Email | PropertyKind::Phone => match value {
+            Value::Null => Json::Null,
+            Value::Text(text) => json!(text),
+            _ => return Err(Unsendable::NotStored),
+        },
+        PropertyKind::Relation { mapping, .. } => each(value, |relative| match relative {
+            Value::Ref(Ref::Page(page)) => Ok(json!({ "id": page.to_string() })),
+            Value::Ref(Ref::Row(key)) => {
+                let page = outgoing.relatives.page(mapping, key).ok_or(Unsendable::NoPageYet)?;
+                Ok(json!({ "id": page.to_string() }))
+            }
+            _ => Err(Unsendable::NotStored),
+        })?,
+        PropertyKind::Body | PropertyKind::ReadOnly(_) => return Err(Unsendable::NoProperty),
+    };
+    Ok(json!({ kind: payload }))
+}
+
+/// The value object for text in a property of one of the kinds that hold text, by Notion's word for it.
+#[must_use]
+pub fn plain_text(kind: &str, text: &str) -> Json {
+    match kind {
+        "title" | "rich_text" => json!({ kind: rich_text(text) }),
+        _ if text.is_empty() => json!({ kind: null }),
+        _ => json!({ kind: text }),
+    }
+}
+
+/// Text as rich text items, each as long as allowed, cut between characters.
+fn rich_text(text: &str) -> Json {
+    pieces(text, ITEM_UNITS).map(|piece| json!({ "text": { "content": piece } })).collect()
+}
+
+/// Cuts text into pieces of at most `limit` UTF-16 units. A character is never cut, so that no half of a surrogate
+/// pair is ever sent.
+fn pieces(text: &str, limit: usize) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let mut units = 0;
+        let end = rest.char_indices().find_map(|(at, character)| {
+            units += character.len_utf16();
+            (units > limit).then_some(at)
+        });
+        let (piece, others) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = others;
+        Some(piece)
+    })
+}
+
+fn number(value: &Value) -> Result<Json, Unsendable> {
+    let number = match value {
+        Value::Null => return Ok(Json::Null),
+        Value::Number(number) => number,
+        _ => return Err(Unsendable::NotStored),
+    };
+    let double = number.as_exact_f64().ok_or(Unsendable::NotStored)?;
+    #[expect(clippy::cast_possible_truncation, reason = "exact whole numbers end at 2^53")]
+    let json = if number.is_whole() { json!(double as i64) } else { json!(double) };
+    Ok(json)
+}
+
+/// The items of a set or list, each written by `write`; nothing is an empty array.
+fn each(value: &Value, write: impl Fn(&Value) -> Result<Json, Unsendable>) -> Result<Json, Unsendable> {
+    match value {
+        Value::Null => Ok(json!([])),
+        Value::Set(items) => items.iter().map(write).collect(),
+        Value::List(items) => items.iter().map(write).collect(),
+        _ => Err(Unsendable::NotStored),
+    }
+}
+
+fn person_id<'a>(person: &'a Person, known: &'a [Person]) -> Option<&'a str> {
+    if let Some(id) = &person.id {
+        return Some(id);
+    }
+    known.iter().find(|other| *other == person)?.id.as_deref()
+}
+
+/// A file that Notion keeps itself is sent back as such: as a mere link its signature would expire within the hour.
+fn file_object(file: &File) -> Json {
+    let name = pieces(&file.name, FILE_NAME_UNITS).next().unwrap_or("file");
+    if is_kept_by_notion(file) {
+        json!({ "name": name, "type": "file", "file": { "url": file.url } })
+    } else {
+        json!({ "name": name, "type": "external", "external": { "url": file.url } })
+    }
+}
+
+/// Notion hands out its own files under signed addresses of these hosts.
+fn is_kept_by_notion(file: &File) -> bool {
+    let is_signed = file.identity().len() < file.url.len();
+    let host = file.url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    is_signed && (host.starts_with("prod-files-secure.") || host.contains("notion"))
+}

@@ -1,0 +1,93 @@
+//! One mapping's table as the engine sees it: looked at in one snapshot, written inside the store's transaction.
+
+use std::sync::Arc;
+
+use deadpool_postgres::Pool;
+use jiff::tz::TimeZone;
+use pagerow_core::{mapping::Mapping, plan::Step, record::RowKey};
+use tokio::sync::OnceCell;
+
+use super::{
+    note, read,
+    statement::Statements,
+    table::Table,
+    transaction::{Tx, TxError},
+    write,
+};
+use crate::replica::{Looked, Outcome, Relatives, RowNote, Rows, Scope, Sink};
+
+/// One mapping's table. Cheap to clone.
+#[derive(Clone)]
+pub struct PgRows {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) pool: Pool,
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) table: Table,
+    pub(super) sql: Statements,
+    pub(super) zone: TimeZone,
+    /// The types of the bookkeeping columns, looked up once.
+    pub(super) note_types: OnceCell<Vec<(String, String)>>,
+}
+
+/// Why a table could not be looked at, or a transaction was lost. Holds no cell's content.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    #[error(transparent)]
+    Tx(#[from] TxError),
+    #[error("the time zone {0} is not known")]
+    Zone(String),
+    #[error("the table {0} has no key")]
+    NoKey(String),
+    #[error("the mapping has {fields} fields and its table describes {sources}")]
+    Fields { fields: usize, sources: usize },
+    #[error("a row's key could not be read: {0}")]
+    Key(String),
+}
+
+impl PgRows {
+    /// Prepares the statements of a mapping's table. Asks nothing of the server.
+    ///
+    /// # Errors
+    /// When the description does not fit the mapping.
+    pub fn new(pool: Pool, mapping: Arc<Mapping>, table: Table) -> Result<Self, RowsError> {
+        if table.key.is_empty() {
+            return Err(RowsError::NoKey(format!("{}.{}", table.schema, table.name)));
+        }
+        if table.fields.len() != mapping.fields.len() {
+            return Err(RowsError::Fields { fields: mapping.fields.len(), sources: table.fields.len() });
+        }
+        let zone = TimeZone::get(&table.zone).map_err(|_| RowsError::Zone(table.zone.clone()))?;
+        let sql = Statements::new(&table, &mapping);
+        let note_types = OnceCell::new();
+        Ok(Self { inner: Arc::new(Inner { pool, mapping, table, sql, zone, note_types }) })
+    }
+}
+
+impl Rows for PgRows {
+    type Tx = Tx;
+    type Error = RowsError;
+
+    async fn look(&self, scope: Scope<'_, RowKey>, sink: Sink<'_, RowKey>) -> Result<Looked, RowsError> {
+        match scope {
+            Scope::Everything => read::everything(&self.inner, sink).await,
+            Scope::Since(cursor) => read::since(&self.inner, cursor, sink).await,
+            Scope::These(keys) => read::these(&self.inner, keys, sink).await,
+        }
+    }
+
+    async fn write(
+        &self,
+        tx: &mut Tx,
+        steps: &[&Step],
+        relatives: &Relatives,
+    ) -> Result<Vec<Outcome<RowKey>>, RowsError> {
+        write::write(&self.inner, tx, steps, relatives).await
+    }
+
+    async fn note(&self, tx: &mut Tx, notes: &[RowNote]) -> Result<(), RowsError> {
+        note::note(&self.inner, tx, notes).await
+    }
+}

@@ -1,0 +1,206 @@
+//! Configuration, tables and data sources become mappings that can be synced, or a list of all that is wrong.
+
+mod beside;
+mod order;
+mod property;
+
+use std::{sync::Arc, time::Duration};
+
+use pagerow_core::{
+    guard::Limits,
+    mapping::{Field, KeySource, Mapping, PropertyKind},
+    side::Side,
+};
+
+pub use order::Order;
+
+use super::{
+    draft::{Draft, Look, drafts},
+    found::{Found, SourceFound, Warning},
+};
+use crate::{
+    config::{Config, ConfigErrors, Rules},
+    notion::{source::Source, wire::DataSource},
+    postgres::table::Table,
+};
+
+/// Everything that one mapping's sync needs to know.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub mapping: Arc<Mapping>,
+    pub table: Table,
+    pub source: Source,
+    /// Between two looks at what Notion changed.
+    pub interval: Duration,
+    /// Between two looks at which pages are still there.
+    pub sweep_interval: Duration,
+    /// Between two full compares of both sides.
+    pub compare_interval: Duration,
+    pub limits: Limits,
+    pub max_attempts: u32,
+    /// Whether pagerow may add properties and options to the data source.
+    pub manage_schema: bool,
+    pub warnings: Vec<Warning>,
+}
+
+/// All mappings, referenced ones before those that refer to them.
+#[derive(Clone, Debug, Default)]
+pub struct Resolution {
+    pub mappings: Vec<Resolved>,
+    /// Mappings that refer to each other in a circle; each of them is written in two passes.
+    pub cycles: Vec<Vec<String>>,
+}
+
+/// Holds the configuration against both schemas.
+///
+/// # Errors
+/// Everything that is wrong, each with its place in the file.
+pub fn resolve(config: &Config, found: &Found) -> Result<Resolution, ConfigErrors> {
+    let mut look = Look::new(config, found);
+    let drafts = drafts(&mut look);
+    let mut resolved: Vec<Resolved> = Vec::new();
+    for draft in &drafts {
+        if let Some(source) = source(&mut look, draft) {
+            resolved.extend(complete(&mut look, draft, source));
+        }
+    }
+    ConfigErrors::check(look.errors)?;
+    let Order { order, cycles } = order::order(&resolved, found);
+    for warning in look.warnings {
+        let owner = resolved.iter_mut().find(|one| {
+            let prefix = format!("mapping.{}", one.mapping.name);
+            warning.key == prefix
+                || warning.key.strip_prefix(&prefix).is_some_and(|rest| rest.starts_with('.'))
+        });
+        if let Some(owner) = owner {
+            owner.warnings.push(warning);
+        }
+    }
+    let mut slots: Vec<Option<Resolved>> = resolved.into_iter().map(Some).collect();
+    let mappings = order.into_iter().filter_map(|at| slots.get_mut(at).and_then(Option::take)).collect();
+    Ok(Resolution { mappings, cycles })
+}
+
+fn source<'a>(look: &mut Look<'a>, draft: &Draft<'a>) -> Option<&'a DataSource> {
+    let setting = &draft.config.data_source;
+    match look.found.sources.get(&draft.config.name) {
+        Some(SourceFound::Found(source)) if !source.in_trash => return Some(source),
+        Some(SourceFound::Found(_)) => look.complain(
+            setting,
+            "in_trash",
+            "the data source lies in Notion's trash",
+            "restore it in Notion, or name another",
+        ),
+        Some(SourceFound::NotMade) => look.complain(
+            setting,
+            "not_made",
+            format!("the data source of {} is not made yet", draft.config.name),
+            "run `pagerow schema apply`, which makes it and writes its id here",
+        ),
+        Some(SourceFound::Problem(problem)) => {
+            let problem = problem.clone();
+            look.complain(setting, problem.code, problem.message, problem.advice);
+        }
+        None => look.complain(setting, "not_looked_up", "the data source was not looked up", "try again"),
+    }
+    None
+}
+
+fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) -> Option<Resolved> {
+    let config = draft.config;
+    let before = look.errors.len();
+    let fields: Vec<_> =
+        draft.fields.iter().filter_map(|field| property::field(look, draft, field, source)).collect();
+    property::one_field_a_property(look, draft, &fields);
+    let key_property = beside::key_property(look, draft, source, &fields);
+    let stamp = beside::stamp(look, draft, source, &fields);
+    if look.errors.len() > before || fields.len() < config.fields.len() {
+        return None;
+    }
+    let key = key_source(draft, &fields);
+    if key == KeySource::KeyProperty && draft.direction.reaches(Side::Postgres) && draft.table.is_writable() {
+        let advice = if key_property.is_some() {
+            "to add rows in Notion, fill the key property of the page, map the key's columns, or give them a default"
+        } else {
+            "to add rows in Notion, map the key's columns or give them a default"
+        };
+        look.warn(
+            format!("mapping.{}", config.name),
+            format!("the key of {} is made neither by the table nor by a field", draft.table.full_name()),
+            Some(advice.to_owned()),
+        );
+    }
+    let rules = &config.rules;
+    let mapping = Mapping {
+        name: config.name.clone(),
+        direction: draft.direction,
+        on_conflict: rules.on_conflict,
+        on_row_deleted: rules.on_row_deleted,
+        on_page_trashed: rules.on_page_trashed.value,
+        match_on: config
+            .match_on
+            .iter()
+            .filter_map(|name| fields.iter().position(|field| field.column == name.value))
+            .collect(),
+        key,
+        key_property: key_property.is_some(),
+        fields,
+    };
+    let wiring = Source {
+        data_source: source.id.clone(),
+        name: source.title.plain_text(),
+        key_property,
+        stamp,
+        has_body: mapping.fields.iter().any(|field| field.shows == PropertyKind::Body),
+        zone: rules.time_zone.clone(),
+    };
+    Some(Resolved {
+        table: table(draft, rules),
+        mapping: Arc::new(mapping),
+        source: wiring,
+        interval: rules.interval,
+        sweep_interval: rules.sweep_interval,
+        compare_interval: rules.compare_interval,
+        limits: Limits { deletes: rules.max_deletes.share(), ..Limits::default() },
+        max_attempts: rules.max_attempts,
+        manage_schema: config.manage_schema,
+        warnings: Vec::new(),
+    })
+}
+
+fn table(draft: &Draft<'_>, rules: &Rules) -> Table {
+    let table = draft.table;
+    Table {
+        oid: table.oid,
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+        writable: table.is_writable(),
+        has_xmin: table.is_writable(),
+        key: draft.key.clone(),
+        fields: draft.fields.iter().map(|field| field.source.clone()).collect(),
+        condition: draft.config.condition.as_ref().map(|condition| condition.value.clone()),
+        updated_at: draft.updated_at.clone(),
+        soft_delete: draft.soft_delete.clone(),
+        bookkeeping: draft.bookkeeping.clone(),
+        zone: rules.time_zone.clone(),
+    }
+}
+
+/// Where the key of a row comes from that is born as a page.
+fn key_source(draft: &Draft<'_>, fields: &[Field]) -> KeySource {
+    let columns: Vec<_> = draft.key.iter().filter_map(|key| draft.table.column(&key.name)).collect();
+    if columns.iter().all(|column| column.has_default || column.identity.is_some() || column.generated) {
+        return KeySource::Generated;
+    }
+    let places: Option<Vec<usize>> = draft
+        .key
+        .iter()
+        .map(|key| {
+            fields.iter().position(|field| field.column == key.name && field.flow.reaches(Side::Postgres))
+        })
+        .collect();
+    places.map_or(KeySource::KeyProperty, KeySource::Fields)
+}
+
+#[cfg(test)]
+pub(super) mod tests;

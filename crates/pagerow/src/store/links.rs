@@ -1,0 +1,321 @@
+//! Which row is which page, and the base of each side.
+
+use futures_util::StreamExt as _;
+use pagerow_core::{
+    digest::Digest,
+    mapping::Mapping,
+    observation::Link,
+    record::{PageId, Record, RowKey},
+    side::Sides,
+};
+use tokio_postgres::{Row, types::Type};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::postgres::transaction::Tx;
+
+/// A link without its bases: what a look is compared with.
+#[derive(Clone, Debug)]
+pub struct CompactLink {
+    pub id: i64,
+    pub key: RowKey,
+    pub page: PageId,
+    /// Of the bases.
+    pub digest: Sides<Digest>,
+    /// Something of this record waits; both sides have to be looked at.
+    pub unsettled: bool,
+}
+
+/// A link as it is to be kept.
+#[derive(Clone, Debug)]
+pub struct LinkWrite {
+    /// `None` for a new link.
+    pub id: Option<i64>,
+    pub key: RowKey,
+    pub page: PageId,
+    pub base: Sides<Record>,
+    pub unsettled: bool,
+}
+
+impl Store {
+    /// All links of a mapping, one after another.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn each_link(
+        &self,
+        mapping: &str,
+        found: &mut (dyn FnMut(CompactLink) + Send),
+    ) -> Result<(), StoreError> {
+        let mut tx = Tx::begin_snapshot(&self.pool).await?;
+        let sql = format!("{} where connection_id = $1 and mapping = $2", self.compact());
+        let params = [(&self.connection as _, Type::INT8), (&mapping as _, Type::TEXT)];
+        let mut rows = tx.stream(&sql, &params).await?;
+        while let Some(row) = rows.next().await {
+            found(compact_link(&row?));
+        }
+        drop(rows);
+        Ok(tx.commit().await?)
+    }
+
+    /// How many links a mapping has.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn count_links(&self, mapping: &str) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select count(*) from {}.links where connection_id = $1 and mapping = $2",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0)).unsigned_abs())
+    }
+
+    /// The links of these rows and of these pages.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn links_of(
+        &self,
+        mapping: &str,
+        keys: &[RowKey],
+        pages: &[PageId],
+    ) -> Result<Vec<CompactLink>, StoreError> {
+        let keys: Vec<&str> = keys.iter().map(RowKey::as_str).collect();
+        let pages: Vec<Uuid> = pages.iter().map(|page| page.0).collect();
+        let mut tx = self.begin().await?;
+        // A union, because an index serves each half and none serves both.
+        let sql = format!(
+            "{0} where connection_id = $1 and mapping = $2 and row_key = any($3) \
+             union {0} where connection_id = $1 and mapping = $2 and page_id = any($4)",
+            self.compact()
+        );
+        let rows = tx
+            .query(
+                &sql,
+                &[
+                    (&self.connection, Type::INT8),
+                    (&mapping, Type::TEXT),
+                    (&keys, Type::TEXT_ARRAY),
+                    (&pages, Type::UUID_ARRAY),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(compact_link).collect())
+    }
+
+    /// Links with their bases, by number. Those that are gone are left out.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn links(&self, mapping: &Mapping, ids: &[i64]) -> Result<Vec<Link>, StoreError> {
+        let mut tx = self.begin().await?;
+        let links = self.links_in(&mut tx, mapping, ids).await?;
+        tx.commit().await?;
+        Ok(links)
+    }
+
+    /// As [`Store::links`], inside a transaction.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn links_in(
+        &self,
+        tx: &mut Tx,
+        mapping: &Mapping,
+        ids: &[i64],
+    ) -> Result<Vec<Link>, StoreError> {
+        let rows = tx
+            .query(
+                &format!(
+                    "select id, row_key, page_id, base_postgres::text, base_notion::text from {}.links \
+                     where connection_id = $1 and mapping = $2 and id = any($3) order by id",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping.name, Type::TEXT), (&ids, Type::INT8_ARRAY)],
+            )
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let base = |at: usize| {
+                    let text: &str = row.get(at);
+                    serde_json::from_str(text)
+                        .map(|json| Record::from_json(&json, mapping))
+                        .map_err(|source| StoreError::Unreadable { what: "a base", source })
+                };
+                Ok(Link {
+                    id: row.get(0),
+                    key: row.get::<_, String>(1).into(),
+                    page: PageId(row.get(2)),
+                    base: Sides { postgres: base(3)?, notion: base(4)? },
+                })
+            })
+            .collect()
+    }
+
+    /// Keeps links with new bases; answers their numbers in order.
+    ///
+    /// # Errors
+    /// What the database says; a row or page that is linked already is refused by the table itself.
+    pub async fn keep_links(
+        &self,
+        tx: &mut Tx,
+        mapping: &Mapping,
+        links: &[LinkWrite],
+    ) -> Result<Vec<i64>, StoreError> {
+        let mut ids = vec![0; links.len()];
+        let (known, new): (Vec<usize>, Vec<usize>) = (0..links.len()).partition(|&at| links[at].id.is_some());
+        if !new.is_empty() {
+            let columns = Columns::of(mapping, new.iter().map(|&at| &links[at]));
+            let rows = tx
+                .query(
+                    &format!(
+                        "insert into {}.links (connection_id, mapping, row_key, page_id, base_postgres, base_notion, \
+                         postgres_digest, notion_digest, unsettled) \
+                         select $1, $2, row_key, page_id, base_postgres::json, base_notion::json, \
+                         postgres_digest, notion_digest, unsettled \
+                         from unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::bool[]) \
+                         as new (row_key, page_id, base_postgres, base_notion, postgres_digest, notion_digest, unsettled) \
+                         returning id, page_id",
+                        self.schema
+                    ),
+                    &[
+                        (&self.connection, Type::INT8),
+                        (&mapping.name, Type::TEXT),
+                        (&columns.keys, Type::TEXT_ARRAY),
+                        (&columns.pages, Type::UUID_ARRAY),
+                        (&columns.base_postgres, Type::TEXT_ARRAY),
+                        (&columns.base_notion, Type::TEXT_ARRAY),
+                        (&columns.postgres_digests, Type::UUID_ARRAY),
+                        (&columns.notion_digests, Type::UUID_ARRAY),
+                        (&columns.unsettled, Type::BOOL_ARRAY),
+                    ],
+                )
+                .await?;
+            let made: std::collections::BTreeMap<Uuid, i64> =
+                rows.iter().map(|row| (row.get(1), row.get(0))).collect();
+            for at in new {
+                ids[at] = made.get(&links[at].page.0).copied().ok_or(StoreError::Lost("a new link"))?;
+            }
+        }
+        if !known.is_empty() {
+            let columns = Columns::of(mapping, known.iter().map(|&at| &links[at]));
+            let numbers: Vec<i64> = known.iter().filter_map(|&at| links[at].id).collect();
+            tx.execute(
+                &format!(
+                    "update {}.links as link set base_postgres = new.base_postgres::json, \
+                     base_notion = new.base_notion::json, postgres_digest = new.postgres_digest, \
+                     notion_digest = new.notion_digest, unsettled = new.unsettled, row_key = new.row_key, settled_at = now() \
+                     from unnest($2::int8[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bool[], $8::text[]) \
+                     as new (id, base_postgres, base_notion, postgres_digest, notion_digest, unsettled, row_key) \
+                     where link.connection_id = $1 and link.id = new.id",
+                    self.schema
+                ),
+                &[
+                    (&self.connection, Type::INT8),
+                    (&numbers, Type::INT8_ARRAY),
+                    (&columns.base_postgres, Type::TEXT_ARRAY),
+                    (&columns.base_notion, Type::TEXT_ARRAY),
+                    (&columns.postgres_digests, Type::UUID_ARRAY),
+                    (&columns.notion_digests, Type::UUID_ARRAY),
+                    (&columns.unsettled, Type::BOOL_ARRAY),
+                    (&columns.keys, Type::TEXT_ARRAY),
+                ],
+            )
+            .await?;
+            for at in known {
+                ids[at] = links[at].id.unwrap_or_default();
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Says of links whether something of them waits.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn mark_unsettled(&self, tx: &mut Tx, ids: &[i64], unsettled: bool) -> Result<(), StoreError> {
+        tx.execute(
+            &format!(
+                "update {}.links set unsettled = $3 where connection_id = $1 and id = any($2) and unsettled <> $3",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY), (&unsettled, Type::BOOL)],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets links of which both halves are gone.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn forget_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
+        tx.execute(
+            &format!("delete from {}.links where connection_id = $1 and id = any($2)", self.schema),
+            &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY)],
+        )
+        .await?;
+        Ok(())
+    }
+
+    fn compact(&self) -> String {
+        format!(
+            "select id, row_key, page_id, postgres_digest, notion_digest, unsettled from {}.links",
+            self.schema
+        )
+    }
+}
+
+fn compact_link(row: &Row) -> CompactLink {
+    CompactLink {
+        id: row.get(0),
+        key: row.get::<_, &str>(1).into(),
+        page: PageId(row.get(2)),
+        digest: Sides { postgres: from_uuid(row.get(3)), notion: from_uuid(row.get(4)) },
+        unsettled: row.get(5),
+    }
+}
+
+/// Links column by column, as `unnest` takes them.
+#[derive(Default)]
+struct Columns<'a> {
+    keys: Vec<&'a str>,
+    pages: Vec<Uuid>,
+    base_postgres: Vec<String>,
+    base_notion: Vec<String>,
+    postgres_digests: Vec<Uuid>,
+    notion_digests: Vec<Uuid>,
+    unsettled: Vec<bool>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(mapping: &Mapping, links: impl Iterator<Item = &'a LinkWrite>) -> Self {
+        let mut columns = Self::default();
+        let mut scratch = Vec::new();
+        for link in links {
+            let marker = mapping.key_property.then(|| link.key.as_str());
+            let of_row = Digest::of_record(mapping, &link.base.postgres, None, &mut scratch);
+            let of_page = Digest::of_record(mapping, &link.base.notion, marker, &mut scratch);
+            columns.keys.push(link.key.as_str());
+            columns.pages.push(link.page.0);
+            columns.base_postgres.push(link.base.postgres.to_json(mapping).to_string());
+            columns.base_notion.push(link.base.notion.to_json(mapping).to_string());
+            columns.postgres_digests.push(Uuid::from_bytes(of_row.0));
+            columns.notion_digests.push(Uuid::from_bytes(of_page.0));
+            columns.unsettled.push(link.unsettled);
+        }
+        columns
+    }
+}
+
+fn from_uuid(uuid: Uuid) -> Digest {
+    Digest(uuid.into_bytes())
+}

@@ -1,0 +1,95 @@
+//! How pagerow's own tables come to be: numbered migrations, under a lock that works through a pooler.
+
+use deadpool_postgres::Pool;
+use pagerow_core::digest::Digest;
+use tokio_postgres::types::Type;
+
+use super::StoreError;
+use crate::postgres::transaction::Tx;
+
+/// All migrations in order; a migration that has been released is never edited.
+const MIGRATIONS: &[(i32, &str, &str)] = &[(1, "first", include_str!("../../migrations/0001_first.sql"))];
+
+/// Any number, the same for every pagerow: only one migrates at a time.
+const LOCK: i64 = 0x7061_6765_726f_7700;
+
+/// Brings the schema up to date. `schema` is quoted.
+pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError> {
+    let mut tx = Tx::begin(pool).await?;
+    let present = version(&mut tx, schema).await?;
+    let known = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
+    if present > known {
+        return Err(StoreError::TooNew { found: present, known });
+    }
+    if present == known {
+        verify(&mut tx, schema).await?;
+        return Ok(tx.commit().await?);
+    }
+
+    tx.execute("select pg_advisory_xact_lock($1)", &[(&LOCK, Type::INT8)]).await?;
+    let made = tx.batch_execute(&format!("create schema if not exists {schema}")).await;
+    if let Err(error) = made {
+        return Err(match error.refused() {
+            Some(refused) if refused.code == "42501" => StoreError::Refused { schema: schema.to_owned() },
+            _ => error.into(),
+        });
+    }
+    tx.batch_execute(&format!(
+        "revoke all on schema {schema} from public; \
+         create table if not exists {schema}.schema_version ( \
+             version integer primary key, name text not null, digest text not null, \
+             applied_at timestamptz not null default now())"
+    ))
+    .await?;
+    // Another one may have migrated while this one waited for the lock.
+    let present = version(&mut tx, schema).await?;
+    for (number, name, sql) in MIGRATIONS.iter().filter(|(number, _, _)| *number > present) {
+        tx.batch_execute(&sql.replace("{schema}", schema)).await?;
+        let digest = Digest::of(sql.as_bytes()).to_string();
+        tx.execute(
+            &format!("insert into {schema}.schema_version (version, name, digest) values ($1, $2, $3)"),
+            &[(number, Type::INT4), (name, Type::TEXT), (&digest, Type::TEXT)],
+        )
+        .await?;
+    }
+    hide(&mut tx, schema).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The version that is there; 0 when nothing is.
+async fn version(tx: &mut Tx, schema: &str) -> Result<i32, StoreError> {
+    let there = format!("select to_regclass('{}.schema_version') is not null", schema.replace('\'', "''"));
+    if !tx.query(&there, &[]).await?.first().is_some_and(|row| row.get(0)) {
+        return Ok(0);
+    }
+    let rows =
+        tx.query(&format!("select coalesce(max(version), 0) from {schema}.schema_version"), &[]).await?;
+    Ok(rows.first().map_or(0, |row| row.get(0)))
+}
+
+async fn verify(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {
+    let rows = tx.query(&format!("select version, digest from {schema}.schema_version"), &[]).await?;
+    for row in rows {
+        let (version, digest): (i32, String) = (row.get(0), row.get(1));
+        let ours = MIGRATIONS.iter().find(|(number, _, _)| *number == version);
+        if ours.is_some_and(|(_, _, sql)| Digest::of(sql.as_bytes()).to_string() != digest) {
+            return Err(StoreError::Altered { version });
+        }
+    }
+    Ok(())
+}
+
+/// A hosted database may grant everything new to its web roles by default; pagerow's tables are nobody's.
+async fn hide(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {
+    tx.batch_execute(&format!("revoke all on all tables in schema {schema} from public")).await?;
+    for role in ["anon", "authenticated"] {
+        let there = tx.query("select 1 from pg_roles where rolname = $1", &[(&role, Type::TEXT)]).await?;
+        if !there.is_empty() {
+            tx.batch_execute(&format!(
+                "revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role}"
+            ))
+            .await?;
+        }
+    }
+    Ok(())
+}

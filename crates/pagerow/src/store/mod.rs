@@ -1,0 +1,85 @@
+//! What pagerow remembers, in its own schema of the user's database, so that writes, bases and history commit
+//! together.
+
+mod attention;
+mod cursors;
+mod error;
+mod lease;
+mod links;
+mod migrate;
+mod runs;
+
+pub use attention::{Answered, Due, OpenConflict, ParkedRecord, Trouble};
+pub use cursors::MappingState;
+pub use error::StoreError;
+pub use lease::Lease;
+pub use links::{CompactLink, LinkWrite};
+pub use runs::{JournalEntry, OpenStep, RunRow, StepRow, StepUpdate};
+
+use deadpool_postgres::Pool;
+use tokio_postgres::types::Type;
+
+use crate::postgres::transaction::Tx;
+
+/// pagerow's own tables, for one connection. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    /// The schema's name, quoted.
+    schema: String,
+    connection: i64,
+}
+
+impl Store {
+    /// Opens the tables, making or migrating them first. `connection` is the name of the Notion connection.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when the role may not make the schema, [`StoreError::TooNew`] when a newer pagerow
+    /// made it, and what the database says.
+    pub async fn open(pool: &Pool, schema: &str, connection: &str) -> Result<Self, StoreError> {
+        let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
+        migrate::migrate(pool, &quoted).await?;
+        let mut tx = Tx::begin(pool).await?;
+        tx.execute(
+            &format!("insert into {quoted}.connections (name) values ($1) on conflict (name) do nothing"),
+            &[(&connection, Type::TEXT)],
+        )
+        .await?;
+        let rows = tx
+            .query(
+                &format!("select id from {quoted}.connections where name = $1"),
+                &[(&connection, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        let id = rows.first().map(|row| row.get(0)).ok_or(StoreError::Lost("the connection's row"))?;
+        Ok(Self { pool: pool.clone(), schema: quoted, connection: id })
+    }
+
+    /// Whether the tables are there, without making them.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn exists(pool: &Pool, schema: &str) -> Result<bool, StoreError> {
+        let mut tx = Tx::begin(pool).await?;
+        let rows = tx
+            .query("select to_regclass(format('%I.links', $1)) is not null", &[(&schema, Type::TEXT)])
+            .await?;
+        tx.commit().await?;
+        Ok(rows.first().is_some_and(|row| row.get(0)))
+    }
+
+    /// Begins a transaction in which rows, bases and history are written together.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(Tx::begin(&self.pool).await?)
+    }
+
+    /// The pool, for those who read the user's tables.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+}

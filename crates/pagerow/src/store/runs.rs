@@ -1,0 +1,411 @@
+//! The history: runs, and the journal of their steps.
+
+use jiff::Timestamp;
+use pagerow_core::{
+    digest::Digest, fidelity::Reason, guard::Refusal, journal::Status, plan::Step, record::PageId,
+};
+use serde_json::Value as Json;
+use tokio_postgres::{Row, types::Type};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::postgres::transaction::Tx;
+
+/// A step as it enters the journal.
+#[derive(Clone, Debug)]
+pub struct JournalEntry<'a> {
+    /// Its number in the run.
+    pub seq: i32,
+    pub mapping: &'a str,
+    /// Column names by field number.
+    pub columns: &'a [String],
+    pub step: &'a Step,
+    pub status: Status,
+    pub reason: Option<Reason>,
+}
+
+/// What became of a step that was intended.
+#[derive(Clone, Debug)]
+pub struct StepUpdate {
+    pub seq: i32,
+    pub status: Status,
+    pub page: Option<PageId>,
+    pub reason: Option<Reason>,
+}
+
+/// A step that may have happened without our knowing.
+#[derive(Clone, Debug)]
+pub struct OpenStep {
+    pub run: i64,
+    pub seq: i32,
+    pub step: Step,
+    /// Seconds since it was intended, by the database's clock.
+    pub age: f64,
+}
+
+/// One run, as the history shows it.
+#[derive(Clone, Debug)]
+pub struct RunRow {
+    pub id: i64,
+    pub started_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    pub state: String,
+    pub origin: String,
+    pub steps: i64,
+    pub failed: i64,
+    pub calls: i64,
+    pub error: Option<String>,
+    pub report: Option<Json>,
+}
+
+/// One step, as the history shows it.
+#[derive(Clone, Debug)]
+pub struct StepRow {
+    pub seq: i32,
+    pub mapping: String,
+    pub status: String,
+    pub step: Step,
+    pub columns: Vec<String>,
+    pub page: Option<PageId>,
+    pub intended_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    pub reason: Option<Reason>,
+}
+
+impl Store {
+    /// Opens a run; answers its number.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn open_run(&self, tx: &mut Tx, origin: &str) -> Result<i64, StoreError> {
+        let rows = tx
+            .query(
+                &format!(
+                    "insert into {}.runs (connection_id, state, origin) values ($1, 'running', $2) returning id",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&origin, Type::TEXT)],
+            )
+            .await?;
+        rows.first().map(|row| row.get(0)).ok_or(StoreError::Lost("a new run"))
+    }
+
+    /// Notes that a run carries out one more plan, and what was overridden for it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn add_plan(
+        &self,
+        tx: &mut Tx,
+        run: i64,
+        hash: Digest,
+        overridden: &[Refusal],
+    ) -> Result<(), StoreError> {
+        let overridden = serde_json::to_string(overridden)
+            .map_err(|source| StoreError::Unreadable { what: "an override", source })?;
+        tx.execute(
+            &format!(
+                "update {}.runs set plans = plans || to_jsonb($3::text), overridden = overridden || $4::text::jsonb \
+                 where connection_id = $1 and id = $2",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&run, Type::INT8),
+                (&hash.to_string(), Type::TEXT),
+                (&overridden, Type::TEXT),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Closes a run with its state and report.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn close_run(
+        &self,
+        run: i64,
+        state: &str,
+        calls: i64,
+        error: Option<&str>,
+        report: &Json,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        tx.execute(
+            &format!(
+                "update {}.runs set state = $3, finished_at = clock_timestamp(), calls = calls + $4, error = $5, \
+                 report = $6::text::jsonb where connection_id = $1 and id = $2",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&run, Type::INT8),
+                (&state, Type::TEXT),
+                (&calls, Type::INT8),
+                (&error, Type::TEXT),
+                (&report.to_string(), Type::TEXT),
+            ],
+        )
+        .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Says of runs that a crash left running that they were stopped.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn close_abandoned_runs(&self, tx: &mut Tx) -> Result<u64, StoreError> {
+        Ok(tx
+            .execute(
+                &format!(
+                    "update {}.runs set state = 'stopped', finished_at = clock_timestamp(), \
+                     error = coalesce(error, 'the program ended before the run did') \
+                     where connection_id = $1 and state = 'running'",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8)],
+            )
+            .await?)
+    }
+
+    /// Writes steps into the journal.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn journal(
+        &self,
+        tx: &mut Tx,
+        run: i64,
+        entries: &[JournalEntry<'_>],
+    ) -> Result<(), StoreError> {
+        let encode = |what, json: serde_json::Result<String>| {
+            json.map_err(|source| StoreError::Unreadable { what, source })
+        };
+        let (mut seqs, mut mappings, mut statuses, mut sides, mut actions) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut links, mut keys, mut pages) =
+            (Vec::<Option<i64>>::new(), Vec::<Option<&str>>::new(), Vec::<Option<Uuid>>::new());
+        let (mut steps, mut columns, mut reasons) = (Vec::new(), Vec::new(), Vec::<Option<String>>::new());
+        for entry in entries {
+            seqs.push(entry.seq);
+            mappings.push(entry.mapping);
+            statuses.push(entry.status.name());
+            sides.push(entry.step.side.name());
+            actions.push(action_name(entry.step));
+            links.push(entry.step.link);
+            keys.push(entry.step.key.as_ref().map(pagerow_core::record::RowKey::as_str));
+            pages.push(entry.step.page.map(|page| page.0));
+            steps.push(encode("a step", serde_json::to_string(entry.step))?);
+            columns.push(encode("column names", serde_json::to_string(entry.columns))?);
+            reasons.push(match &entry.reason {
+                Some(reason) => Some(encode("a reason", serde_json::to_string(reason))?),
+                None => None,
+            });
+        }
+        tx.execute(
+            &format!(
+                "insert into {}.steps (connection_id, run_id, seq, mapping, status, side, action, link_id, row_key, \
+                 page_id, step, columns, reason, finished_at) \
+                 select $1, $2, seq, mapping, status, side, action, link_id, row_key, page_id, step::json, \
+                 columns::json, reason::json, case when status in ('intended', 'unknown') then null else clock_timestamp() end \
+                 from unnest($3::int4[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int8[], $9::text[], \
+                 $10::uuid[], $11::text[], $12::text[], $13::text[]) \
+                 as new (seq, mapping, status, side, action, link_id, row_key, page_id, step, columns, reason)",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&run, Type::INT8),
+                (&seqs, Type::INT4_ARRAY),
+                (&mappings, Type::TEXT_ARRAY),
+                (&statuses, Type::TEXT_ARRAY),
+                (&sides, Type::TEXT_ARRAY),
+                (&actions, Type::TEXT_ARRAY),
+                (&links, Type::INT8_ARRAY),
+                (&keys, Type::TEXT_ARRAY),
+                (&pages, Type::UUID_ARRAY),
+                (&steps, Type::TEXT_ARRAY),
+                (&columns, Type::TEXT_ARRAY),
+                (&reasons, Type::TEXT_ARRAY),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Writes what became of steps.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn conclude(&self, tx: &mut Tx, run: i64, updates: &[StepUpdate]) -> Result<(), StoreError> {
+        let seqs: Vec<i32> = updates.iter().map(|update| update.seq).collect();
+        let statuses: Vec<&str> = updates.iter().map(|update| update.status.name()).collect();
+        let pages: Vec<Option<Uuid>> = updates.iter().map(|update| update.page.map(|page| page.0)).collect();
+        let reasons: Vec<Option<String>> = updates
+            .iter()
+            .map(|update| update.reason.as_ref().and_then(|reason| serde_json::to_string(reason).ok()))
+            .collect();
+        tx.execute(
+            &format!(
+                "update {}.steps as step set status = new.status, page_id = coalesce(new.page_id, step.page_id), \
+                 reason = new.reason::json, \
+                 finished_at = case when new.status in ('intended', 'unknown') then null else clock_timestamp() end \
+                 from unnest($3::int4[], $4::text[], $5::uuid[], $6::text[]) as new (seq, status, page_id, reason) \
+                 where step.connection_id = $1 and step.run_id = $2 and step.seq = new.seq",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&run, Type::INT8),
+                (&seqs, Type::INT4_ARRAY),
+                (&statuses, Type::TEXT_ARRAY),
+                (&pages, Type::UUID_ARRAY),
+                (&reasons, Type::TEXT_ARRAY),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// The steps of a mapping that may have happened without our knowing.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn open_steps(&self, mapping: &str) -> Result<Vec<OpenStep>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select run_id, seq, step::text, extract(epoch from clock_timestamp() - intended_at)::float8 \
+                     from {}.steps where connection_id = $1 and mapping = $2 \
+                     and status in ('intended', 'unknown') order by run_id, seq",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        rows.iter()
+            .map(|row| {
+                Ok(OpenStep { run: row.get(0), seq: row.get(1), step: decode(row, 2)?, age: row.get(3) })
+            })
+            .collect()
+    }
+
+    /// The newest runs first, at most `limit`, older than `before` when that is given.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn runs(&self, limit: i64, before: Option<i64>) -> Result<Vec<RunRow>, StoreError> {
+        self.read_runs("run.id < coalesce($2, 9223372036854775807)", before, limit).await
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn run(&self, id: i64) -> Result<Option<RunRow>, StoreError> {
+        Ok(self.read_runs("run.id = $2", Some(id), 1).await?.pop())
+    }
+
+    async fn read_runs(
+        &self,
+        which: &str,
+        number: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select run.id, run.started_at, run.finished_at, run.state, run.origin, run.calls, run.error, \
+                     run.report::text, count(step.seq), count(step.seq) filter (where step.status in ('failed', 'unknown')) \
+                     from {0}.runs as run left join {0}.steps as step \
+                     on step.connection_id = run.connection_id and step.run_id = run.id \
+                     where run.connection_id = $1 and {which} group by run.id order by run.id desc limit $3",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&number, Type::INT8), (&limit, Type::INT8)],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(rows
+            .iter()
+            .map(|row| RunRow {
+                id: row.get(0),
+                started_at: row.get(1),
+                finished_at: row.get(2),
+                state: row.get(3),
+                origin: row.get(4),
+                calls: row.get(5),
+                error: row.get(6),
+                report: row.get::<_, Option<&str>>(7).and_then(|text| serde_json::from_str(text).ok()),
+                steps: row.get(8),
+                failed: row.get(9),
+            })
+            .collect())
+    }
+
+    /// The steps of one run in order, at most `limit`, after number `after`.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn steps(&self, run: i64, after: i32, limit: i64) -> Result<Vec<StepRow>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select seq, mapping, status, step::text, columns::text, page_id, intended_at, finished_at, reason::text \
+                     from {}.steps where connection_id = $1 and run_id = $2 and seq > $3 order by seq limit $4",
+                    self.schema
+                ),
+                &[
+                    (&self.connection, Type::INT8),
+                    (&run, Type::INT8),
+                    (&after, Type::INT4),
+                    (&limit, Type::INT8),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        rows.iter()
+            .map(|row| {
+                Ok(StepRow {
+                    seq: row.get(0),
+                    mapping: row.get(1),
+                    status: row.get(2),
+                    step: decode(row, 3)?,
+                    columns: decode(row, 4)?,
+                    page: row.get::<_, Option<Uuid>>(5).map(PageId),
+                    intended_at: row.get(6),
+                    finished_at: row.get(7),
+                    reason: match row.get::<_, Option<&str>>(8) {
+                        Some(_) => Some(decode(row, 8)?),
+                        None => None,
+                    },
+                })
+            })
+            .collect()
+    }
+}
+
+/// The word for what a step does to its side: rows are inserted and deleted, pages created and trashed.
+#[must_use]
+pub(super) fn action_name(step: &Step) -> &'static str {
+    use pagerow_core::{plan::Action, side::Side};
+    match (step.action, step.side) {
+        (Action::Create, Side::Postgres) => "insert",
+        (Action::Create, Side::Notion) => "create",
+        (Action::Update, _) => "update",
+        (Action::Restore, _) => "restore",
+        (Action::Trash, _) => "trash",
+        (Action::Delete, _) => "delete",
+    }
+}
+
+fn decode<T: serde::de::DeserializeOwned>(row: &Row, at: usize) -> Result<T, StoreError> {
+    let text: &str = row.get(at);
+    serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what: "a step", source })
+}

@@ -1,0 +1,5 @@
+//! What the integration tests share.
+
+pub mod pooler;
+pub mod postgres;
+pub mod rows;

@@ -1,0 +1,29 @@
+# Short names for what is done often. Everything here is a plain command that works without `just`.
+
+# Everything that has to pass before a commit.
+check:
+    ./check
+
+# Only the rules: seconds.
+core:
+    cargo test -p pagerow-core
+
+# Real Postgres, an emulated Notion, a two-way sync of a small business.
+demo:
+    cargo run --release -- demo
+
+# The Notion emulator alone.
+emulator *ARGS:
+    cargo run --release -- emulator {{ARGS}}
+
+# Figures: pull, push, calls, idle, planning, memory.
+bench *ARGS:
+    cargo run --release -p pagerow --example bench -- {{ARGS}}
+
+# Laws with more generated cases than the check takes.
+laws CASES="20000000":
+    PAGEROW_LAW_CASES={{CASES}} cargo test --release -p pagerow-core --test laws
+
+# Licences and sources of what we depend on.
+deny:
+    cargo deny check bans licenses sources
