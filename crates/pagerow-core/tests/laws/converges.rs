@@ -3,6 +3,7 @@
 use pagerow_core::{
     fidelity,
     mapping::Mapping,
+    observation::Observation,
     plan::{Action, ConflictKind, Plan, Skipped, Why},
     planner::{Planner, assemble},
     side::{Side, Sides},
@@ -294,6 +295,35 @@ fn what_agrees_already_is_only_settled() {
         if storable {
             assert_eq!(plan.steps().count(), 0, "{row:?} {page:?} {empty} {plan:?}");
             assert!(plan.mappings[0].conflicts.is_empty());
+        }
+    });
+}
+
+/// What was written is settled by its own answer: the look after it finds both halves as they were left, seconds and
+/// all, so that the next edit is one edit and not two.
+#[test]
+fn a_write_has_no_echo() {
+    cases("no echo", 40_000, |rng| {
+        let rules: Mapping = any_mapping(rng);
+        let mut world = World::new(rules.clone());
+        let row: Vec<Value> = rules.fields.iter().map(|field| row_cell(field, rng)).collect();
+        let page = page_of(&rules, &row);
+        let id = world.add_pair(row, page);
+        let (side, place) = (*rng.pick(&[Side::Postgres, Side::Notion]), rng.below(rules.fields.len()));
+        let value = match side {
+            Side::Postgres => row_cell(&rules.fields[place], rng),
+            Side::Notion => property_value(&rules.fields[place].shows, rng),
+        };
+        world.edit(side, id, place, value);
+        let plan = world.plan();
+        let waiting = !plan.mappings[0].parked.is_empty();
+        world.apply(&plan);
+        assert!(world.plan().is_empty(), "one plan is enough: {:?}", world.plan());
+        let frozen = rules.fields[place].flow.and(rules.direction).is_none();
+        if !waiting && !frozen {
+            let (pairs, _) = world.pairs();
+            let unchanged = Sides { postgres: Observation::Unchanged, notion: Observation::Unchanged };
+            assert_eq!(pairs[0].seen, unchanged, "an echo of {plan:?}");
         }
     });
 }
