@@ -260,14 +260,6 @@ where
         }
         Ok(tx.commit().await?)
     }
-
-    /// Makes a transaction worthless if another engine has taken over.
-    pub(super) async fn fence(&self, tx: &mut Tx) -> Result<(), EngineError> {
-        match &self.lease {
-            Some(lease) => Ok(self.store.fence(tx, lease).await?),
-            None => Err(EngineError::Store(crate::store::StoreError::Fenced)),
-        }
-    }
 }
 
 /// How many rows a run has made in one mapping so far, those it deleted taken off.

@@ -236,18 +236,6 @@ where
         Ok(LinkIndex::new(self.store.links_of(mapping, &keys, &ids).await?))
     }
 
-    /// Renews the lease while something long goes on.
-    async fn keeping_lease<T>(&self, work: impl Future<Output = T>) -> Result<T, EngineError> {
-        let Some(lease) = &self.lease else { return Ok(work.await) };
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                () = tokio::time::sleep(std::time::Duration::from_secs(20)) => self.store.renew(lease).await?,
-            }
-        }
-    }
-
     /// Sets aside what failed before, has not changed since, and whose time to try again has not come. The rest of
     /// what is known to wait of these records will be answered by planning them again.
     async fn waiting(

@@ -5,7 +5,9 @@
 mod act;
 mod cycle;
 mod error;
+mod holder;
 mod index;
+mod lease;
 mod look;
 mod notion_wave;
 mod outcome;
@@ -91,7 +93,7 @@ where
 {
     /// An engine that has not looked yet.
     pub fn new(store: Store, bound: Vec<Bound<R, P>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
-        let holder = format!("process {} {}", std::process::id(), clock.new_id());
+        let holder = holder::name(clock.new_id());
         Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None }
     }
 

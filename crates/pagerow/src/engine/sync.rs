@@ -104,36 +104,6 @@ where
         })
     }
 
-    /// Gives the lease back. A dropped engine's lease ends by itself after a minute.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn rest(&mut self) -> Result<(), EngineError> {
-        if let Some(lease) = self.lease.take() {
-            self.store.give_back(&lease).await?;
-        }
-        self.relatives = None;
-        Ok(())
-    }
-
-    async fn take_lease(&mut self) -> Result<(), EngineError> {
-        if let Some(lease) = &self.lease {
-            match self.store.renew(lease).await {
-                Ok(()) => return Ok(()),
-                // Somebody else worked meanwhile: what was read before is not to be relied on.
-                Err(crate::store::StoreError::Fenced) => {
-                    self.lease = None;
-                    self.relatives = None;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.lease = Some(self.store.take_lease("sync", &self.holder).await?);
-        let mut tx = self.store.begin().await?;
-        self.store.close_abandoned_runs(&mut tx).await?;
-        Ok(tx.commit().await?)
-    }
-
     /// Answers whether it became quiet.
     async fn until_quiet(
         &mut self,
