@@ -4,6 +4,7 @@
 //! committed, so that the database never keeps the network waiting.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
@@ -97,21 +98,21 @@ where
         let mut refused = None;
         let mut ended: Vec<(Item<'_>, Ended<'_>)> = Vec::new();
         let mut batch: Vec<Item<'_>> = self.next_batch(&mut items, which);
-        self.intend(acting.run, plan, &batch).await?;
+        self.intend(acting.run, plan, &batch, relatives).await?;
         while !batch.is_empty() {
             let next: Vec<Item<'_>> = self.next_batch(&mut items, which);
             let born = &acting.born;
-            let sent = self.send_all(&batch, &mut watches, relatives, born);
+            let sent = self.keeping_lease(self.send_all(&batch, &mut watches, relatives, born));
             let kept = async {
                 let links = self.keep_ended(acting, plan, views, &ended).await?;
-                self.intend(acting.run, plan, &next).await?;
+                self.intend(acting.run, plan, &next, relatives).await?;
                 Ok::<_, EngineError>(links)
             };
             let (sent, kept) = tokio::join!(sent, kept);
             fresh.extend(kept?);
             self.count(run, acting, plan, &ended);
             // What was sent is written down even when the batch met an error.
-            let (now_ended, error) = sent;
+            let (now_ended, error) = sent?;
             ended = now_ended;
             refused = refused.or_else(|| first_refusal(&ended));
             if error.is_some() || refused.is_some() || self.stop.is_asked() {
@@ -150,17 +151,35 @@ where
         items.take(size).collect()
     }
 
-    async fn intend(&self, run: i64, plan: &Plan, batch: &[Item<'_>]) -> Result<(), EngineError> {
+    async fn intend(
+        &self,
+        run: i64,
+        plan: &Plan,
+        batch: &[Item<'_>],
+        relatives: &Relatives,
+    ) -> Result<(), EngineError> {
         if batch.is_empty() {
             return Ok(());
         }
+        // What the journal says of a create is what is sent: recovery must not take a reference that waits for one
+        // that was written.
+        let sent: Vec<Cow<'_, Step>> = batch
+            .iter()
+            .map(|item| match item.step.action {
+                Action::Create => {
+                    without(item.step, &missing_relatives(&self.bound[item.at], item.step, relatives))
+                }
+                _ => Cow::Borrowed(item.step),
+            })
+            .collect();
         let entries: Vec<JournalEntry<'_>> = batch
             .iter()
-            .map(|item| JournalEntry {
+            .zip(&sent)
+            .map(|(item, step)| JournalEntry {
                 seq: item.seq,
                 mapping: &plan.mappings[item.part].mapping,
                 columns: &plan.mappings[item.part].columns,
-                step: item.step,
+                step,
                 status: Status::Intended,
                 reason: None,
             })
@@ -260,9 +279,7 @@ where
             if step.action != Action::Create {
                 return ended(How::Failed(waits_for_relative(bound, &missing)), Vec::new());
             }
-            let mut without = step_now.unwrap_or_else(|| step.clone());
-            without.fields.retain(|write| !missing.contains(&write.field));
-            step_now = Some(without);
+            step_now = Some(without(step_now.as_ref().unwrap_or(step), &missing).into_owned());
         }
         let stamp = Stamp {
             at: self.clock.now(),
@@ -354,6 +371,16 @@ fn missing_relatives<R, P>(bound: &Bound<R, P>, step: &Step, relatives: &Relativ
         })
         .map(|write| write.field)
         .collect()
+}
+
+/// A step without some of its fields.
+fn without<'s>(step: &'s Step, fields: &[usize]) -> Cow<'s, Step> {
+    if fields.is_empty() {
+        return Cow::Borrowed(step);
+    }
+    let mut step = step.clone();
+    step.fields.retain(|write| !fields.contains(&write.field));
+    Cow::Owned(step)
 }
 
 fn waits_for_relative<R, P>(bound: &Bound<R, P>, missing: &[usize]) -> Failed {
