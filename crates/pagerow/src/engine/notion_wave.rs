@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     postgres::transaction::Tx,
-    replica::{Cursor, Failed, Outcome, Pages, Relatives, Rows, Scope, Stamp},
+    replica::{Cursor, Failed, Outcome, Pages, Relatives, Rows, Scope, Seen, Stamp},
     store::JournalEntry,
 };
 
@@ -203,7 +203,8 @@ where
         for part in parts {
             let Some(watch) = watches.get_mut(&part) else { continue };
             let Some(at) = batch.iter().find(|item| item.part == part).map(|item| item.at) else { continue };
-            if let Err(error) = self.refresh(&self.bound[at], watch, relatives).await {
+            let steps = batch.iter().filter(|item| item.part == part).map(|item| item.step);
+            if let Err(error) = self.refresh(&self.bound[at], watch, steps, relatives).await {
                 return (batch.iter().map(|&item| (item, not_sent(item))).collect(), Some(error));
             }
         }
@@ -222,11 +223,13 @@ where
         (ended, None)
     }
 
-    /// Asks once for all pages of a mapping whether they were edited since they were looked at.
-    async fn refresh(
+    /// Asks once for all pages of a mapping whether they were edited since they were looked at. Those that seem to have
+    /// been are asked for by themselves: the list may be older than our own last write.
+    async fn refresh<'p>(
         &self,
         bound: &Bound<R, P>,
         watch: &mut Watch,
+        steps: impl Iterator<Item = &'p Step>,
         relatives: &Relatives,
     ) -> Result<(), EngineError> {
         if watch.checked.elapsed() <= FRESH {
@@ -237,18 +240,26 @@ where
         let Some(cursor) = watch.cursor.clone() else { return Ok(()) };
         let started = Instant::now();
         let moved = &mut watch.moved;
-        let mut take = |page: crate::replica::Seen<PageId>| {
-            let digest = match page.observation {
-                Observation::Present(sighting) => Some(sighting.digest),
-                Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => None,
-            };
-            moved.insert(page.id, digest);
+        let mut take = |page: Seen<PageId>| {
+            moved.insert(page.id, digest(page.observation));
         };
         bound
             .pages
             .look(Scope::Since(&cursor), relatives, &mut take)
             .await
             .map_err(|error| pages_error(&bound.mapping.name, error))?;
+        let doubted: Vec<PageId> =
+            steps.filter(|step| is_stale(step, Some(moved))).filter_map(|step| step.page).collect();
+        if !doubted.is_empty() {
+            let mut take = |page: Seen<PageId>| {
+                moved.insert(page.id, digest(page.observation));
+            };
+            bound
+                .pages
+                .look(Scope::These(&doubted), relatives, &mut take)
+                .await
+                .map_err(|error| pages_error(&bound.mapping.name, error))?;
+        }
         watch.checked = started;
         Ok(())
     }
@@ -338,6 +349,13 @@ where
             run.failed += u64::from(is_trouble(&end.how));
             acting.tell_step(&self.progress, &part.mapping, &part.columns, end.step, ok);
         }
+    }
+}
+
+fn digest(observation: Observation) -> Option<Digest> {
+    match observation {
+        Observation::Present(sighting) => Some(sighting.digest),
+        Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => None,
     }
 }
 

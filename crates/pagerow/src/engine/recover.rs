@@ -52,7 +52,7 @@ where
         run: &mut Run,
         which: &[usize],
     ) -> Result<Vec<BTreeSet<RowKey>>, EngineError> {
-        run.doubts = 0;
+        (run.doubts, run.unsure) = (0, 0);
         let mut doubtful = Vec::with_capacity(which.len());
         for &at in which {
             let open = self.open_steps(&self.bound[at]).await?;
@@ -67,6 +67,7 @@ where
             self.look_again(bound, &others).await?;
             let (doubts, linked) = self.find_creates(bound, creates, &relatives).await?;
             run.doubts += doubts.passing;
+            run.unsure += doubts.keys.len() - doubts.passing.min(doubts.keys.len());
             if !doubts.keys.is_empty() {
                 let event = Event::InDoubt {
                     mapping: &bound.mapping.name,

@@ -76,10 +76,9 @@ where
         self.take_lease().await?;
         let mut run = Run::new(origin, self.calls());
         let result = self.until_quiet(&mut run, &which, depth, pass).await;
-        self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await.and_then(|report| {
-            result?;
-            Ok(report)
-        })
+        let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
+        // When both fail, the first cause is the one to tell.
+        result.and(closed)
     }
 
     /// Carries out one kept plan, if it is still the plan that would be made.
@@ -98,10 +97,9 @@ where
         let mut run = Run::new(origin, self.calls());
         let consent = Consent { pass, only: Some(kept.hash()) };
         let result = self.cycle(&mut run, &which, Depth::Everything, consent).await;
-        self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await.and_then(|report| {
-            result?;
-            Ok(report)
-        })
+        let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
+        // When both fail, the first cause is the one to tell.
+        result.and(closed)
     }
 
     /// Answers whether it became quiet.
@@ -124,14 +122,14 @@ where
                 busy = self.cycle(run, which, Depth::Changes, consent).await?;
             }
             if !busy {
-                return Ok(true);
+                return Ok(run.unsure == 0);
             }
             if self.stop.is_asked() {
                 return Err(EngineError::Stopped);
             }
             busy = self.cycle(run, which, Depth::Changes, consent).await?;
         }
-        if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(true) }
+        if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(run.unsure == 0) }
     }
 
     async fn close(
