@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Response, header},
 };
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
@@ -181,10 +182,14 @@ fn truncated(reply: Reply) -> Response<Body> {
     let whole = Bytes::from(reply.body.clone());
     let half = whole.slice(..whole.len() / 2);
     let mut response = reply.into_response();
-    let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-    let pieces: Vec<std::result::Result<Bytes, std::io::Error>> = vec![Ok(half), Err(broken)];
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
-    *response.body_mut() = Body::from_stream(futures_util::stream::iter(pieces));
+    let first = stream::once(async { Ok(half) });
+    let second = stream::once(async {
+        // The first half has to leave before the connection breaks.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe))
+    });
+    *response.body_mut() = Body::from_stream(first.chain(second));
     response
 }
 

@@ -225,7 +225,7 @@ fn inline(text: &str, look: &Look, link: Option<&str>, items: &mut Vec<Item>) {
             continue;
         }
         let mut marked = None;
-        for mark in ["**", "~~", "*", "_"] {
+        for mark in ["***", "**", "~~", "*", "_"] {
             if let Some((inner, after)) = between(rest, mark) {
                 marked = Some((mark, inner, after));
                 break;
@@ -237,6 +237,7 @@ fn inline(text: &str, look: &Look, link: Option<&str>, items: &mut Vec<Item>) {
             flush(&mut plain, items);
             let mut inner_look = look.clone();
             match mark {
+                "***" => (inner_look.bold, inner_look.italic) = (true, true),
                 "**" => inner_look.bold = true,
                 "~~" => inner_look.strikethrough = true,
                 _ => inner_look.italic = true,

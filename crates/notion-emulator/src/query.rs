@@ -259,10 +259,8 @@ impl Query {
                     return order;
                 }
             }
-            let descending =
-                self.sorts.first().is_some_and(|sort| sort.descending && sort.key == SortKey::Created);
-            let order = index::created_place(one).cmp(&index::created_place(two));
-            if descending { order.reverse() } else { order }
+            let order = self.place_of(one).cmp(&self.place_of(two));
+            if self.runs_backwards() { order.reverse() } else { order }
         });
         keyed.truncate(cap);
         let start = match &self.cursor {
@@ -278,10 +276,22 @@ impl Query {
         let rows: Vec<Cow<'w, Page>> =
             keyed.into_iter().take(end).skip(start).map(|(_, page)| page).collect();
         let next = match rows.last() {
-            Some(page) if more => Some(self.cursor_at(index::created_place(page), end, incomplete)),
+            Some(page) if more => Some(self.cursor_at(self.place_of(page), end, incomplete)),
             _ => None,
         };
         Answer { rows, next, incomplete }
+    }
+
+    /// Where a row stands in the time order that the query walks, so that a cursor means the same to a walk and a sort.
+    fn place_of(&self, page: &Page) -> Place {
+        match self.sorts.first() {
+            Some(Sort { key: SortKey::Edited, .. }) => (clock::minute(page.edited), page.seq),
+            _ => index::created_place(page),
+        }
+    }
+
+    fn runs_backwards(&self) -> bool {
+        self.sorts.first().is_some_and(|sort| sort.descending && !matches!(sort.key, SortKey::Property(_)))
     }
 
     fn cursor_at(&self, last: Place, given: usize, incomplete: bool) -> Cursor {

@@ -1,5 +1,7 @@
 //! How a data source's columns are added, renamed, retyped and removed, and what happens to the rows' values.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
@@ -13,7 +15,7 @@ use crate::{
     schema::{self, Kind, MirrorWish, Property, Wanted},
     token::Token,
     values::Value,
-    world::World,
+    world::{DataSource, Page, World},
 };
 
 /// Applies a `properties` object to a data source; on a mistake nothing is kept.
@@ -25,38 +27,46 @@ pub(crate) fn apply(
     at: &At,
 ) -> Result<()> {
     check(world, source, properties, at)?;
-    let before = world.sources.clone();
-    let mut events = Vec::new();
+    let before = Before::new(world, source, properties);
+    // Removals cannot fail once checked, so they go last: what they empty never has to be brought back.
+    let owner = world.sources.get(&source);
+    let removals: Vec<(PropertyId, String)> = properties
+        .iter()
+        .filter(|(_, json)| json.is_null())
+        .filter_map(|(key, _)| owner?.property(key))
+        .map(|property| (property.id.clone(), property.name.clone()))
+        .collect();
     // Relations go before the rollups that look through them, and plain columns before formulas that name them.
-    let rank = |json: &Json| match json.as_object() {
-        Some(map) if map.contains_key("formula") || map.contains_key("rollup") => 1,
-        _ => 0,
-    };
-    for wanted in [0, 1] {
-        for (key, json) in properties.iter().filter(|(_, json)| rank(json) == wanted) {
+    let is_computed = |json: &Json| json.get("formula").is_some() || json.get("rollup").is_some();
+    let mut events = Vec::new();
+    for computed in [false, true] {
+        let wanted = properties.iter().filter(|(_, json)| !json.is_null() && is_computed(json) == computed);
+        for (key, json) in wanted {
             match apply_one(world, token, source, key, json, &at.key(key)) {
                 Ok(Some(event)) => events.push(event),
                 Ok(None) => {}
                 Err(error) => {
-                    world.sources = before;
-                    world.reindex();
+                    before.restore(world);
                     return Err(error);
                 }
             }
         }
+    }
+    if let Some(double) = double_name(world, source, &removals) {
+        before.restore(world);
+        return Err(ApiError::validation(format!(
+            "Property names must be unique: {double} is there more than once."
+        )));
+    }
+    for (id, name) in removals {
+        remove(world, source, &id);
+        events.push(event(&id, Some(&name), "deleted"));
     }
     let now = world.now();
     if let Some(source) = world.sources.get_mut(&source) {
         source.sort_properties();
         source.edited = now;
         source.edited_by = token.bot;
-        let names: Vec<&str> = source.properties.iter().map(|property| property.name.as_str()).collect();
-        if let Some(double) = names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
-            let message = format!("Property names must be unique: {} is there more than once.", double.1);
-            world.sources = before;
-            world.reindex();
-            return Err(ApiError::validation(message));
-        }
     }
     world.forget_written();
     world.record(
@@ -66,6 +76,42 @@ pub(crate) fn apply(
         json!({"updated_properties": events}),
     );
     Ok(())
+}
+
+/// Everything a schema change can touch before it is known to succeed.
+struct Before {
+    sources: HashMap<Uuid, DataSource>,
+    /// The rows, where a column that is there already is changed.
+    pages: Vec<Page>,
+}
+
+impl Before {
+    fn new(world: &World, source: Uuid, properties: &Map<String, Json>) -> Self {
+        let owner = world.sources.get(&source);
+        let touches_values =
+            properties.keys().any(|key| owner.is_some_and(|owner| owner.property(key).is_some()));
+        let rows = owner.filter(|_| touches_values).into_iter().flat_map(|owner| owner.index.all.values());
+        let pages = rows.filter_map(|id| world.pages.get(id)).cloned().collect();
+        Self { sources: world.sources.clone(), pages }
+    }
+
+    fn restore(self, world: &mut World) {
+        world.sources = self.sources;
+        for page in self.pages {
+            world.pages.insert(page.id, page);
+        }
+        world.reindex();
+    }
+}
+
+/// A name that two columns would have once the removals are done.
+fn double_name(world: &World, source: Uuid, removals: &[(PropertyId, String)]) -> Option<String> {
+    let owner = world.sources.get(&source)?;
+    let stays = |property: &&Property| !removals.iter().any(|(id, _)| *id == property.id);
+    let mut names: Vec<&str> =
+        owner.properties.iter().filter(stays).map(|property| property.name.as_str()).collect();
+    names.sort_unstable();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0].to_owned())
 }
 
 /// What can be refused before anything is touched, so that a mistake seldom needs taking back.
@@ -100,11 +146,6 @@ fn apply_one(
 ) -> Result<Option<Json>> {
     let Some(source) = world.sources.get(&source_id) else { return Ok(None) };
     let known = source.property(key).cloned();
-    if json.is_null() {
-        let Some(known) = known else { return Ok(None) };
-        remove(world, source_id, &known.id);
-        return Ok(Some(event(&known.id, Some(&known.name), "deleted")));
-    }
     let map = at::object(json, at)?;
     let word = schema::wanted_word(map, at)?;
     let description = schema::parse_description(map, at)?;

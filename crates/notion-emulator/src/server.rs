@@ -23,7 +23,7 @@ use axum::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{Notify, watch},
+    sync::watch,
 };
 
 use crate::{counters::Counters, dispatch, faults::Faults, limiter::Limiter, world::World};
@@ -38,7 +38,6 @@ pub(crate) struct Shared {
     pub(crate) snapshots: Mutex<HashMap<String, World>>,
     base_url: String,
     pub(crate) state_file: Option<PathBuf>,
-    pub(crate) hooks_woken: Notify,
     stop: watch::Sender<bool>,
 }
 
@@ -52,7 +51,6 @@ impl Shared {
             snapshots: Mutex::default(),
             base_url,
             state_file,
-            hooks_woken: Notify::new(),
             stop: watch::Sender::new(false),
         }
     }

@@ -261,7 +261,6 @@ pub(crate) async fn deliver(shared: Arc<Shared>) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
-            () = shared.hooks_woken.notified() => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let due = {

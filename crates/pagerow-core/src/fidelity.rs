@@ -75,6 +75,18 @@ pub fn agree(postgres: &Value, notion: &Value, field: &Field) -> bool {
 /// What the property makes of a column's value.
 #[must_use]
 pub fn in_notion(value: &Value, field: &Field) -> Fidelity {
+    let value = match (value, holds_one(&field.shows)) {
+        (Value::List(items), true) => match items.as_slice() {
+            [] => &Value::Null,
+            [only] if !only.is_null() => only,
+            [_] => return Fidelity::Unstorable(mismatch(value, field.shows.name())),
+            _ => {
+                let text = format!("{} items, and the property holds one", items.len());
+                return Fidelity::Unstorable(Reason::limited("too_many", text, 1));
+            }
+        },
+        _ => value,
+    };
     settle(match &field.shows {
         PropertyKind::Title | PropertyKind::RichText => rich_text(value),
         PropertyKind::Number => number_property(value),
@@ -115,6 +127,14 @@ pub fn in_postgres(value: &Value, field: &Field) -> Fidelity {
     };
     settle(match value {
         Value::Null => null_column(field),
+        // The one value is the list's one item, commas and all.
+        value
+            if holds_one(&field.shows)
+                && matches!(field.holds, ColumnKind::List(_))
+                && !matches!(value, Value::List(_)) =>
+        {
+            column(&Value::List(vec![value.clone()]), &field.holds)
+        }
         value => column(value, &field.holds),
     })
 }
@@ -131,6 +151,29 @@ fn mismatch(value: &Value, target: &str) -> Reason {
 }
 
 // ---- Notion ----
+
+/// Whether a property holds one value, so that a list of one is that value.
+fn holds_one(shows: &PropertyKind) -> bool {
+    match shows {
+        PropertyKind::Number
+        | PropertyKind::Select(_)
+        | PropertyKind::Status(_)
+        | PropertyKind::Date
+        | PropertyKind::Checkbox
+        | PropertyKind::Url
+        | PropertyKind::Email
+        | PropertyKind::Phone => true,
+        // A text shows a list as JSON.
+        PropertyKind::Title
+        | PropertyKind::RichText
+        | PropertyKind::MultiSelect(_)
+        | PropertyKind::People { .. }
+        | PropertyKind::Files
+        | PropertyKind::Relation { .. }
+        | PropertyKind::Body
+        | PropertyKind::ReadOnly(_) => false,
+    }
+}
 
 fn rich_text(value: &Value) -> Result<Value, Reason> {
     match text_of(value) {
@@ -221,7 +264,7 @@ fn option(text: &str, field: &Field, options: &Options) -> Result<String, Reason
     {
         return Ok(known.clone());
     }
-    if name.is_empty() {
+    if name.trim().is_empty() {
         return Err(Reason::new("empty_option", "an option needs a name"));
     }
     no_nul(name)?;

@@ -101,7 +101,8 @@ create table {schema}.conflicts (
     property      text,
     opened_at     timestamptz not null default now(),
     closed_at     timestamptz,
-    resolution    text
+    resolution    text,
+    version       bigint not null default 1
 );
 create unique index conflicts_open on {schema}.conflicts (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name) where closed_at is null;
 comment on table {schema}.conflicts is 'Fields that both sides changed to different values, and deletions that wait for an answer.';
@@ -119,6 +120,7 @@ create table {schema}.parked (
     attempts      integer not null default 1,
     next_try      timestamptz,
     content       uuid,
+    version       bigint not null default 1,
     since         timestamptz not null default now()
 );
 create unique index parked_record on {schema}.parked (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name);
@@ -131,7 +133,8 @@ create table {schema}.revisits (
     mapping       text not null,
     row_key       text,
     page_id       uuid,
-    due_at        timestamptz not null default now()
+    due_at        timestamptz not null default now(),
+    version       bigint not null default 1
 );
 create unique index revisits_record on {schema}.revisits (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''));
 comment on table {schema}.revisits is 'Records to look at again on both sides, because what was planned for them did not settle.';

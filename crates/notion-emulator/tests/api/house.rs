@@ -120,7 +120,3 @@ pub(crate) fn title_of(page: &Json) -> String {
     let title = properties.values().find(|value| value["type"] == "title").unwrap();
     title["title"].as_array().unwrap().iter().map(|item| item["plain_text"].as_str().unwrap()).collect()
 }
-
-pub(crate) fn id_of(object: &Json) -> String {
-    object["id"].as_str().unwrap().to_owned()
-}

@@ -5,12 +5,10 @@
 mod bodies;
 mod control;
 mod house;
-mod options;
 mod queries;
 mod relations;
 mod requests;
 mod rows;
 mod schemas;
 mod trash;
-mod uploads;
 mod webhooks;

@@ -279,3 +279,57 @@ async fn the_text_index_follows_edits() {
     house.ok("PATCH", &format!("/v1/pages/{id}"), json!({"in_trash": true})).await;
     assert_eq!(house.titles(&table, by_key("k2")).await, ["b"]);
 }
+
+#[tokio::test]
+async fn a_cursor_means_the_same_while_the_index_lags() {
+    let house = House::new().await;
+    let table = house.table("Edits", json!({"Name": {"title": {}}, "N": {"number": {}}})).await;
+    let rows = json!({"count": 20, "created_time": "2026-01-01", "step_ms": 60_000});
+    let made = house.control("POST", &format!("data_sources/{}/rows", table.source), rows).await;
+    let ids = made["ids"].as_array().unwrap();
+    house.control("POST", "clock", json!({"freeze": true, "now": "2026-06-01T00:00:00Z"})).await;
+    // Edited in the opposite order, so that the two time orders differ.
+    for id in ids.iter().rev() {
+        let path = format!("pages/{}", id.as_str().unwrap());
+        house.control("PATCH", &path, json!({"properties": {"N": 1}})).await;
+        house.control("POST", "clock", json!({"advance_ms": 60_000})).await;
+    }
+    for direction in ["ascending", "descending"] {
+        let sorts = json!([{"timestamp": "last_edited_time", "direction": direction}]);
+        let mut body = json!({"sorts": sorts, "page_size": 6});
+        let (whole, _) = read_all(&house, &table, body.clone()).await;
+        let mut seen = Vec::new();
+        for round in 0.. {
+            // Every other page is read while a write elsewhere is not seen yet.
+            if round % 2 == 0 {
+                house.control("POST", "lag", json!({"min_ms": 60_000, "max_ms": 60_000})).await;
+                house.row(&table, json!({"Name": title("unseen")})).await;
+            } else {
+                house.control("POST", "lag", json!({"max_ms": 0})).await;
+                for row in house
+                    .query(&table, json!({"filter": {"property": "Name", "title": {"equals": "unseen"}}}))
+                    .await["results"]
+                    .as_array()
+                    .unwrap()
+                {
+                    house
+                        .control("POST", &format!("pages/{}/purge", row["id"].as_str().unwrap()), json!({}))
+                        .await;
+                }
+            }
+            let answer = house.query(&table, body.clone()).await;
+            seen.extend(titles(&answer));
+            body["start_cursor"] = answer["next_cursor"].clone();
+            if body["start_cursor"].is_null() {
+                break;
+            }
+        }
+        house.control("POST", "lag", json!({"max_ms": 0})).await;
+        assert_eq!(seen, whole, "{direction}");
+        let left =
+            house.query(&table, json!({"filter": {"property": "Name", "title": {"equals": "unseen"}}})).await;
+        for row in left["results"].as_array().unwrap() {
+            house.control("POST", &format!("pages/{}/purge", row["id"].as_str().unwrap()), json!({})).await;
+        }
+    }
+}

@@ -387,7 +387,7 @@ impl<'a> One<'a> {
     /// The key for a row that is born as a page: the one the page carries, else as the table makes it.
     fn key_of_new_row(&self, fields: &[FieldWrite]) -> Result<Option<RowKey>, Box<Parked>> {
         let carried = self.sighting(Side::Notion).and_then(|page| page.marker.as_deref());
-        if let Some(carried) = carried.filter(|text| !text.is_empty()) {
+        if let Some(carried) = carried.filter(|text| self.mapping.key_property && !text.is_empty()) {
             return Ok(Some(carried.into()));
         }
         match &self.mapping.key {

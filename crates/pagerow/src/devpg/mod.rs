@@ -28,7 +28,7 @@ pub struct DevOptions {
     /// Where the server keeps its data, so that a later start finds it again. `None`: a temporary folder that goes
     /// when the server stops.
     pub folder: Option<PathBuf>,
-    /// `true`: commits survive a power cut. `false`: three times faster, for data that nobody will miss.
+    /// `true`: commits survive a power cut. `false`: faster, for data that nobody will miss.
     pub durable: bool,
     /// Additional server settings, as in `postgres -c name=value`.
     pub settings: Vec<(String, String)>,

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     postgres::transaction::Tx,
     replica::{Pages, Relatives, Rows},
-    store::{LinkWrite, Trouble},
+    store::{LinkWrite, MappingState, Trouble},
 };
 
 /// How many records are written down in one statement.
@@ -81,7 +81,9 @@ where
             report.doubles =
                 part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
         }
-        let id = self.begin_plan(run, which, &approved, &decided).await?;
+        let rows_before: Vec<i64> =
+            which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();
+        let id = self.begin_plan(run, which, &approved).await?;
         if !plan.is_empty() {
             let total = plan.steps().count() as u64;
             let calls = plan.steps().filter(|(_, step)| step.side == Side::Notion).count() as u64;
@@ -104,7 +106,12 @@ where
             self.relatives = Some(relatives);
             result?;
         }
-        self.end_plan(which, &decided.views).await?;
+        let rows_gained: Vec<i64> = which
+            .iter()
+            .zip(&rows_before)
+            .map(|(&at, before)| rows_made(run, &self.bound[at].mapping.name) - before)
+            .collect();
+        self.end_plan(which, &decided.views, &rows_gained).await?;
         Ok(!plan.is_empty())
     }
 
@@ -114,7 +121,6 @@ where
         run: &mut Run,
         which: &[usize],
         approved: &Approved,
-        decided: &Decided,
     ) -> Result<Option<i64>, EngineError> {
         let plan = approved.plan();
         let mut tx = self.store.begin().await?;
@@ -128,9 +134,9 @@ where
             self.store.add_plan(&mut tx, id, approved.hash(), approved.overridden()).await?;
         }
         let mut linked = Vec::new();
-        for ((&at, part), names) in which.iter().zip(&plan.mappings).zip(&decided.examined) {
+        for (&at, part) in which.iter().zip(&plan.mappings) {
             linked.push(self.keep_settlements(&mut tx, at, part).await?);
-            self.keep_findings(&mut tx, at, part, names).await?;
+            self.keep_findings(&mut tx, at, part).await?;
         }
         tx.commit().await?;
         // Only what is committed may be relied on.
@@ -191,30 +197,12 @@ where
         Ok(linked)
     }
 
-    async fn keep_findings(
-        &self,
-        tx: &mut Tx,
-        at: usize,
-        part: &MappingPlan,
-        examined: &[RecordName],
-    ) -> Result<(), EngineError> {
+    async fn keep_findings(&self, tx: &mut Tx, at: usize, part: &MappingPlan) -> Result<(), EngineError> {
         let mapping = &self.bound[at].mapping;
-        let parked: Vec<Trouble> = part
-            .parked
-            .iter()
-            .map(|parked| Trouble { parked: parked.clone(), attempts: 0, next_try: None, content: None })
-            .collect();
-        for chunk in examined.chunks(CHUNK) {
-            let names: BTreeSet<&RecordName> = chunk.iter().collect();
-            let conflicts: Vec<_> =
-                part.conflicts.iter().filter(|c| names.contains(&(c.key.clone(), c.page))).cloned().collect();
-            let parked: Vec<_> = parked
-                .iter()
-                .filter(|t| names.contains(&(t.parked.key.clone(), t.parked.page)))
-                .cloned()
-                .collect();
-            self.store.keep_findings(tx, mapping, chunk, &conflicts, &parked).await?;
-            self.store.visited(tx, &mapping.name, chunk).await?;
+        self.store.keep_conflicts(tx, mapping, &part.conflicts).await?;
+        for parked in &part.parked {
+            let trouble = Trouble { parked: parked.clone(), attempts: 0, next_try: None, content: None };
+            self.store.park(tx, mapping, &trouble).await?;
         }
         let waiting: Vec<i64> = part
             .conflicts
@@ -248,18 +236,27 @@ where
         Ok(())
     }
 
-    /// Moves the cursors past what has settled.
-    async fn end_plan(&self, which: &[usize], views: &[View]) -> Result<(), EngineError> {
+    /// Moves the cursors past what has settled, and takes away what has been answered.
+    async fn end_plan(
+        &self,
+        which: &[usize],
+        views: &[View],
+        rows_gained: &[i64],
+    ) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
-        for (&at, view) in which.iter().zip(views) {
+        for ((&at, view), gained) in which.iter().zip(views).zip(rows_gained) {
             let mapping = &self.bound[at].mapping;
             for side in [Side::Postgres, Side::Notion] {
                 if let Some(cursor) = view.cursors.of(side) {
                     self.store.move_cursor(&mut tx, &mapping.name, side, cursor).await?;
                 }
             }
-            self.store.keep_mapping_state(&mut tx, &mapping.name, mapping.fingerprint(), &view.state).await?;
+            self.store.answer(&mut tx, &view.answered).await?;
+            // Rows that this plan made are no news to the next look.
+            let state =
+                MappingState { rows: view.state.rows.map(|rows| rows + gained), ..view.state.clone() };
+            self.store.keep_mapping_state(&mut tx, &mapping.name, mapping.fingerprint(), &state).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -271,6 +268,12 @@ where
             None => Err(EngineError::Store(crate::store::StoreError::Fenced)),
         }
     }
+}
+
+/// How many rows a run has made in one mapping so far, those it deleted taken off.
+fn rows_made(run: &mut Run, mapping: &str) -> i64 {
+    let made = run.of(mapping).to_postgres;
+    made.inserted.cast_signed() - made.deleted.cast_signed()
 }
 
 /// The records of a plan of which something waits.

@@ -11,11 +11,7 @@ use pagerow_core::{
     record::RowKey,
 };
 
-use super::{
-    Engine, EngineError,
-    look::{RecordName, View},
-    report::Run,
-};
+use super::{Engine, EngineError, look::View, report::Run};
 use crate::{
     postgres::transaction::Tx,
     replica::{Pages, Relatives, Rows},
@@ -43,8 +39,6 @@ pub(super) struct Consent {
 pub(super) struct Decided {
     pub(super) plan: Plan,
     pub(super) views: Vec<View>,
-    /// Per mapping, the records of which both sides are known now.
-    pub(super) examined: Vec<Vec<RecordName>>,
 }
 
 impl<R, P> Engine<R, P>
@@ -98,20 +92,16 @@ where
     /// From what was seen to a plan. Pure, but for the memory it gives back as it goes.
     pub(super) fn decide(&self, which: &[usize], mut views: Vec<View>) -> Decided {
         let mut parts = Vec::with_capacity(which.len());
-        let mut examined = Vec::with_capacity(which.len());
         for (&at, view) in which.iter().zip(&mut views) {
             let mut planner = Planner::new(&self.bound[at].mapping, view.census);
-            let mut names = Vec::with_capacity(view.pairs.len());
             for pair in view.pairs.drain(..) {
                 planner.consider(&pair);
-                names.push((pair.identity.key().cloned(), pair.identity.page()));
             }
             view.skipped.drain(..).for_each(|skipped| planner.skip(skipped));
             parts.push(planner.finish());
-            examined.push(names);
         }
         let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
-        Decided { plan: assemble(parts, &mappings), views, examined }
+        Decided { plan: assemble(parts, &mappings), views }
     }
 
     pub(super) fn limits(&self, which: &[usize]) -> Vec<Limits> {

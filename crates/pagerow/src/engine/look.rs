@@ -25,7 +25,7 @@ use super::{
 use crate::{
     postgres::transaction::Tx,
     replica::{Cursor, Looked, Pages, Relatives, Rows, Scope, Seen},
-    store::{CompactLink, Due, MappingState, ParkedRecord},
+    store::{Answered, CompactLink, Due, MappingState, ParkedRecord},
 };
 
 /// How many absent pages are asked for at once before the next are.
@@ -46,8 +46,10 @@ pub(super) struct View {
     pub(super) state: MappingState,
     /// When the pages were looked at.
     pub(super) looked_at: Instant,
-    /// Records that failed before, by their names.
+    /// Records whose write failed before, by their names.
     pub(super) parked: BTreeMap<RecordName, ParkedRecord>,
+    /// What will be answered once this view has been acted on.
+    pub(super) answered: Answered,
 }
 
 /// Which part of a side is looked at.
@@ -108,7 +110,7 @@ where
         sight.fill_in(&looked.parts, &due).await?;
         let unchanged = sight.unchanged(links);
         let (mut pairs, mut skipped) = sight.pair(self, doubtful).await?;
-        let parked = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
+        let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
 
         if looked.parts.postgres == Part::Everything && looked.parts.notion == Part::Everything {
             state.last_full = Some(now);
@@ -121,7 +123,7 @@ where
         state.rows = looked.rows.map(u64::cast_signed).or(state.rows);
         let census =
             Census { links, records: Sides { postgres: looked.rows, notion: looked.pages }, unchanged };
-        Ok(View { pairs, skipped, census, cursors: looked.cursors, state, looked_at, parked })
+        Ok(View { pairs, skipped, census, cursors: looked.cursors, state, looked_at, parked, answered })
     }
 
     /// Reads both sides at once, against the links that this concerns.
@@ -148,8 +150,7 @@ where
             let page_look = page_look.map_err(|error| pages_error(mapping, error))?;
             let index = self.links_of(mapping, &rows, &pages, due).await?;
             // Rows that vanish leave no trace but their number.
-            let born = rows.iter().filter(|row| row.id.find(&index).is_none()).count() as u64;
-            let expected = state.rows.map(|rows| rows.unsigned_abs() + born);
+            let expected = state.rows.and_then(|known| u64::try_from(known + growth(&rows, &index)).ok());
             let rows_complete = row_look.complete && !row_look.vanished && expected == row_look.count;
             let pages_complete = page_look.complete && !page_look.vanished;
             if rows_complete && pages_complete {
@@ -247,38 +248,55 @@ where
         }
     }
 
-    /// Sets aside what failed before, has not changed since, and whose time to try again has not come.
+    /// Sets aside what failed before, has not changed since, and whose time to try again has not come. The rest of
+    /// what is known to wait of these records will be answered by planning them again.
     async fn waiting(
         &self,
         mapping: &Mapping,
         pairs: &mut Vec<Pair>,
         skipped: &mut Vec<Skipped>,
         due: &Due,
-    ) -> Result<BTreeMap<RecordName, ParkedRecord>, EngineError> {
+    ) -> Result<(BTreeMap<RecordName, ParkedRecord>, Answered), EngineError> {
+        let mut answered = Answered::due(due);
         if pairs.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok((BTreeMap::new(), answered));
         }
-        let parked = self.store.parked(Some(&mapping.name)).await?;
-        let parked: BTreeMap<RecordName, ParkedRecord> = parked
-            .into_iter()
+        let known = self.store.parked(Some(&mapping.name)).await?;
+        let failed: BTreeMap<RecordName, ParkedRecord> = known
+            .iter()
             .filter(|record| record.content.is_some())
-            .map(|record| ((record.key.clone(), record.page), record))
+            .map(|record| ((record.key.clone(), record.page), record.clone()))
             .collect();
-        if parked.is_empty() {
-            return Ok(parked);
+        if !failed.is_empty() {
+            pairs.retain(|pair| {
+                let name = (pair.identity.key().cloned(), pair.identity.page());
+                let is_due = name.0.as_ref().is_some_and(|key| due.keys.contains(key))
+                    || name.1.is_some_and(|page| due.pages.contains(&page));
+                let waits = !is_due
+                    && failed.get(&name).is_some_and(|record| record.content == Some(content(mapping, pair)));
+                if waits {
+                    skipped.push(Skipped { key: name.0, page: name.1, why: Why::Waiting });
+                }
+                !waits
+            });
         }
-        pairs.retain(|pair| {
-            let name = (pair.identity.key().cloned(), pair.identity.page());
-            let is_due = name.0.as_ref().is_some_and(|key| due.keys.contains(key))
-                || name.1.is_some_and(|page| due.pages.contains(&page));
-            let waits = !is_due
-                && parked.get(&name).is_some_and(|record| record.content == Some(content(mapping, pair)));
-            if waits {
-                skipped.push(Skipped { key: name.0, page: name.1, why: Why::Waiting });
-            }
-            !waits
-        });
-        Ok(parked)
+        let conflicts = self.store.open_conflicts(Some(&mapping.name)).await?;
+        if !known.is_empty() || !conflicts.is_empty() {
+            let keys: BTreeSet<&RowKey> = pairs.iter().filter_map(|pair| pair.identity.key()).collect();
+            let pages: BTreeSet<PageId> = pairs.iter().filter_map(|pair| pair.identity.page()).collect();
+            let planned = |key: Option<&RowKey>, page: Option<PageId>| {
+                key.is_some_and(|key| keys.contains(key)) || page.is_some_and(|page| pages.contains(&page))
+            };
+            known
+                .iter()
+                .filter(|record| planned(record.key.as_ref(), record.page))
+                .for_each(|record| answered.parked(record));
+            conflicts
+                .iter()
+                .filter(|open| planned(open.conflict.key.as_ref(), open.conflict.page))
+                .for_each(|open| answered.conflict(open));
+        }
+        Ok((failed, answered))
     }
 }
 
@@ -341,13 +359,9 @@ where
             let link = self.index.get(at);
             let again = due_keys.contains(&link.key) || due_pages.contains(&link.page);
             let moved = self.rows.mark(at) == Mark::Different || self.pages.mark(at) == Mark::Different;
-            if self.rows.mark(at) == Mark::Unseen {
-                if parts.postgres == Part::Everything {
-                    // One snapshot of the whole table is the proof.
-                    self.rows.fill(at, Observation::Absent(Absence::Deleted));
-                } else if again || moved || self.pages.mark(at) == Mark::Different {
-                    keys.push(link.key.clone());
-                }
+            // A row that a look at everything did not show may only have left the mapping's condition.
+            if self.rows.mark(at) == Mark::Unseen && (parts.postgres == Part::Everything || again || moved) {
+                keys.push(link.key.clone());
             }
             if self.pages.mark(at) == Mark::Unseen
                 && (parts.notion == Part::Everything || again || (moved && link.unsettled))
@@ -620,6 +634,17 @@ fn natural_key(mapping: &Mapping, sighting: &Sighting, side: Side) -> Option<Vec
             (!form.is_null()).then_some(form)
         })
         .collect()
+}
+
+/// How many rows a table has gained, as far as the rows themselves tell.
+fn growth(rows: &[Seen<RowKey>], index: &LinkIndex) -> i64 {
+    rows.iter()
+        .map(|row| match (&row.observation, row.id.find(index)) {
+            (Observation::Present(_), None) => 1,
+            (Observation::Absent(_), Some(_)) => -1,
+            _ => 0,
+        })
+        .sum()
 }
 
 fn marker(observation: &Observation) -> Option<&str> {

@@ -10,6 +10,7 @@ pub mod convert;
 pub mod error;
 mod locate;
 pub mod pacing;
+pub mod pages;
 pub mod query;
 mod refusal;
 pub mod source;

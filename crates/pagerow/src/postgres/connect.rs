@@ -11,6 +11,7 @@ use super::connection_string::ConnectionString;
 use super::error::{Outcome, PostgresError};
 use super::session::Session;
 use super::tls;
+use super::transaction::TxError;
 
 /// How many connections are kept open at most, unless the connection string says otherwise.
 const POOL_SIZE: usize = 8;
@@ -68,7 +69,7 @@ impl Database {
     pub async fn session(&self) -> Result<Session, PostgresError> {
         match self.pool.get().await {
             Ok(client) => Ok(Session::new(client, Arc::clone(&self.address))),
-            Err(error) => Err(self.understand(error)),
+            Err(error) => Err(self.understand(&error)),
         }
     }
 
@@ -92,12 +93,25 @@ impl Database {
         self.pool.close();
     }
 
-    fn understand(&self, error: PoolError) -> PostgresError {
+    /// What a transaction's error means, with kind and advice.
+    pub fn explain(&self, error: &TxError) -> PostgresError {
+        match error {
+            TxError::Connection(error) => self.understand(error),
+            TxError::Statement(refusal) => {
+                PostgresError::refused(refusal, &self.address, Outcome::NotApplied)
+            }
+            TxError::Lost(error) => PostgresError::understand(error, &self.address, Outcome::NotApplied),
+            TxError::CommitUnknown(_) => {
+                PostgresError::ConnectionLost { address: self.address.to_string(), outcome: Outcome::Unknown }
+            }
+            TxError::Spoilt => PostgresError::Protocol(error.to_string()),
+        }
+    }
+
+    fn understand(&self, error: &PoolError) -> PostgresError {
         match error {
             // Nothing was asked of the server yet.
-            PoolError::Backend(error) => {
-                PostgresError::understand(&error, &self.address, Outcome::NotApplied)
-            }
+            PoolError::Backend(error) => PostgresError::understand(error, &self.address, Outcome::NotApplied),
             PoolError::Timeout(TimeoutType::Wait) => PostgresError::PoolExhausted { waited: self.wait },
             PoolError::Timeout(TimeoutType::Create | TimeoutType::Recycle) => PostgresError::NoServer {
                 address: self.address.to_string(),

@@ -4,17 +4,18 @@
 //! The one difference to libpq: without `sslmode`, a server on another machine has to prove who it is.
 
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_postgres::config::{Host, SslMode, SslNegotiation};
+use rustls::pki_types::CertificateDer;
+use tokio_postgres::config::{Host, SslNegotiation};
 
 mod parts;
+mod security;
 
 use parts::Parts;
+use security::Security;
+pub(super) use security::{Identity, ServerCheck};
 
 /// How long a host may take to answer when the connection string does not say.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,31 +32,6 @@ pub struct ConnectionString {
     /// How long to wait for one of them to become free (`pool_timeout`).
     pub pool_timeout: Option<Duration>,
     warnings: Vec<String>,
-}
-
-/// What a server has to show before it gets the password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ServerCheck {
-    /// Nothing is encrypted.
-    Off,
-    /// Encryption, with whomever.
-    Nothing,
-    /// A certificate of a known authority.
-    Authority,
-    /// A certificate of a known authority for this host.
-    AuthorityAndName,
-}
-
-/// A client certificate with its key.
-pub(super) struct Identity {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: PrivateKeyDer<'static>,
-}
-
-impl Clone for Identity {
-    fn clone(&self) -> Self {
-        Self { chain: self.chain.clone(), key: self.key.clone_key() }
-    }
 }
 
 /// Why a connection string cannot be used. Quotes names of parameters, never what may be a secret.
@@ -127,7 +103,7 @@ impl ConnectionString {
         for (name, value) in &parts.parameters {
             parsed.apply(name, value, &mut security)?;
         }
-        parsed.secure(security)?;
+        security.decide(&mut parsed)?;
         Ok(parsed)
     }
 
@@ -286,68 +262,6 @@ impl ConnectionString {
         }
         Ok(())
     }
-
-    /// Decides what the server has to show, once everything about it is known.
-    fn secure(&mut self, security: Security) -> Result<(), ConnectionStringError> {
-        let near = self.config.get_hosts().iter().all(is_this_machine)
-            && self.config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
-        let mut system_roots = false;
-        match security.root.as_deref() {
-            Some("system") => system_roots = true,
-            Some(root) => self.authorities = Some(certificates("sslrootcert", root)?),
-            None => {}
-        }
-        self.identity = match (security.certificate, security.key) {
-            (Some(certificate), Some(key)) => Some(Identity {
-                chain: certificates("sslcert", &certificate)?,
-                key: PrivateKeyDer::from_pem_slice(&pem("sslkey", &key)?).map_err(|error| {
-                    ConnectionStringError::Certificate { name: "sslkey", reason: error.to_string() }
-                })?,
-            }),
-            (None, None) => None,
-            _ => return Err(bad("sslcert", "given together with `sslkey`")),
-        };
-        let (check, mode) = match (security.mode.as_deref(), security.ssl) {
-            (None, Some(false)) | (Some("disable"), _) => (ServerCheck::Off, SslMode::Disable),
-            (None, None) if near && self.authorities.is_none() && !system_roots => {
-                (ServerCheck::Nothing, SslMode::Prefer)
-            }
-            (None, _) | (Some("verify-full"), _) => (ServerCheck::AuthorityAndName, SslMode::Require),
-            (Some("allow" | "prefer" | "require" | "verify-ca"), _) if system_roots => {
-                return Err(bad("sslmode", "verify-full when `sslrootcert` is system"));
-            }
-            (Some("allow" | "prefer"), _) => (ServerCheck::Nothing, SslMode::Prefer),
-            // As libpq does: a given authority is checked also where only encryption was asked for.
-            (Some("require"), _) if self.authorities.is_some() => (ServerCheck::Authority, SslMode::Require),
-            (Some("require"), _) => (ServerCheck::Nothing, SslMode::Require),
-            (Some("verify-ca"), _) if self.authorities.is_some() => {
-                (ServerCheck::Authority, SslMode::Require)
-            }
-            // Anybody can get a certificate of a public authority, so the name has to be checked as well.
-            (Some("verify-ca"), _) => (ServerCheck::AuthorityAndName, SslMode::Require),
-            (Some(_), _) => {
-                return Err(bad("sslmode", "disable, allow, prefer, require, verify-ca or verify-full"));
-            }
-        };
-        if !near {
-            let address = self.address();
-            match (check, mode) {
-                (ServerCheck::Off, _) => self.warnings.push(format!(
-                    "The connection to {address} is not encrypted: whoever is in between can read it and change it."
-                )),
-                (ServerCheck::Nothing, SslMode::Prefer) => self.warnings.push(format!(
-                    "The connection to {address} is encrypted only if the server offers it, and the server does not have to prove who it is; sslmode=verify-full does both."
-                )),
-                (ServerCheck::Nothing, _) => self.warnings.push(format!(
-                    "The connection to {address} is encrypted, but the server does not have to prove who it is; give its provider's certificate with sslrootcert, or sslmode=verify-full."
-                )),
-                (ServerCheck::Authority | ServerCheck::AuthorityAndName, _) => {}
-            }
-        }
-        self.check = check;
-        self.config.ssl_mode(mode);
-        Ok(())
-    }
 }
 
 impl fmt::Debug for ConnectionString {
@@ -360,16 +274,6 @@ impl fmt::Debug for ConnectionString {
             .field("check", &self.check)
             .finish_non_exhaustive()
     }
-}
-
-/// What the parameters say about encryption, before it is known what they mean together.
-#[derive(Default)]
-struct Security {
-    mode: Option<String>,
-    ssl: Option<bool>,
-    root: Option<String>,
-    certificate: Option<String>,
-    key: Option<String>,
 }
 
 /// Every parameter that has a meaning or is refused with a reason; for the nearest name to a misspelt one.
@@ -402,41 +306,6 @@ const KNOWN: [&str; 26] = [
     "user",
 ];
 
-fn is_this_machine(host: &Host) -> bool {
-    match host {
-        Host::Unix(_) => true,
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-    }
-}
-
-/// The content of a PEM file, or the PEM itself when that is what was given.
-fn pem(name: &'static str, value: &str) -> Result<Vec<u8>, ConnectionStringError> {
-    if value.contains("-----BEGIN") {
-        // Environment variables often carry the line ends written out.
-        return Ok(value.replace("\\n", "\n").into_bytes());
-    }
-    std::fs::read(Path::new(value))
-        .map_err(|error| ConnectionStringError::Certificate { name, reason: format!("{value}: {error}") })
-}
-
-fn certificates(
-    name: &'static str,
-    value: &str,
-) -> Result<Vec<CertificateDer<'static>>, ConnectionStringError> {
-    let content = pem(name, value)?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
-    match certificates {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(ConnectionStringError::Certificate {
-            name,
-            reason: "it holds no certificate in PEM".to_owned(),
-        }),
-        Err(error) => Err(ConnectionStringError::Certificate { name, reason: error.to_string() }),
-    }
-}
-
 fn parse<T: FromStr>(name: &str, value: &str, expected: &'static str) -> Result<T, ConnectionStringError> {
     value.parse().map_err(|_| bad(name, expected))
 }
@@ -463,6 +332,8 @@ fn unknown(name: &str) -> ConnectionStringError {
 
 #[cfg(test)]
 mod tests {
+    use tokio_postgres::config::SslMode;
+
     use super::*;
 
     fn parsed(text: &str) -> ConnectionString {

@@ -78,6 +78,14 @@ impl Column {
             (_, "json" | "jsonb") => Form::Json,
             (_, "bytea") => Form::Bytes,
             (ColumnKind::List(inner), _) => Form::List((**inner).clone()),
+            // Numbers of less common types, such as `oid`.
+            (
+                ColumnKind::Integer { .. }
+                | ColumnKind::Numeric { .. }
+                | ColumnKind::Real
+                | ColumnKind::Double,
+                _,
+            ) => Form::Number,
             _ => Form::Text,
         };
         // A domain's own length would be applied by cutting; its base type's is applied by refusing.

@@ -7,9 +7,8 @@ use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use tokio_postgres::error::{DbError, SqlState};
-
 use super::connection_string::ConnectionStringError;
+use super::transaction::SqlError;
 
 /// Every way in which work with Postgres can fail. [`PostgresError::advice`] says how to mend it.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +93,6 @@ pub enum PostgresError {
 pub struct Constraint {
     pub kind: ConstraintKind,
     pub sqlstate: String,
-    pub schema: Option<String>,
     pub table: Option<String>,
     pub column: Option<String>,
     pub constraint: Option<String>,
@@ -224,7 +222,12 @@ impl PostgresError {
     /// Reads what the driver says. `outcome` is what a lost connection would mean for the call that failed.
     pub(super) fn understand(error: &tokio_postgres::Error, address: &str, outcome: Outcome) -> Self {
         if let Some(refusal) = error.as_db_error() {
-            return Self::refused(refusal, address, outcome);
+            // Poolers answer so for a role or project that they do not know.
+            if refusal.message().starts_with("Tenant or user not found") {
+                let message = refusal.message().to_owned();
+                return Self::WrongPassword { address: address.to_owned(), message };
+            }
+            return Self::refused(&SqlError::of(refusal), address, outcome);
         }
         if let Some(reason) = certificate_reason(error) {
             return Self::Certificate { address: address.to_owned(), reason };
@@ -253,19 +256,17 @@ impl PostgresError {
         }
     }
 
-    fn refused(refusal: &DbError, address: &str, outcome: Outcome) -> Self {
-        let code = refusal.code();
-        let (sqlstate, message) = (code.code().to_owned(), refusal.message().to_owned());
+    /// Reads what the server says.
+    pub(super) fn refused(refusal: &SqlError, address: &str, outcome: Outcome) -> Self {
+        let sqlstate = refusal.code.clone();
         let address = address.to_owned();
+        // Kinds whose text may quote a cell come without one.
+        let message = refusal.message().unwrap_or_default().to_owned();
         match sqlstate.as_str() {
             "28P01" => Self::WrongPassword { address, message },
             "28000" if message.contains("does not exist") => Self::WrongPassword { address, message },
             "28000" => Self::NotAdmitted { address, message },
             "3D000" => Self::DatabaseMissing { address, message },
-            // Poolers answer so for a role or project that they do not know.
-            "XX000" if message.starts_with("Tenant or user not found") => {
-                Self::WrongPassword { address, message }
-            }
             "53300" | "57P03" => Self::Unavailable { address, message },
             "57P01" | "57P02" | "57P05" | "25P03" => Self::ConnectionLost { address, outcome },
             "25006" => Self::ReadOnly { message },
@@ -275,41 +276,32 @@ impl PostgresError {
             "55P03" => Self::LockTimeout,
             "40001" | "40P01" => Self::Collision { sqlstate },
             "53100" | "53200" | "53000" | "58030" => Self::Full { sqlstate, message },
-            _ => match &sqlstate[..2.min(sqlstate.len())] {
-                "23" => Self::Constraint(Box::new(Constraint::of(refusal))),
-                "22" => Self::Value { sqlstate, column: refusal.column().map(str::to_owned) },
-                "08" => Self::Unavailable { address, message },
-                // Names and grammar of our own statements, and the server's state: nothing of a cell.
-                "0A" | "25" | "26" | "34" | "3B" | "42" | "53" | "54" | "55" | "57" | "58" | "F0" => {
-                    Self::Server { sqlstate, message: Some(message) }
-                }
-                // What functions and triggers raise may quote anything.
-                _ => Self::Server { sqlstate, message: None },
+            _ => match sqlstate.get(..2) {
+                Some("23") => Self::Constraint(Box::new(Constraint::of(refusal))),
+                Some("22") => Self::Value { sqlstate, column: refusal.column.clone() },
+                Some("08") => Self::Unavailable { address, message },
+                _ => Self::Server { sqlstate, message: refusal.message().map(str::to_owned) },
             },
         }
     }
 }
 
 impl Constraint {
-    fn of(refusal: &DbError) -> Self {
-        let text = |part: Option<&str>| part.map(str::to_owned);
-        let kind = match refusal.code() {
-            code if *code == SqlState::NOT_NULL_VIOLATION => ConstraintKind::NotNull,
-            code if *code == SqlState::FOREIGN_KEY_VIOLATION || *code == SqlState::RESTRICT_VIOLATION => {
-                ConstraintKind::ForeignKey
-            }
-            code if *code == SqlState::UNIQUE_VIOLATION => ConstraintKind::Unique,
-            code if *code == SqlState::CHECK_VIOLATION => ConstraintKind::Check,
-            code if *code == SqlState::EXCLUSION_VIOLATION => ConstraintKind::Exclusion,
+    fn of(refusal: &SqlError) -> Self {
+        let kind = match refusal.code.as_str() {
+            "23502" => ConstraintKind::NotNull,
+            "23503" | "23001" => ConstraintKind::ForeignKey,
+            "23505" => ConstraintKind::Unique,
+            "23514" => ConstraintKind::Check,
+            "23P01" => ConstraintKind::Exclusion,
             _ => ConstraintKind::Other,
         };
         Self {
             kind,
-            sqlstate: refusal.code().code().to_owned(),
-            schema: text(refusal.schema()),
-            table: text(refusal.table()),
-            column: text(refusal.column()),
-            constraint: text(refusal.constraint()),
+            sqlstate: refusal.code.clone(),
+            table: refusal.table.clone(),
+            column: refusal.column.clone(),
+            constraint: refusal.constraint.clone(),
         }
     }
 }
@@ -383,7 +375,6 @@ mod tests {
         let broken = Constraint {
             kind: ConstraintKind::Unique,
             sqlstate: "23505".to_owned(),
-            schema: Some("public".to_owned()),
             table: Some("users".to_owned()),
             column: None,
             constraint: Some("users_email_key".to_owned()),

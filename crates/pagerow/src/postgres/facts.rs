@@ -4,7 +4,8 @@ use tokio_postgres::types::Type;
 
 use super::connect::Database;
 use super::error::PostgresError;
-use super::session::{Parameter, Statements};
+use super::session::Session;
+use super::transaction::{Param, Tx};
 
 /// The oldest server whose transaction ids pagerow can follow in SQL.
 pub const OLDEST_VERSION: i32 = 130_000;
@@ -61,6 +62,8 @@ SELECT current_setting('server_version'), current_setting('server_version_num'):
 FROM pg_roles r JOIN pg_database d ON d.datname = current_database() LEFT JOIN pg_namespace n ON n.nspname = $1
 WHERE r.rolname = current_user";
 
+const PROCESS: &str = "SELECT pg_backend_pid()";
+
 impl ServerFacts {
     /// Asks the server. `schema` is where pagerow keeps its own tables.
     ///
@@ -68,7 +71,7 @@ impl ServerFacts {
     /// Whatever the server refuses.
     pub async fn read(database: &Database, schema: &str) -> Result<Self, PostgresError> {
         let session = database.session().await?;
-        let parameters: [Parameter<'_>; 1] = [(&schema, Type::TEXT)];
+        let parameters: [Param<'_>; 1] = [(&schema, Type::TEXT)];
         let row = session.query_one(FACTS, &parameters).await?;
         drop(session);
         let schema_exists: bool = row.get(10);
@@ -96,17 +99,18 @@ async fn pooler(database: &Database) -> Result<Pooler, PostgresError> {
     if database.max_connections() < 2 {
         return Ok(Pooler::NotSeen);
     }
-    let (one, mut two) = (database.session().await?, database.session().await?);
+    let explain = |error| database.explain(&error);
+    let one = database.session().await?;
     let before = process(&one).await?;
-    let transaction = two.transaction().await?;
-    let other = process(&transaction).await?;
-    if before == other {
-        return Ok(Pooler::Transaction);
-    }
-    let after = process(&one).await?;
-    Ok(if before == after { Pooler::NotSeen } else { Pooler::Transaction })
+    let mut other = Tx::begin_snapshot(database.pool()).await.map_err(explain)?;
+    let rows = other.query(PROCESS, &[]).await.map_err(explain)?;
+    let shared = rows.first().is_some_and(|row| row.get::<_, i32>(0) == before);
+    // While the other one holds its server process, the first gets another if it is dealt one anew.
+    let moved = !shared && process(&one).await? != before;
+    other.rollback().await.map_err(explain)?;
+    Ok(if shared || moved { Pooler::Transaction } else { Pooler::NotSeen })
 }
 
-async fn process(session: &impl Statements) -> Result<i32, PostgresError> {
-    Ok(session.query_one("SELECT pg_backend_pid()", &[]).await?.get(0))
+async fn process(session: &Session) -> Result<i32, PostgresError> {
+    Ok(session.query_one(PROCESS, &[]).await?.get(0))
 }

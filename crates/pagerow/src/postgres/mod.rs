@@ -29,4 +29,4 @@ pub use connection_string::{ConnectionString, ConnectionStringError};
 pub use error::{Outcome, PostgresError};
 pub use facts::ServerFacts;
 pub use listen::Listener;
-pub use session::{Parameter, Session, Statements, Transaction};
+pub use session::Session;

@@ -271,11 +271,16 @@ impl TxError {
 }
 
 impl SqlError {
-    fn of(error: &DbError) -> Self {
+    /// The server's sentence, where its kind of error quotes no values.
+    pub(super) fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    pub(super) fn of(error: &DbError) -> Self {
         let code = error.code().code();
         // Classes whose sentences are about statements and servers. Any other may quote a cell.
         let quotes_nothing =
-            ["08", "0A", "25", "26", "34", "3B", "3F", "40", "42", "53", "54", "55", "57", "58"]
+            ["08", "0A", "25", "26", "28", "34", "3B", "3D", "3F", "40", "42", "53", "54", "55", "57", "58"]
                 .iter()
                 .any(|class| code.starts_with(class));
         Self {

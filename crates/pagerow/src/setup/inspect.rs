@@ -13,7 +13,7 @@ use crate::{
         NotionClient, NotionError,
         wire::{DataSource, Entry, PropertyConfig},
     },
-    postgres::{Catalogue, PostgresError, Statements, catalogue::quoted},
+    postgres::{Catalogue, PostgresError, Session, catalogue::quoted},
 };
 
 /// Why a side could not be looked at, as a whole.
@@ -42,7 +42,7 @@ impl InspectError {
 /// The database or Notion as a whole is out of reach; what is wrong with one data source stands in the result.
 pub async fn inspect(
     config: &Config,
-    session: &impl Statements,
+    session: &Session,
     client: &NotionClient,
 ) -> Result<Found, InspectError> {
     let mut found = Found { tables: tables(session, &config.postgres.schema).await?, ..Found::default() };
@@ -58,14 +58,14 @@ pub async fn inspect(
 ///
 /// # Errors
 /// Whatever the server refuses.
-pub async fn tables(session: &impl Statements, own_schema: &str) -> Result<Vec<TableInfo>, PostgresError> {
+pub async fn tables(session: &Session, own_schema: &str) -> Result<Vec<TableInfo>, PostgresError> {
     let catalogue = Catalogue::read_all(session).await?;
     let wanted = catalogue.tables.iter().filter(|table| table.schema != own_schema && !table.of_extension);
     Ok(wanted.map(TableInfo::from).collect())
 }
 
 /// Asks the database what it thinks of conditions and expressions, without reading a row.
-async fn try_sql(config: &Config, session: &impl Statements, found: &mut Found) -> Result<(), PostgresError> {
+async fn try_sql(config: &Config, session: &Session, found: &mut Found) -> Result<(), PostgresError> {
     for mapping in &config.mappings {
         let Some(table) = tables::find(&found.tables, &mapping.table) else { continue };
         let from = format!("{}.{}", quoted(&table.schema), quoted(&table.name));

@@ -26,6 +26,7 @@ pub struct OpenConflict {
     pub property: Option<String>,
     pub conflict: Conflict,
     pub opened_at: Timestamp,
+    version: i64,
 }
 
 /// A parked record as it is kept.
@@ -44,6 +45,7 @@ pub struct ParkedRecord {
     pub next_try: Option<Timestamp>,
     /// What both sides held when a write failed; `None` when no write was tried.
     pub content: Option<Digest>,
+    version: i64,
 }
 
 /// A failure of one record, to be kept.
@@ -61,67 +63,86 @@ pub struct Trouble {
 pub struct Due {
     pub keys: Vec<RowKey>,
     pub pages: Vec<PageId>,
+    /// The requests themselves, to take them back once they are answered.
+    requests: Vec<Entry>,
+}
+
+/// What was known to wait when a plan was made, and is answered once the plan has been carried out. What has been
+/// written anew meanwhile stays.
+#[derive(Clone, Debug, Default)]
+pub struct Answered {
+    conflicts: Vec<Entry>,
+    parked: Vec<Entry>,
+    revisits: Vec<Entry>,
+}
+
+/// A row of one of these tables, as it was read.
+type Entry = (i64, i64);
+
+impl Answered {
+    /// Everything that was due: it has been looked at.
+    #[must_use]
+    pub fn due(due: &Due) -> Self {
+        Self { revisits: due.requests.clone(), ..Self::default() }
+    }
+
+    /// A conflict whose record was planned again.
+    pub fn conflict(&mut self, conflict: &OpenConflict) {
+        self.conflicts.push((conflict.id, conflict.version));
+    }
+
+    /// A parked record that was planned again.
+    pub fn parked(&mut self, parked: &ParkedRecord) {
+        self.parked.push((parked.id, parked.version));
+    }
 }
 
 impl Store {
-    /// Replaces what is known to wait of these records by what a plan found: conflicts and parked fields that are not
-    /// found again are over. `records` are all records that the plan looked at on both sides.
+    /// Takes away what a plan has answered.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn keep_findings(
+    pub async fn answer(&self, tx: &mut Tx, answered: &Answered) -> Result<(), StoreError> {
+        let statements = [
+            (
+                "update {}.conflicts as entry set closed_at = now(), resolution = 'agreed'",
+                &answered.conflicts,
+            ),
+            ("delete from {}.parked as entry", &answered.parked),
+            ("delete from {}.revisits as entry", &answered.revisits),
+        ];
+        for (statement, entries) in statements {
+            if entries.is_empty() {
+                continue;
+            }
+            let (ids, versions): (Vec<i64>, Vec<i64>) = entries.iter().copied().unzip();
+            let using = if statement.starts_with("update") { "from" } else { "using" };
+            let sql = format!(
+                "{} {using} unnest($2::int8[], $3::int8[]) as answered (id, version) \
+                 where entry.connection_id = $1 and entry.id = answered.id and entry.version = answered.version",
+                statement.replace("{}", &self.schema)
+            );
+            tx.execute(
+                &sql,
+                &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY), (&versions, Type::INT8_ARRAY)],
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps conflicts that a plan found; one that is known already is brought up to date.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn keep_conflicts(
         &self,
         tx: &mut Tx,
         mapping: &Mapping,
-        records: &[(Option<RowKey>, Option<PageId>)],
         conflicts: &[Conflict],
-        parked: &[Trouble],
     ) -> Result<(), StoreError> {
-        let (keys, pages) = names(records);
-        let open: Vec<String> =
-            conflicts.iter().map(|c| record_name(c.key.as_ref(), c.page, column_of(mapping, c))).collect();
-        tx.execute(
-            &format!(
-                "update {}.conflicts set closed_at = now(), resolution = 'agreed' \
-                 where connection_id = $1 and mapping = $2 and closed_at is null \
-                 and (row_key = any($3) or page_id = any($4)) \
-                 and not coalesce(row_key, '') || ' ' || coalesce(page_id::text, '') || ' ' || column_name = any($5)",
-                self.schema
-            ),
-            &[
-                (&self.connection, Type::INT8),
-                (&mapping.name, Type::TEXT),
-                (&keys, Type::TEXT_ARRAY),
-                (&pages, Type::UUID_ARRAY),
-                (&open, Type::TEXT_ARRAY),
-            ],
-        )
-        .await?;
         for conflict in conflicts {
             self.keep_conflict(tx, mapping, conflict).await?;
-        }
-        let stuck: Vec<String> = parked
-            .iter()
-            .map(|t| record_name(t.parked.key.as_ref(), t.parked.page, column(mapping, t.parked.field)))
-            .collect();
-        tx.execute(
-            &format!(
-                "delete from {}.parked where connection_id = $1 and mapping = $2 \
-                 and (row_key = any($3) or page_id = any($4)) \
-                 and not coalesce(row_key, '') || ' ' || coalesce(page_id::text, '') || ' ' || column_name = any($5)",
-                self.schema
-            ),
-            &[
-                (&self.connection, Type::INT8),
-                (&mapping.name, Type::TEXT),
-                (&keys, Type::TEXT_ARRAY),
-                (&pages, Type::UUID_ARRAY),
-                (&stuck, Type::TEXT_ARRAY),
-            ],
-        )
-        .await?;
-        for trouble in parked {
-            self.park(tx, mapping, trouble).await?;
         }
         Ok(())
     }
@@ -140,10 +161,11 @@ impl Store {
         };
         tx.execute(
             &format!(
-                "insert into {}.conflicts (connection_id, mapping, row_key, page_id, column_name, property, conflict) \
+                "insert into {}.conflicts as entry (connection_id, mapping, row_key, page_id, column_name, property, conflict) \
                  values ($1, $2, $3, $4, $5, $6, $7::text::json) \
                  on conflict (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name) \
-                 where closed_at is null do update set conflict = excluded.conflict, property = excluded.property",
+                 where closed_at is null do update set conflict = excluded.conflict, property = excluded.property, \
+                 version = entry.version + 1",
                 self.schema
             ),
             &[
@@ -180,7 +202,8 @@ impl Store {
                  values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9, $10, $11) \
                  on conflict (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name) \
                  do update set reason = excluded.reason, value = excluded.value, side = excluded.side, \
-                 attempts = excluded.attempts, next_try = excluded.next_try, content = excluded.content",
+                 attempts = excluded.attempts, next_try = excluded.next_try, content = excluded.content, \
+                 version = parked.version + 1",
                 self.schema
             ),
             &[
@@ -210,7 +233,7 @@ impl Store {
         let rows = tx
             .query(
                 &format!(
-                    "select id, mapping, column_name, property, conflict::text, opened_at from {}.conflicts \
+                    "select id, mapping, column_name, property, conflict::text, opened_at, version from {}.conflicts \
                      where connection_id = $1 and closed_at is null and ($2::text is null or mapping = $2) order by id",
                     self.schema
                 ),
@@ -227,6 +250,7 @@ impl Store {
                     property: row.get(3),
                     conflict: decode(row, 4)?,
                     opened_at: row.get(5),
+                    version: row.get(6),
                 })
             })
             .collect()
@@ -241,7 +265,7 @@ impl Store {
         let rows = tx
             .query(
                 &format!(
-                    "select id, mapping, row_key, page_id, column_name, side, reason::text, value::text, attempts, next_try, content \
+                    "select id, mapping, row_key, page_id, column_name, side, reason::text, value::text, attempts, next_try, content, version \
                      from {}.parked where connection_id = $1 and ($2::text is null or mapping = $2) order by id",
                     self.schema
                 ),
@@ -266,6 +290,7 @@ impl Store {
                     attempts: row.get(8),
                     next_try: row.get(9),
                     content: row.get::<_, Option<Uuid>>(10).map(|uuid| Digest(uuid.into_bytes())),
+                    version: row.get(11),
                 })
             })
             .collect()
@@ -294,7 +319,7 @@ impl Store {
                  select distinct on (row_key, page_id) $1, $2, row_key, page_id, now() + $5 * interval '1 second' \
                  from unnest($3::text[], $4::uuid[]) as new (row_key, page_id) \
                  on conflict (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, '')) \
-                 do update set due_at = least(revisit.due_at, excluded.due_at)",
+                 do update set due_at = least(revisit.due_at, excluded.due_at), version = revisit.version + 1",
                 self.schema
             ),
             &[
@@ -318,9 +343,9 @@ impl Store {
         let rows = tx
             .query(
                 &format!(
-                    "select row_key, page_id from {0}.revisits \
+                    "select row_key, page_id, id, version from {0}.revisits \
                      where connection_id = $1 and mapping = $2 and due_at <= clock_timestamp() \
-                     union select row_key, page_id from {0}.parked \
+                     union all select row_key, page_id, null, null from {0}.parked \
                      where connection_id = $1 and mapping = $2 and next_try <= clock_timestamp()",
                     self.schema
                 ),
@@ -332,43 +357,10 @@ impl Store {
         for row in &rows {
             due.keys.extend(row.get::<_, Option<String>>(0).map(RowKey::from));
             due.pages.extend(row.get::<_, Option<Uuid>>(1).map(PageId));
+            due.requests.extend(row.get::<_, Option<i64>>(2).zip(row.get::<_, Option<i64>>(3)));
         }
         Ok(due)
     }
-
-    /// Takes back the requests to look again at records that have been looked at.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn visited(
-        &self,
-        tx: &mut Tx,
-        mapping: &str,
-        records: &[(Option<RowKey>, Option<PageId>)],
-    ) -> Result<(), StoreError> {
-        let (keys, pages) = names(records);
-        tx.execute(
-            &format!(
-                "delete from {}.revisits where connection_id = $1 and mapping = $2 \
-                 and (row_key = any($3) or page_id = any($4))",
-                self.schema
-            ),
-            &[
-                (&self.connection, Type::INT8),
-                (&mapping, Type::TEXT),
-                (&keys, Type::TEXT_ARRAY),
-                (&pages, Type::UUID_ARRAY),
-            ],
-        )
-        .await?;
-        Ok(())
-    }
-}
-
-fn names(records: &[(Option<RowKey>, Option<PageId>)]) -> (Vec<&str>, Vec<Uuid>) {
-    let keys = records.iter().filter_map(|(key, _)| key.as_ref().map(RowKey::as_str)).collect();
-    let pages = records.iter().filter_map(|(_, page)| page.map(|page| page.0)).collect();
-    (keys, pages)
 }
 
 fn column(mapping: &Mapping, field: Option<usize>) -> &str {
@@ -380,12 +372,6 @@ fn column_of<'a>(mapping: &'a Mapping, conflict: &Conflict) -> &'a str {
         ConflictKind::Field { field, .. } => column(mapping, Some(*field)),
         ConflictKind::Deleted { on: Side::Postgres | Side::Notion, .. } => "",
     }
-}
-
-/// The same name that the statements build from a row's columns.
-fn record_name(key: Option<&RowKey>, page: Option<PageId>, column: &str) -> String {
-    let page = page.map_or_else(String::new, |page| page.to_string());
-    format!("{} {page} {column}", key.map_or("", RowKey::as_str))
 }
 
 fn decode<T: serde::de::DeserializeOwned>(row: &Row, at: usize) -> Result<T, StoreError> {

@@ -9,7 +9,7 @@ mod links;
 mod migrate;
 mod runs;
 
-pub use attention::{Due, OpenConflict, ParkedRecord, Trouble};
+pub use attention::{Answered, Due, OpenConflict, ParkedRecord, Trouble};
 pub use cursors::MappingState;
 pub use error::StoreError;
 pub use lease::Lease;

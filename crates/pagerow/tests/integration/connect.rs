@@ -5,7 +5,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use pagerow::devpg::{DevOptions, DevPostgres, DevTls};
 use pagerow::postgres::error::ConstraintKind;
-use pagerow::postgres::{ConnectionString, Database, Outcome, PostgresError, Statements};
+use pagerow::postgres::transaction::Tx;
+use pagerow::postgres::{ConnectionString, Database, Outcome, PostgresError};
 use tokio_postgres::types::Type;
 
 use crate::support::postgres::{TestDatabase, server};
@@ -19,40 +20,32 @@ async fn failure(url: &str) -> PostgresError {
 }
 
 #[tokio::test]
-async fn statements_streams_and_transactions_work() {
+async fn statements_and_streams_work() {
     let sql = "CREATE TYPE mood AS ENUM ('calm', 'wild'); CREATE TABLE item (id int PRIMARY KEY, mood mood)";
     let database = TestDatabase::with(sql).await;
     let pool = connect(&database.url).await.unwrap();
-    let mut session = pool.session().await.unwrap();
+    let session = pool.session().await.unwrap();
     let insert = "INSERT INTO item SELECT id, $2::text::mood FROM generate_series(1, $1) AS id";
     assert_eq!(session.execute(insert, &[(&1000, Type::INT4), (&"wild", Type::TEXT)]).await.unwrap(), 1000);
 
-    let mut rows =
-        session.stream("SELECT id, mood::text FROM item WHERE id > $1", &[(&10, Type::INT4)]).await.unwrap();
+    let select = "SELECT id, mood::text FROM item WHERE id > $1";
+    let mut rows = session.stream(select, &[(&10, Type::INT4)]).await.unwrap();
     let mut seen = 0;
     while let Some(row) = rows.next().await {
         assert_eq!(row.unwrap().get::<_, String>(1), "wild");
         seen += 1;
     }
-    drop(rows);
     assert_eq!(seen, 990);
+    assert!(session.query_opt(select, &[(&1000, Type::INT4)]).await.unwrap().is_none());
 
-    let mut transaction = session.transaction().await.unwrap();
-    transaction.set("lock_timeout", "2s").await.unwrap();
-    transaction.execute("DELETE FROM item WHERE id > $1", &[(&500, Type::INT4)]).await.unwrap();
-    let part = transaction.savepoint().await.unwrap();
-    part.batch("DELETE FROM item").await.unwrap();
-    part.rollback().await.unwrap();
-    transaction.commit().await.unwrap();
-    let dropped = session.transaction().await.unwrap();
-    dropped.batch("DELETE FROM item").await.unwrap();
-    drop(dropped);
-    let row =
-        session.query_one("SELECT count(*), current_setting('lock_timeout') FROM item", &[]).await.unwrap();
-    assert_eq!((row.get::<_, i64>(0), row.get::<_, String>(1)), (500, "0".to_owned()));
+    // Several statements at once happen together or not at all.
+    session.batch("DELETE FROM item; SELECT 1 / 0").await.unwrap_err();
+    let row = session.query_one("SELECT count(*) FROM item", &[]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 1000);
 
-    let snapshot = session.snapshot().await.unwrap();
-    assert!(matches!(snapshot.batch("DELETE FROM item").await, Err(PostgresError::ReadOnly { .. })));
+    let mut snapshot = Tx::begin_snapshot(pool.pool()).await.unwrap();
+    let error = pool.explain(&snapshot.batch_execute("DELETE FROM item").await.unwrap_err());
+    assert!(matches!(error, PostgresError::ReadOnly { .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -60,9 +53,8 @@ async fn a_session_may_cross_threads() {
     let database = TestDatabase::empty().await;
     let pool = connect(&database.url).await.unwrap();
     let answer = tokio::spawn(async move {
-        let mut session = pool.session().await?;
-        let transaction = session.transaction().await?;
-        transaction.query_one("SELECT 1", &[]).await.map(|row| row.get::<_, i32>(0))
+        let session = pool.session().await?;
+        session.query_one("SELECT 1", &[]).await.map(|row| row.get::<_, i32>(0))
     });
     assert_eq!(answer.await.unwrap().unwrap(), 1);
 }
@@ -230,31 +222,28 @@ async fn missing_things_and_rights_are_told_apart() {
 
 #[tokio::test]
 async fn timeouts_and_collisions_are_told_apart_and_may_be_tried_again() {
-    let database =
-        TestDatabase::with("CREATE TABLE item (id int PRIMARY KEY, n int); INSERT INTO item VALUES (1, 0)")
-            .await;
+    let sql = "CREATE TABLE item (id int PRIMARY KEY, n int); INSERT INTO item VALUES (1, 0)";
+    let database = TestDatabase::with(sql).await;
     let pool = connect(&database.url).await.unwrap();
-    let (mut one, mut two) = (pool.session().await.unwrap(), pool.session().await.unwrap());
+    let session = pool.session().await.unwrap();
 
-    let slow = two.transaction().await.unwrap();
-    slow.set("statement_timeout", "10ms").await.unwrap();
-    assert!(matches!(slow.batch("SELECT pg_sleep(30)").await, Err(PostgresError::StatementTimeout)));
-    slow.rollback().await.unwrap();
+    let slow = session.batch("SET LOCAL statement_timeout = '10ms'; SELECT pg_sleep(30)").await.unwrap_err();
+    assert!(matches!(slow, PostgresError::StatementTimeout) && slow.retryable(), "{slow:?}");
 
-    let holder = one.transaction().await.unwrap();
-    holder.batch("UPDATE item SET n = 1").await.unwrap();
-    let waiter = two.transaction().await.unwrap();
-    waiter.set("lock_timeout", "10ms").await.unwrap();
-    let error = waiter.batch("UPDATE item SET n = 2").await.unwrap_err();
-    assert!(matches!(error, PostgresError::LockTimeout) && error.retryable());
-    waiter.rollback().await.unwrap();
+    let mut holder = Tx::begin(pool.pool()).await.unwrap();
+    holder.batch_execute("UPDATE item SET n = 1").await.unwrap();
+    let locked = session.batch("SET LOCAL lock_timeout = '10ms'; UPDATE item SET n = 2").await.unwrap_err();
+    assert!(matches!(locked, PostgresError::LockTimeout) && locked.retryable(), "{locked:?}");
     holder.rollback().await.unwrap();
 
-    let older = one.transaction().await.unwrap();
-    older.batch("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT * FROM item").await.unwrap();
-    two.batch("UPDATE item SET n = 3").await.unwrap();
-    let error = older.batch("UPDATE item SET n = 4").await.unwrap_err();
+    let mut older = Tx::begin(pool.pool()).await.unwrap();
+    let level = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT * FROM item";
+    older.batch_execute(level).await.unwrap();
+    session.batch("UPDATE item SET n = 3").await.unwrap();
+    let error = pool.explain(&older.batch_execute("UPDATE item SET n = 4").await.unwrap_err());
     assert!(matches!(error, PostgresError::Collision { .. }) && error.retryable(), "{error:?}");
+    let spoilt = pool.explain(&older.commit().await.unwrap_err());
+    assert_eq!((spoilt.outcome(), spoilt.retryable()), (Outcome::NotApplied, false), "{spoilt:?}");
 }
 
 #[tokio::test]
@@ -264,31 +253,60 @@ async fn a_lost_connection_leaves_doubt_only_where_there_is_some_and_is_replaced
     let admin = database.client().await;
     let end = async || {
         let others = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-            WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+            WHERE datname = current_database() AND pid <> pg_backend_pid()
+              AND backend_type = 'client backend'";
         assert!(admin.query_one(others, &[]).await.unwrap().get::<_, bool>(0));
     };
 
-    let mut session = pool.session().await.unwrap();
-    let transaction = session.transaction().await.unwrap();
+    let mut transaction = Tx::begin(pool.pool()).await.unwrap();
     end().await;
-    let error = transaction.batch("INSERT INTO item VALUES (1)").await.unwrap_err();
+    let lost = transaction.batch_execute("INSERT INTO item VALUES (1)").await.unwrap_err();
+    let error = pool.explain(&lost);
     assert_eq!((error.outcome(), error.retryable()), (Outcome::NotApplied, true), "{error:?}");
     drop(transaction);
-    drop(session);
 
-    let mut session = pool.session().await.unwrap();
-    let transaction = session.transaction().await.unwrap();
-    transaction.batch("INSERT INTO item VALUES (2)").await.unwrap();
+    let mut transaction = Tx::begin(pool.pool()).await.unwrap();
+    transaction.batch_execute("INSERT INTO item VALUES (2)").await.unwrap();
     end().await;
-    let error = transaction.commit().await.unwrap_err();
-    assert_eq!(error.outcome(), Outcome::Unknown, "{error:?}");
-    drop(session);
+    let error = pool.explain(&transaction.commit().await.unwrap_err());
+    assert_eq!((error.outcome(), error.retryable()), (Outcome::Unknown, true), "{error:?}");
 
     let session = pool.session().await.unwrap();
     end().await;
+    let error = session.batch("INSERT INTO item VALUES (3)").await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error:?}");
     drop(session);
+
     let row = pool.session().await.unwrap().query_one("SELECT count(*) FROM item", &[]).await.unwrap();
     assert_eq!(row.get::<_, i64>(0), 0);
+}
+
+#[tokio::test]
+async fn a_transaction_s_errors_are_explained_as_a_session_s_are() {
+    let sql = "CREATE TABLE item (name text CONSTRAINT short CHECK (length(name) < 9));
+        CREATE FUNCTION grumble(text) RETURNS void LANGUAGE plpgsql AS
+            $$BEGIN RAISE EXCEPTION 'no %', $1 USING ERRCODE = 'MY001'; END$$";
+    let database = TestDatabase::with(sql).await;
+    let pool = connect(&format!("{}?connection_limit=1&pool_timeout=1", database.url)).await.unwrap();
+    let failed = async |sql: &str| {
+        let mut transaction = Tx::begin(pool.pool()).await.unwrap();
+        let error = pool.explain(&transaction.batch_execute(sql).await.unwrap_err());
+        transaction.rollback().await.unwrap();
+        error
+    };
+    let error = failed("INSERT INTO item VALUES ('secret-value')").await;
+    assert!(
+        matches!(&error, PostgresError::Constraint(broken) if broken.constraint.as_deref() == Some("short"))
+    );
+    let error = failed("SELECT grumble('secret-value')").await;
+    assert_eq!(error.sqlstate(), Some("MY001"));
+    assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
+    assert!(matches!(failed("SELECT * FROM items").await, PostgresError::Missing { .. }));
+
+    let held = pool.session().await.unwrap();
+    let exhausted = Tx::begin(pool.pool()).await.err().unwrap();
+    assert!(matches!(pool.explain(&exhausted), PostgresError::PoolExhausted { .. }));
+    drop(held);
 }
 
 #[tokio::test]

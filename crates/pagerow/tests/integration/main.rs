@@ -16,6 +16,7 @@ mod connect;
 mod devpg;
 mod pooler;
 mod rows;
+mod setup;
 mod tidy;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.

@@ -3,9 +3,8 @@
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use pagerow::postgres::facts::Pooler;
-use pagerow::postgres::{
-    Catalogue, ConnectionString, Database, Listener, PostgresError, ServerFacts, Statements,
-};
+use pagerow::postgres::transaction::Tx;
+use pagerow::postgres::{Catalogue, ConnectionString, Database, Listener, PostgresError, ServerFacts};
 use tokio_postgres::types::Type;
 
 use crate::support::pooler::TransactionPooler;
@@ -28,11 +27,10 @@ async fn statements_of_many_clients_work_over_two_server_connections() {
     let pools = join_all((0..3).map(|_| connect(&url))).await;
     let work = (0..24).zip(pools.iter().cycle()).map(|(client, pool): (i32, &Database)| {
         async move {
-            let mut session = pool.session().await?;
             for round in 0..5 {
                 let id = client * 100 + round;
-                let transaction = session.transaction().await?;
-                transaction.set("lock_timeout", "5s").await?;
+                let explain = |error| pool.explain(&error);
+                let mut transaction = Tx::begin(pool.pool()).await.map_err(explain)?;
                 let insert = "INSERT INTO item SELECT id, mood::mood, label, tags::mood[]
                     FROM unnest($1::int4[], $2::text[], $3::text[], $4::text[]) AS row (id, mood, label, tags)";
                 let (ids, words, tags) = (vec![id, id + 50], vec!["calm", "wild"], vec!["{calm}", "{}"]);
@@ -46,9 +44,11 @@ async fn statements_of_many_clients_work_over_two_server_connections() {
                             (&tags, Type::TEXT_ARRAY),
                         ],
                     )
-                    .await?;
+                    .await
+                    .map_err(explain)?;
                 assert_eq!(count, 2);
-                transaction.commit().await?;
+                transaction.commit().await.map_err(explain)?;
+                let session = pool.session().await?;
                 let sql = "SELECT mood::text, label::text, to_jsonb(tags)::text FROM item WHERE id = $1";
                 let row = session.query_one(sql, &[(&id, Type::INT4)]).await?;
                 let seen: (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
@@ -73,10 +73,10 @@ async fn a_setting_of_a_transaction_does_not_reach_the_next_one() {
     let Some(pooler) = TransactionPooler::start(1).await else { return };
     let database = TestDatabase::empty().await;
     let pool = connect(&pooler.url(&database.name)).await;
-    let mut session = pool.session().await.unwrap();
-    let transaction = session.transaction().await.unwrap();
-    transaction.set("lock_timeout", "7s").await.unwrap();
+    let mut transaction = Tx::begin(pool.pool()).await.unwrap();
+    transaction.batch_execute("SET LOCAL lock_timeout = '7s'").await.unwrap();
     transaction.commit().await.unwrap();
+    let session = pool.session().await.unwrap();
     let row = session.query_one("SELECT current_setting('lock_timeout')", &[]).await.unwrap();
     assert_eq!(row.get::<_, &str>(0), "0");
 }

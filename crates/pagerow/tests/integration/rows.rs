@@ -24,7 +24,7 @@ fn instant(text: &str) -> Value {
     Value::Instant(text.parse().unwrap())
 }
 
-/// Every type, with what it reads as; `None` where the server itself has another text for the value.
+/// Every type: name, type, what it holds, a value in Postgres's text form (NUL stands for `NULL`), what that means.
 fn every_type() -> Vec<(&'static str, &'static str, ColumnKind, &'static str, Value)> {
     let range = |start: Option<Moment>, end: Option<Moment>| Value::Range(Box::new(Range { start, end }));
     let at = |text: &str| Some(Moment::Instant(text.parse().unwrap()));
@@ -208,6 +208,7 @@ fn every_type() -> Vec<(&'static str, &'static str, ColumnKind, &'static str, Va
             "{2026-02-01 12:34:56}",
             Value::List(vec![instant("2026-02-01T11:34:56Z")]),
         ),
+        ("object", "oid", integer(), "4294967295", n("4294967295")),
         ("span", "interval", scalar("interval"), "1 year 2 days 03:04:05", t("1 year 2 days 03:04:05")),
         ("clock", "time", scalar("time"), "12:34:56.5", t("12:34:56.5")),
         ("host", "inet", scalar("inet"), "10.0.0.1/8", t("10.0.0.1/8")),

@@ -9,7 +9,7 @@ pub use join_table::{JoinTable, join_table};
 pub use order::{Order, order};
 
 use super::error::PostgresError;
-use super::session::Statements;
+use super::session::Session;
 
 /// The tables that were asked for, in order of schema and name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -180,7 +180,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// Whatever the server refuses.
-    pub async fn read_all(session: &impl Statements) -> Result<Self, PostgresError> {
+    pub async fn read_all(session: &Session) -> Result<Self, PostgresError> {
         read::catalogue(session, None).await
     }
 
@@ -188,7 +188,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// Whatever the server refuses.
-    pub async fn read(session: &impl Statements, names: &[&str]) -> Result<Self, PostgresError> {
+    pub async fn read(session: &Session, names: &[&str]) -> Result<Self, PostgresError> {
         read::catalogue(session, Some(names)).await
     }
 

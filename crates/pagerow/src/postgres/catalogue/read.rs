@@ -11,7 +11,8 @@ use super::{
     Unique,
 };
 use crate::postgres::error::PostgresError;
-use crate::postgres::session::{Parameter, Statements};
+use crate::postgres::session::Session;
+use crate::postgres::transaction::Param;
 
 const TABLES: &str = "
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, pg_table_is_visible(c.oid),
@@ -96,23 +97,20 @@ FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oi
 WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal
 ORDER BY t.tgrelid, t.tgname";
 
-pub(super) async fn catalogue(
-    session: &impl Statements,
-    names: Option<&[&str]>,
-) -> Result<Catalogue, PostgresError> {
+pub(super) async fn catalogue(session: &Session, names: Option<&[&str]>) -> Result<Catalogue, PostgresError> {
     let (only_named, wanted) = (names.is_some(), names.unwrap_or_default().to_vec());
-    let parameters: [Parameter<'_>; 2] = [(&only_named, Type::BOOL), (&wanted, Type::TEXT_ARRAY)];
+    let parameters: [Param<'_>; 2] = [(&only_named, Type::BOOL), (&wanted, Type::TEXT_ARRAY)];
     let rows = session.query(TABLES, &parameters).await?;
     let mut tables = rows.iter().map(table).collect::<Result<Vec<_>, _>>()?;
     let places: BTreeMap<u32, usize> =
         tables.iter().enumerate().map(|(place, table)| (table.oid, place)).collect();
     let oids: Vec<u32> = places.keys().copied().collect();
-    let of_tables: [Parameter<'_>; 1] = [(&oids, Type::OID_ARRAY)];
+    let of_tables: [Param<'_>; 1] = [(&oids, Type::OID_ARRAY)];
 
     let columns = session.query(COLUMNS, &of_tables).await?;
     let types = Types::read(session, &columns).await?;
     let type_oids: Vec<u32> = types.by_oid.keys().copied().collect();
-    let of_both: [Parameter<'_>; 2] = [(&oids, Type::OID_ARRAY), (&type_oids, Type::OID_ARRAY)];
+    let of_both: [Param<'_>; 2] = [(&oids, Type::OID_ARRAY), (&type_oids, Type::OID_ARRAY)];
     let lists = Lists::read(&session.query(CHECKS, &of_both).await?)?;
     for row in &columns {
         let oid: u32 = get(row, 0)?;
@@ -282,7 +280,7 @@ struct Types {
 }
 
 impl Types {
-    async fn read(session: &impl Statements, columns: &[Row]) -> Result<Self, PostgresError> {
+    async fn read(session: &Session, columns: &[Row]) -> Result<Self, PostgresError> {
         let mut used = columns.iter().map(|row| get(row, 3)).collect::<Result<Vec<u32>, _>>()?;
         used.sort_unstable();
         used.dedup();

@@ -243,7 +243,12 @@ fn flow<'a>(
         return None;
     }
     let wish = field.direction.as_ref().map_or(Flow::Both, |wish| wish.value);
-    let able = if origin.fixed.is_some() { Flow::ToNotion } else { Flow::Both };
+    // The number that a table gives a row is not for editing, unless somebody says so.
+    let makes_key = origin.column.is_some_and(|column| {
+        table.key().contains(&column.name) && (column.has_default || column.identity.is_some())
+    });
+    let made_here = makes_key && field.direction.is_none();
+    let able = if origin.fixed.is_some() || made_here { Flow::ToNotion } else { Flow::Both };
     if let (Some(why), Some(mend)) = (&origin.fixed, &origin.mend)
         && wish.reaches(Side::Postgres)
         && direction.reaches(Side::Postgres)
@@ -257,7 +262,11 @@ fn flow<'a>(
     }
     let flow = wish.and(direction).and_then(|flow| flow.and(able));
     if flow.is_none() {
-        let why = origin.fixed.clone().unwrap_or_else(|| "the mapping flows the other way".to_owned());
+        let why = match &origin.fixed {
+            Some(why) => why.clone(),
+            None if made_here => "the table makes this key itself".to_owned(),
+            None => "the mapping flows the other way".to_owned(),
+        };
         let message =
             format!("nothing can flow through the field {} of {}: {why}", field.column, config.name);
         let error = look

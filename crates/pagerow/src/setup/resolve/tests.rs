@@ -493,6 +493,10 @@ fn what_cannot_be_written_only_flows_the_other_way() {
     assert!(warnings.iter().any(|w| w.contains("GRANT INSERT ON public.locked")), "{warnings:?}");
     assert!(warnings.iter().any(|w| w.contains("GRANT UPDATE (name)")), "{warnings:?}");
 
+    let key = |field: &str| resolved("", field).mapping.fields[0].flow;
+    assert_eq!(key("id = \"Rating\""), Flow::ToNotion, "a number that the table gives is not for editing");
+    assert_eq!(key("id = { property = \"Rating\", direction = \"both\" }"), Flow::Both);
+
     let one = resolved("", "grants = { property = \"Team\", relation = \"users\", through = \"grants\" }");
     assert_eq!(one.mapping.fields[0].flow, Flow::ToNotion);
     assert!(one.warnings[0].to_string().contains("needs a value for level"), "{:?}", one.warnings);

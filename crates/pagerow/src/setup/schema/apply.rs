@@ -14,7 +14,7 @@ use crate::{
         Fate, NotionClient, NotionError,
         wire::{Database, Entry},
     },
-    postgres::{PostgresError, Statements},
+    postgres::{PostgresError, Session},
     setup::{
         found::{Found, SourceFound},
         inspect::tables,
@@ -93,7 +93,7 @@ pub async fn apply(
     config: &Config,
     found: &Found,
     first: &SchemaPlan,
-    session: &impl Statements,
+    session: &Session,
     client: &NotionClient,
     mut progress: impl FnMut(&str),
 ) -> Result<Applied, ApplyError> {

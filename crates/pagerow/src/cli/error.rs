@@ -1,0 +1,408 @@
+//! Turns every error into what a person or a script is told: what went wrong, where, what to do, and the exit code.
+//!
+//! Nothing here quotes a cell or a secret: the errors that come in hold codes, names, places and limits only.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::exit::Exit;
+use crate::{
+    config::ConfigErrors,
+    engine::EngineError,
+    notion::{NotionError, error::Capability},
+    postgres::{Database, PostgresError, rows::RowsError, transaction::TxError},
+    setup::{InspectError, schema::ApplyError},
+    store::StoreError,
+    wiring::WiringError,
+};
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub struct CliError {
+    pub exit: Exit,
+    told: Told,
+}
+
+#[derive(Debug)]
+enum Told {
+    /// Each with its own place.
+    Config(ConfigErrors),
+    One(Box<One>),
+}
+
+#[derive(Debug)]
+struct One {
+    kind: &'static str,
+    /// A stable word, an SQLSTATE, or Notion's error code.
+    code: Option<String>,
+    message: String,
+    key: Option<String>,
+    suggestion: Option<String>,
+    advice: Option<String>,
+    /// Members beside the usual ones.
+    more: Map<String, Json>,
+}
+
+impl CliError {
+    fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
+        let one = One {
+            kind,
+            code: None,
+            message: message.into(),
+            key: None,
+            suggestion: None,
+            advice: None,
+            more: Map::new(),
+        };
+        Self { exit, told: Told::One(Box::new(one)) }
+    }
+
+    /// The command was used in a way that cannot work.
+    #[must_use]
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Wrong, "usage", message)
+    }
+
+    /// Something of this machine (a file, a terminal) did not work.
+    #[must_use]
+    pub fn io(what: &str, error: &std::io::Error) -> Self {
+        Self::new(Exit::Failed, "io", format!("{what}: {error}"))
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn advise(mut self, advice: impl Into<String>) -> Self {
+        if let Told::One(one) = &mut self.told {
+            one.advice = Some(advice.into());
+        }
+        self
+    }
+
+    /// With the nearest valid name.
+    #[must_use]
+    pub fn suggest(mut self, suggestion: Option<impl Into<String>>) -> Self {
+        if let Told::One(one) = &mut self.told {
+            one.suggestion = suggestion.map(Into::into);
+        }
+        self
+    }
+
+    /// With the setting, flag or argument that it is about.
+    #[must_use]
+    pub fn about(mut self, key: impl Into<String>) -> Self {
+        if let Told::One(one) = &mut self.told {
+            one.key = Some(key.into());
+        }
+        self
+    }
+
+    fn code(mut self, code: Option<impl Into<String>>) -> Self {
+        if let Told::One(one) = &mut self.told {
+            one.code = code.map(Into::into);
+        }
+        self
+    }
+
+    fn with(mut self, member: &str, value: Json) -> Self {
+        if let Told::One(one) = &mut self.told {
+            one.more.insert(member.to_owned(), value);
+        }
+        self
+    }
+
+    /// What a transaction's error means, where the database is known.
+    #[must_use]
+    pub fn of_transaction(error: &TxError, database: &Database) -> Self {
+        database.explain(error).into()
+    }
+
+    /// What an error of the store means, where the database is known.
+    #[must_use]
+    pub fn of_store(error: StoreError, database: &Database) -> Self {
+        let may_pass = error.may_pass();
+        let message = error.to_string();
+        match error {
+            StoreError::Database(error) => Self::of_transaction(&error, database),
+            StoreError::Refused { .. } => Self::new(Exit::Wrong, "postgres", message).code(Some("missing_rights")),
+            StoreError::TooNew { .. } | StoreError::Altered { .. } => {
+                Self::new(Exit::Wrong, "store", message).code(Some("version"))
+            }
+            StoreError::Held { seconds, .. } => Self::new(Exit::Failed, "busy", message)
+                .with("seconds", seconds.into())
+                .advise("let the other one finish, or end it; its claim ends by itself when it stops renewing it"),
+            StoreError::Fenced => Self::new(Exit::Failed, "busy", message)
+                .advise("the other one goes on with the work; `pagerow runs` shows it"),
+            StoreError::Lost(_) | StoreError::Unreadable { .. } => {
+                let error = Self::new(Exit::Failed, "store", message);
+                if may_pass { error.advise("try again") } else { error }
+            }
+        }
+    }
+
+    /// What an error of the engine means, where the database is known.
+    #[must_use]
+    pub fn of_engine(error: EngineError, database: &Database) -> Self {
+        let message = error.to_string();
+        match error {
+            EngineError::Store(error) => Self::of_store(error, database),
+            EngineError::Rows { mapping, source } => Self::of_side(&mapping, message, &*source, database),
+            EngineError::Pages { mapping, source } => Self::of_side(&mapping, message, &*source, database),
+            EngineError::Refused(refused) => {
+                let hash = refused.plan.hash();
+                let refusals = refused.refusals.iter().map(super::render::plan_json::refusal).collect();
+                Self::new(Exit::Decisions, "guard", message)
+                    .code(refused.refusals.first().map(|refusal| refusal.rule.name()))
+                    .with("refusals", Json::Array(refusals))
+                    .with("override", hash.to_string().into())
+                    .advise(format!(
+                        "nothing was written; look at it with `pagerow plan`, and if it is what you want, let this one plan pass with --override {hash}"
+                    ))
+            }
+            EngineError::StalePlan { kept, now } => Self::new(Exit::Failed, "stale_plan", message)
+                .with("kept", kept.to_string().into())
+                .with("now", now.to_string().into())
+                .advise("nothing was written; make a new plan with `pagerow plan --out FILE`"),
+            EngineError::RefusedBySide { .. } => Self::new(Exit::Failed, "notion", message)
+                .code(Some("refused"))
+                .advise("`pagerow doctor` says what the connection lacks; what was done until then is kept"),
+            EngineError::Stopped => Self::new(Exit::Failed, "stopped", message)
+                .advise("what was done is kept; the next `pagerow sync` goes on from there"),
+            EngineError::NoSuchMapping(name) => {
+                Self::usage(format!("the configuration has no mapping named {name}")).about("MAPPING")
+            }
+            EngineError::Restless(_) => Self::new(Exit::Failed, "restless", message)
+                .advise("a default, a trigger or another program may be changing what pagerow writes"),
+        }
+    }
+
+    /// An error that one side raised for one mapping. Its kind and advice come from the cause.
+    fn of_side(
+        mapping: &str,
+        message: String,
+        source: &(dyn std::error::Error + Send + Sync + 'static),
+        database: &Database,
+    ) -> Self {
+        let mut error = if let Some(RowsError::Tx(error)) = source.downcast_ref() {
+            Self::of_transaction(error, database)
+        } else if let Some(error) = find_notion(source) {
+            Self::of_notion(error)
+        } else {
+            Self::new(Exit::Failed, "failed", String::new())
+        };
+        if let Told::One(one) = &mut error.told {
+            one.message = message;
+            one.key = Some(format!("mapping.{mapping}"));
+        }
+        error
+    }
+
+    fn of_notion(error: &NotionError) -> Self {
+        let exit = match error {
+            NotionError::WrongToken(_)
+            | NotionError::NotShared { .. }
+            | NotionError::MissingCapability { .. }
+            | NotionError::WrongKindOfId { .. }
+            | NotionError::SeveralDataSources { .. }
+            | NotionError::Unsendable(_) => Exit::Wrong,
+            NotionError::BlockLimit(_)
+            | NotionError::Invalid { .. }
+            | NotionError::StaleCursor(_)
+            | NotionError::InTrash { .. }
+            | NotionError::Conflict { .. }
+            | NotionError::RowLimit { .. }
+            | NotionError::RateLimited { .. }
+            | NotionError::Overloaded { .. }
+            | NotionError::Saved { .. }
+            | NotionError::Server(_)
+            | NotionError::Unexpected(_)
+            | NotionError::UnreadableAnswer { .. }
+            | NotionError::OnlyId { .. }
+            | NotionError::Unconnected(_)
+            | NotionError::ConnectionLost(_)
+            | NotionError::Timeout => Exit::Failed,
+        };
+        let code = match error {
+            NotionError::WrongToken(_) => "wrong_token",
+            NotionError::NotShared { .. } => "not_shared",
+            NotionError::MissingCapability { .. } | NotionError::OnlyId { .. } => "missing_capability",
+            NotionError::WrongKindOfId { .. } => "wrong_kind_of_id",
+            NotionError::SeveralDataSources { .. } => "several_data_sources",
+            NotionError::BlockLimit(_) => "block_limit",
+            NotionError::RowLimit { .. } => "row_limit",
+            NotionError::RateLimited { .. } | NotionError::Overloaded { .. } => "rate_limited",
+            NotionError::Unconnected(_) | NotionError::ConnectionLost(_) | NotionError::Timeout => "no_answer",
+            NotionError::Unsendable(_) => "unsendable",
+            NotionError::Invalid { .. }
+            | NotionError::StaleCursor(_)
+            | NotionError::InTrash { .. }
+            | NotionError::Conflict { .. } => "refused",
+            NotionError::Saved { .. }
+            | NotionError::Server(_)
+            | NotionError::Unexpected(_)
+            | NotionError::UnreadableAnswer { .. } => "trouble",
+        };
+        let key = match error {
+            NotionError::WrongToken(_)
+            | NotionError::MissingCapability { capability: Capability::UserInformation, .. } => {
+                Some("notion.token")
+            }
+            NotionError::Unconnected(_) => Some("notion.base_url"),
+            _ => None,
+        };
+        let told = Self::new(exit, "notion", error.to_string()).code(Some(code)).advise(error.advice());
+        match key {
+            Some(key) => told.about(key),
+            None => told,
+        }
+    }
+
+    /// For scripts: the object behind `error`.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        match &self.told {
+            Told::Config(errors) => errors.to_json(),
+            Told::One(one) => {
+                let mut members = json!({
+                    "kind": one.kind,
+                    "code": one.code,
+                    "message": one.message,
+                    "file": null,
+                    "line": null,
+                    "key": one.key,
+                    "suggestion": one.suggestion,
+                    "advice": one.advice,
+                });
+                if let Some(object) = members.as_object_mut() {
+                    object.extend(one.more.clone());
+                }
+                members
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for CliError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let one = match &self.told {
+            Told::Config(errors) => return errors.fmt(f),
+            Told::One(one) => one,
+        };
+        write!(f, "error: {}", one.message)?;
+        if let Some(key) = &one.key {
+            write!(f, "\n --> {key}")?;
+        }
+        if let Some(suggestion) = &one.suggestion {
+            write!(f, "\n  = did you mean `{suggestion}`?")?;
+        }
+        if let Some(advice) = &one.advice {
+            write!(f, "\n  = {advice}")?;
+        }
+        Ok(())
+    }
+}
+
+fn find_notion<'e>(error: &'e (dyn std::error::Error + Send + Sync + 'static)) -> Option<&'e NotionError> {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+impl From<ConfigErrors> for CliError {
+    fn from(errors: ConfigErrors) -> Self {
+        Self { exit: Exit::Wrong, told: Told::Config(errors) }
+    }
+}
+
+impl From<NotionError> for CliError {
+    fn from(error: NotionError) -> Self {
+        Self::of_notion(&error)
+    }
+}
+
+impl From<PostgresError> for CliError {
+    fn from(error: PostgresError) -> Self {
+        let (exit, code) = match &error {
+            PostgresError::ConnectionString(_) => (Exit::Wrong, "connection_string"),
+            PostgresError::WrongPassword { .. } => (Exit::Wrong, "wrong_password"),
+            PostgresError::DatabaseMissing { .. } => (Exit::Wrong, "no_database"),
+            PostgresError::NotAdmitted { .. } => (Exit::Wrong, "not_admitted"),
+            PostgresError::NoTls { .. } => (Exit::Wrong, "no_tls"),
+            PostgresError::Certificate { .. } => (Exit::Wrong, "certificate"),
+            PostgresError::Tls { .. } => (Exit::Wrong, "tls"),
+            PostgresError::ReadOnly { .. } => (Exit::Wrong, "read_only"),
+            PostgresError::MissingRights { .. } => (Exit::Wrong, "missing_rights"),
+            PostgresError::Missing { .. } => (Exit::Wrong, "missing"),
+            PostgresError::NoServer { .. } => (Exit::Failed, "no_server"),
+            PostgresError::Unavailable { .. } => (Exit::Failed, "unavailable"),
+            PostgresError::ConnectionLost { .. } => (Exit::Failed, "connection_lost"),
+            PostgresError::PoolExhausted { .. } | PostgresError::PoolClosed => (Exit::Failed, "no_connection"),
+            PostgresError::StatementTimeout | PostgresError::LockTimeout => (Exit::Failed, "timeout"),
+            PostgresError::Collision { .. }
+            | PostgresError::Constraint(_)
+            | PostgresError::Value { .. }
+            | PostgresError::Full { .. }
+            | PostgresError::NotificationsLost { .. }
+            | PostgresError::Server { .. }
+            | PostgresError::Protocol(_) => (Exit::Failed, "refused"),
+        };
+        let mut told = Self::new(exit, "postgres", error.to_string()).code(Some(code));
+        if let Some(sqlstate) = error.sqlstate() {
+            told = told.with("sqlstate", sqlstate.into());
+        }
+        if matches!(code, "connection_string" | "wrong_password" | "no_database" | "no_server" | "no_tls" | "certificate" | "tls" | "not_admitted") {
+            told = told.about("postgres.url");
+        }
+        match error.advice() {
+            Some(advice) => told.advise(advice),
+            None => told,
+        }
+    }
+}
+
+impl From<InspectError> for CliError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Postgres(error) => error.into(),
+            InspectError::Notion(error) => error.into(),
+        }
+    }
+}
+
+impl From<ApplyError> for CliError {
+    fn from(error: ApplyError) -> Self {
+        let message = error.to_string();
+        let advice = error.advice();
+        let mut told = match error {
+            ApplyError::Config(errors) => return errors.into(),
+            ApplyError::Notion { error, .. } => Self::of_notion(&error),
+            ApplyError::Postgres { error, .. } => error.into(),
+            ApplyError::WriteBack { .. } => Self::new(Exit::Failed, "io", String::new()),
+        };
+        if let Told::One(one) = &mut told.told {
+            one.message = message;
+            one.advice = advice;
+        }
+        told
+    }
+}
+
+impl From<WiringError> for CliError {
+    fn from(error: WiringError) -> Self {
+        match error {
+            WiringError::Config(errors) => errors.into(),
+            WiringError::Postgres(error) => error.into(),
+            WiringError::Notion(error) => error.into(),
+            WiringError::Store { error, database } => Self::of_store(error, &database),
+            WiringError::Rows { mapping, error } => {
+                Self::new(Exit::Wrong, "configuration", error.to_string()).about(format!("mapping.{mapping}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

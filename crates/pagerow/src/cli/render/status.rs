@@ -1,0 +1,80 @@
+//! Where each mapping stands, as text and JSON.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::table::table;
+use crate::cli::progress::duration;
+
+/// One mapping, as far as the store knows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct MappingStatus {
+    pub(crate) mapping: String,
+    /// `new`, `equal`, `pending` or `waiting`.
+    pub(crate) state: &'static str,
+    pub(crate) links: u64,
+    pub(crate) rows: Option<i64>,
+    pub(crate) pages: Option<i64>,
+    /// Records that have to be looked at again, and writes of which nobody knows yet whether they happened.
+    pub(crate) pending: u64,
+    pub(crate) conflicts: u64,
+    pub(crate) parked: u64,
+    pub(crate) last_look: Option<Timestamp>,
+    pub(crate) last_full: Option<Timestamp>,
+    /// Seconds since the last look that settled.
+    pub(crate) lag: Option<f64>,
+}
+
+/// The table of all mappings.
+pub(crate) fn status(mappings: &[MappingStatus]) -> String {
+    if mappings.is_empty() {
+        return "the configuration has no mapping; `pagerow init` proposes some".to_owned();
+    }
+    let ago = |seconds: Option<f64>| {
+        seconds.map_or_else(|| "never".to_owned(), |seconds| format!("{} ago", duration(seconds)))
+    };
+    let number = |number: Option<i64>| number.map_or_else(|| "–".to_owned(), |n| n.to_string());
+    let rows = mappings.iter().map(|one| {
+        vec![
+            one.mapping.clone(),
+            one.state.to_owned(),
+            one.links.to_string(),
+            number(one.rows),
+            number(one.pages),
+            one.pending.to_string(),
+            one.conflicts.to_string(),
+            one.parked.to_string(),
+            ago(one.lag),
+        ]
+    });
+    let head =
+        ["mapping", "state", "links", "rows", "pages", "pending", "conflicts", "parked", "last looked at"];
+    table(&head, rows, &[2, 3, 4, 5, 6, 7])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_that_was_never_looked_at_says_so() {
+        let fresh = MappingStatus {
+            mapping: "orders".into(),
+            state: "new",
+            links: 0,
+            rows: None,
+            pages: None,
+            pending: 0,
+            conflicts: 0,
+            parked: 0,
+            last_look: None,
+            last_full: None,
+            lag: None,
+        };
+        assert_eq!(
+            status(&[fresh]),
+            "mapping  state  links  rows  pages  pending  conflicts  parked  last looked at\n\
+             orders   new        0     –      –        0          0       0  never"
+        );
+    }
+}

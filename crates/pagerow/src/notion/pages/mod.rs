@@ -1,0 +1,2 @@
+//! One mapping's data source as the engine sees it.
+mod windows;

@@ -1,0 +1,146 @@
+//! Puts the parts together for one configuration: database, Notion, store and engine. Commands and daemons start here.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+
+use crate::{
+    clock::Clock,
+    config::{Config, ConfigErrors},
+    engine::{Bound, Engine, Progress, Settings, Stop},
+    notion::{Address, Limits, NotionClient, NotionError, NotionPages, Pacing, Patience},
+    postgres::{
+        ConnectionString, Database, PostgresError,
+        rows::{PgRows, RowsError},
+    },
+    setup::{Found, InspectError, Resolution, Warning, inspect, resolve},
+    store::{Store, StoreError},
+};
+
+/// The engine over a real database and Notion's API.
+pub type Keeper = Engine<PgRows, NotionPages>;
+
+/// The name under which the configuration file's own Notion connection is kept in the store.
+pub const CONNECTION: &str = "default";
+
+/// A configuration with the two sides it speaks of.
+pub struct Wiring {
+    pub config: Config,
+    pub database: Database,
+    pub client: NotionClient,
+}
+
+/// Why the parts could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    #[error(transparent)]
+    Notion(#[from] NotionError),
+    #[error("{error}")]
+    Store { error: StoreError, database: Database },
+    #[error("mapping {mapping}: {error}")]
+    Rows { mapping: String, error: RowsError },
+}
+
+impl From<InspectError> for WiringError {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Postgres(error) => error.into(),
+            InspectError::Notion(error) => error.into(),
+        }
+    }
+}
+
+/// The database that a configuration names; one connection is tried.
+///
+/// # Errors
+/// Everything that can be wrong with the connection string, the server, the role or encryption.
+pub async fn database(config: &Config) -> Result<Database, PostgresError> {
+    let target = ConnectionString::parse(config.postgres.url.expose_secret())?;
+    Database::connect(&target).await
+}
+
+/// The Notion connection that a configuration names; nothing is sent. All of its calls share one pace.
+///
+/// # Errors
+/// When the token or the address cannot be sent.
+pub fn client(config: &Config) -> Result<NotionClient, NotionError> {
+    let address =
+        Address { base_url: config.notion.base_url.clone(), token: config.notion.token.value.clone() };
+    let limits =
+        Limits { requests_per_minute: Some(config.notion.requests_per_minute), ..Limits::default() };
+    NotionClient::new(&address, Pacing::new(limits), Patience::default())
+}
+
+/// pagerow's own tables, made or migrated where that is needed.
+///
+/// # Errors
+/// As for [`Store::open`].
+pub async fn store(config: &Config, database: &Database) -> Result<Store, WiringError> {
+    Store::open(database.pool(), &config.postgres.schema, CONNECTION)
+        .await
+        .map_err(|error| WiringError::Store { error, database: database.clone() })
+}
+
+impl Wiring {
+    /// Connects to the database and makes the Notion client.
+    ///
+    /// # Errors
+    /// As for [`database`] and [`client`].
+    pub async fn connect(config: Config) -> Result<Self, WiringError> {
+        let client = client(&config)?;
+        let database = database(&config).await?;
+        Ok(Self { config, database, client })
+    }
+
+    /// Looks both schemas up.
+    ///
+    /// # Errors
+    /// A side is out of reach as a whole.
+    pub async fn found(&self) -> Result<Found, WiringError> {
+        let session = self.database.session().await?;
+        Ok(inspect(&self.config, &session, &self.client).await?)
+    }
+
+    /// Holds the configuration against both schemas.
+    ///
+    /// # Errors
+    /// A side is out of reach, or everything that is wrong with the configuration.
+    pub async fn resolve(&self) -> Result<Resolution, WiringError> {
+        Ok(resolve(&self.config, &self.found().await?)?)
+    }
+
+    /// An engine for all mappings, ready to look, and what is worth knowing about them.
+    ///
+    /// # Errors
+    /// As for [`Wiring::resolve`], and when pagerow's own tables cannot be made or used.
+    pub async fn engine(
+        &self,
+        progress: Progress,
+        stop: Stop,
+    ) -> Result<(Keeper, Vec<Warning>), WiringError> {
+        let resolution = self.resolve().await?;
+        let store = store(&self.config, &self.database).await?;
+        let mut bound = Vec::with_capacity(resolution.mappings.len());
+        let mut warnings = Vec::new();
+        for mut part in resolution.mappings {
+            let mapping = Arc::clone(&part.mapping);
+            warnings.append(&mut part.warnings);
+            let rows = PgRows::new(self.database.pool().clone(), Arc::clone(&mapping), part.table)
+                .map_err(|error| WiringError::Rows { mapping: mapping.name.clone(), error })?;
+            let pages = NotionPages::new(self.client.clone(), Arc::clone(&mapping), part.source);
+            let settings = Settings {
+                limits: part.limits,
+                max_attempts: part.max_attempts,
+                sweep_interval: part.sweep_interval,
+                compare_interval: part.compare_interval,
+                ..Settings::default()
+            };
+            bound.push(Bound { mapping, rows, pages, settings });
+        }
+        Ok((Engine::new(store, bound, Clock::system(), progress, stop), warnings))
+    }
+}
