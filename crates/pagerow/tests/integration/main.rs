@@ -13,7 +13,9 @@ mod support;
 
 mod catalogue;
 mod connect;
+mod demo;
 mod devpg;
+mod examples;
 mod pooler;
 mod rows;
 mod setup;

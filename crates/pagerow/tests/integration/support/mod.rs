@@ -2,4 +2,5 @@
 
 pub mod pooler;
 pub mod postgres;
+pub mod program;
 pub mod rows;
