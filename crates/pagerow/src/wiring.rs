@@ -6,7 +6,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigErrors},
     engine::{Bound, Engine, Progress, Settings, Stop},
-    notion::{NotionClient, NotionError, pages::NotionPages},
+    notion::{NotionClient, NotionError, NotionPages, PagesError},
     postgres::{
         Database, PostgresError,
         rows::{PgRows, RowsError},
@@ -41,6 +41,8 @@ pub enum WiringError {
     Store { error: StoreError, database: Database },
     #[error("mapping {mapping}: {error}")]
     Rows { mapping: String, error: RowsError },
+    #[error("mapping {mapping}: {error}")]
+    Pages { mapping: String, error: PagesError },
 }
 
 impl From<InspectError> for WiringError {
@@ -108,7 +110,8 @@ impl Wiring {
             warnings.append(&mut part.warnings);
             let rows = PgRows::new(self.database.pool().clone(), Arc::clone(&mapping), part.table)
                 .map_err(|error| WiringError::Rows { mapping: mapping.name.clone(), error })?;
-            let pages = NotionPages::new(self.client.clone(), Arc::clone(&mapping), part.source);
+            let pages = NotionPages::new(&self.client, Arc::clone(&mapping), part.source, Clock::system())
+                .map_err(|error| WiringError::Pages { mapping: mapping.name.clone(), error })?;
             let settings = Settings {
                 limits: part.limits,
                 max_attempts: part.max_attempts,

@@ -418,6 +418,9 @@ impl From<WiringError> for CliError {
             WiringError::Rows { mapping, error } => {
                 Self::new(Exit::Wrong, "configuration", error.to_string()).about(format!("mapping.{mapping}"))
             }
+            WiringError::Pages { mapping, error } => {
+                Self::new(Exit::Wrong, "configuration", error.to_string()).about(format!("mapping.{mapping}"))
+            }
         }
     }
 }

@@ -18,7 +18,10 @@ fn unreached() -> Database {
 
 #[test]
 fn a_configuration_error_names_its_place() {
-    let source = Source { path: "pagerow.toml".into(), text: "[postgres]\nurl = \"env:U\"\nschemas = \"x\"\n[notion]\ntoken = \"env:U\"\n".into() };
+    let source = Source {
+        path: "pagerow.toml".into(),
+        text: "[postgres]\nurl = \"env:U\"\nschemas = \"x\"\n[notion]\ntoken = \"env:U\"\n".into(),
+    };
     let errors = Config::parse(source, &Environment::of([("U", "u")]), &[]).unwrap_err();
     let error = CliError::from(errors);
     assert_eq!(error.exit, Exit::Wrong);
