@@ -15,6 +15,7 @@ mod parked;
 mod plan;
 mod plan_file;
 mod progress;
+mod remembered;
 mod render;
 mod report;
 mod runs;
