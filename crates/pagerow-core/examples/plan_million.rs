@@ -38,21 +38,37 @@ struct Seen {
 }
 
 fn main() {
+    let measured = measure();
+    println!(
+        "planned, ordered, hashed and guarded {RECORDS} links in {:.3} s: {} steps, {} conflicts, plan {}",
+        measured.seconds, measured.steps, measured.conflicts, measured.hash
+    );
+    println!("peak memory: {} MiB", resident("VmHWM"));
+}
+
+/// What planning took and found.
+pub(crate) struct Measured {
+    pub(crate) seconds: f64,
+    pub(crate) steps: usize,
+    pub(crate) conflicts: usize,
+    pub(crate) hash: Digest,
+}
+
+/// Prepares links and what was seen of them, and plans.
+pub(crate) fn measure() -> Measured {
     let mapping = mapping();
     let mut scratch = Vec::new();
-    let (links, prepared) = timed(|| -> Vec<Short> {
-        (0..RECORDS)
-            .map(|n| {
-                let key = RowKey::from(n.to_string());
-                let (row, page) = (record(n, 0), record(n, 0));
-                let base = Sides {
-                    postgres: Digest::of_record(&mapping, &row, None, &mut scratch),
-                    notion: Digest::of_record(&mapping, &page, Some(key.as_str()), &mut scratch),
-                };
-                Short { key, page: PageId(uuid::Uuid::from_u128(u128::from(n))), base }
-            })
-            .collect()
-    });
+    let links: Vec<Short> = (0..RECORDS)
+        .map(|n| {
+            let key = RowKey::from(n.to_string());
+            let (row, page) = (record(n, 0), record(n, 0));
+            let base = Sides {
+                postgres: Digest::of_record(&mapping, &row, None, &mut scratch),
+                notion: Digest::of_record(&mapping, &page, Some(key.as_str()), &mut scratch),
+            };
+            Short { key, page: PageId(uuid::Uuid::from_u128(u128::from(n))), base }
+        })
+        .collect();
     let observed: Vec<Seen> = links
         .iter()
         .zip(0..)
@@ -69,11 +85,6 @@ fn main() {
             seen
         })
         .collect();
-    println!(
-        "{RECORDS} links with digests of both sides: {prepared:.2} s to prepare, {} MiB resident",
-        resident("VmRSS")
-    );
-
     let ((steps, conflicts, hash), planned) = timed(|| {
         let census = Census {
             links: RECORDS,
@@ -97,10 +108,7 @@ fn main() {
             Err(refused) => unreachable!("1 % is no mass change: {:?}", refused.refusals),
         }
     });
-    println!(
-        "planned, ordered, hashed and guarded in {planned:.3} s: {steps} steps, {conflicts} conflicts, plan {hash}"
-    );
-    println!("peak memory: {} MiB", resident("VmHWM"));
+    Measured { seconds: planned, steps, conflicts, hash }
 }
 
 /// What the record holds on each side: 0 as settled, else the number of its edit. Mostly one side, now and then both.

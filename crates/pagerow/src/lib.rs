@@ -1,5 +1,6 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod devpg;
@@ -9,3 +10,4 @@ pub mod postgres;
 pub mod replica;
 pub mod setup;
 pub mod store;
+pub mod wiring;

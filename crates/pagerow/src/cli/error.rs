@@ -122,13 +122,17 @@ impl CliError {
         let message = error.to_string();
         match error {
             StoreError::Database(error) => Self::of_transaction(&error, database),
-            StoreError::Refused { .. } => Self::new(Exit::Wrong, "postgres", message).code(Some("missing_rights")),
+            StoreError::Refused { .. } => {
+                Self::new(Exit::Wrong, "postgres", message).code(Some("missing_rights"))
+            }
             StoreError::TooNew { .. } | StoreError::Altered { .. } => {
                 Self::new(Exit::Wrong, "store", message).code(Some("version"))
             }
-            StoreError::Held { seconds, .. } => Self::new(Exit::Failed, "busy", message)
-                .with("seconds", seconds.into())
-                .advise("let the other one finish, or end it; its claim ends by itself when it stops renewing it"),
+            StoreError::Held { seconds, .. } => {
+                Self::new(Exit::Failed, "busy", message).with("seconds", seconds.into()).advise(
+                    "let the other one finish, or end it; its claim ends by itself when it stops renewing it",
+                )
+            }
             StoreError::Fenced => Self::new(Exit::Failed, "busy", message)
                 .advise("the other one goes on with the work; `pagerow runs` shows it"),
             StoreError::Lost(_) | StoreError::Unreadable { .. } => {
@@ -229,7 +233,9 @@ impl CliError {
             NotionError::BlockLimit(_) => "block_limit",
             NotionError::RowLimit { .. } => "row_limit",
             NotionError::RateLimited { .. } | NotionError::Overloaded { .. } => "rate_limited",
-            NotionError::Unconnected(_) | NotionError::ConnectionLost(_) | NotionError::Timeout => "no_answer",
+            NotionError::Unconnected(_) | NotionError::ConnectionLost(_) | NotionError::Timeout => {
+                "no_answer"
+            }
             NotionError::Unsendable(_) => "unsendable",
             NotionError::Invalid { .. }
             | NotionError::StaleCursor(_)
@@ -339,7 +345,9 @@ impl From<PostgresError> for CliError {
             PostgresError::NoServer { .. } => (Exit::Failed, "no_server"),
             PostgresError::Unavailable { .. } => (Exit::Failed, "unavailable"),
             PostgresError::ConnectionLost { .. } => (Exit::Failed, "connection_lost"),
-            PostgresError::PoolExhausted { .. } | PostgresError::PoolClosed => (Exit::Failed, "no_connection"),
+            PostgresError::PoolExhausted { .. } | PostgresError::PoolClosed => {
+                (Exit::Failed, "no_connection")
+            }
             PostgresError::StatementTimeout | PostgresError::LockTimeout => (Exit::Failed, "timeout"),
             PostgresError::Collision { .. }
             | PostgresError::Constraint(_)
@@ -353,7 +361,17 @@ impl From<PostgresError> for CliError {
         if let Some(sqlstate) = error.sqlstate() {
             told = told.with("sqlstate", sqlstate.into());
         }
-        if matches!(code, "connection_string" | "wrong_password" | "no_database" | "no_server" | "no_tls" | "certificate" | "tls" | "not_admitted") {
+        if matches!(
+            code,
+            "connection_string"
+                | "wrong_password"
+                | "no_database"
+                | "no_server"
+                | "no_tls"
+                | "certificate"
+                | "tls"
+                | "not_admitted"
+        ) {
             told = told.about("postgres.url");
         }
         match error.advice() {
@@ -398,6 +416,9 @@ impl From<WiringError> for CliError {
             WiringError::Notion(error) => error.into(),
             WiringError::Store { error, database } => Self::of_store(error, &database),
             WiringError::Rows { mapping, error } => {
+                Self::new(Exit::Wrong, "configuration", error.to_string()).about(format!("mapping.{mapping}"))
+            }
+            WiringError::Pages { mapping, error } => {
                 Self::new(Exit::Wrong, "configuration", error.to_string()).about(format!("mapping.{mapping}"))
             }
         }

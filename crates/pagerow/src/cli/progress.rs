@@ -141,7 +141,10 @@ impl Lines {
                 let seconds = now.duration_since(self.began).as_secs_f64().max(0.001);
                 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
                 let (rate, left) = (*done as f64 / seconds, (total - done) as f64);
-                format!("{mapping}: {done} of {total} written, {rate:.1} a second, {} left", duration(left / rate))
+                format!(
+                    "{mapping}: {done} of {total} written, {rate:.1} a second, {} left",
+                    duration(left / rate)
+                )
             }
             Event::Looked { .. } | Event::Stepped { .. } => return None,
         };

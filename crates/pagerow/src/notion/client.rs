@@ -1,6 +1,7 @@
 //! Notion's endpoints that we use, one method each.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -24,18 +25,34 @@ use super::wire::{
 pub struct NotionClient {
     connection: Arc<Connection>,
     urgency: Urgency,
+    calls: Arc<AtomicU64>,
 }
 
 impl NotionClient {
     /// Makes the client; nothing is sent yet. `pacing` is shared by everything that uses the same token.
     pub fn new(address: &Address, pacing: Arc<Pacing>, patience: Patience) -> Result<Self, NotionError> {
         let connection = Arc::new(Connection::new(address, pacing, patience)?);
-        Ok(Self { connection, urgency: Urgency::Bulk })
+        Ok(Self { connection, urgency: Urgency::Bulk, calls: Arc::default() })
     }
 
     /// The same connection, for calls that somebody waits for.
     pub fn interactive(&self) -> Self {
-        Self { connection: Arc::clone(&self.connection), urgency: Urgency::Interactive }
+        Self { urgency: Urgency::Interactive, ..self.clone() }
+    }
+
+    /// The same connection with a count of calls that begins now; its clones share that count.
+    pub fn counted(&self) -> Self {
+        Self { calls: Arc::default(), ..self.clone() }
+    }
+
+    /// How many calls were sent through this client and its clones, repetitions included.
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the rate limit would let a call out at once.
+    pub async fn ready(&self) {
+        self.pacing().ready(self.urgency).await;
     }
 
     pub fn pacing(&self) -> &Arc<Pacing> {
@@ -255,7 +272,7 @@ impl NotionClient {
         call: Call,
         decode: impl Fn(&[u8]) -> Result<T, WhereItBroke>,
     ) -> Result<Answer<T>, NotionError> {
-        self.connection.request(&call, self.urgency, decode).await
+        self.connection.request(&call, self.urgency, &self.calls, decode).await
     }
 }
 

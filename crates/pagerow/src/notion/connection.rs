@@ -1,5 +1,6 @@
 //! The one way to Notion: every call is paced, judged, and repeated only where repeating cannot do harm.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -207,6 +208,7 @@ impl Connection {
         &self,
         call: &Call,
         urgency: Urgency,
+        sent: &AtomicU64,
         decode: impl Fn(&[u8]) -> Result<T, WhereItBroke>,
     ) -> Result<Answer<T>, NotionError> {
         let url = self.url(call)?;
@@ -215,6 +217,7 @@ impl Connection {
         let mut refusals = 0;
         loop {
             let permit = self.pacing.admit(urgency).await;
+            sent.fetch_add(1, Ordering::Relaxed);
             let error = match self.attempt(call, url.clone(), permit, &decode).await {
                 Attempt::Done(answer) => return Ok(answer),
                 Attempt::Failed(error) => error,

@@ -393,7 +393,7 @@ impl Store {
 
 /// The word for what a step does to its side: rows are inserted and deleted, pages created and trashed.
 #[must_use]
-pub(super) fn action_name(step: &Step) -> &'static str {
+pub fn action_name(step: &Step) -> &'static str {
     use pagerow_core::{plan::Action, side::Side};
     match (step.action, step.side) {
         (Action::Create, Side::Postgres) => "insert",

@@ -77,7 +77,11 @@ mod tests {
     fn a_report_is_a_table_with_a_verdict() {
         let mut told = Report {
             run: Some(7),
-            mappings: vec![MappingReport { mapping: "orders".into(), unchanged: 12, ..MappingReport::default() }],
+            mappings: vec![MappingReport {
+                mapping: "orders".into(),
+                unchanged: 12,
+                ..MappingReport::default()
+            }],
             calls: 2,
             seconds: 0.4,
             quiet: true,

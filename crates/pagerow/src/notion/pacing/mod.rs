@@ -128,11 +128,21 @@ impl Pacing {
 
     /// Waits until a call may be sent. Cancel-safe: dropping the future gives up the place in the queue.
     pub async fn admit(self: &Arc<Self>, urgency: Urgency) -> Permit {
+        self.turn_of(urgency, |state, asked, now| state.let_out(self, urgency, asked, now)).await
+    }
+
+    /// Waits until a call would be let out at once, and takes nothing.
+    pub async fn ready(&self, urgency: Urgency) {
+        self.turn_of(urgency, |_, _, _| ()).await;
+    }
+
+    /// Waits for a turn and does `take` with it: the state, when the wait began, and now.
+    async fn turn_of<T>(&self, urgency: Urgency, take: impl Fn(&mut State, Instant, Instant) -> T) -> T {
         let asked = Instant::now();
         let (ticket, turn) = {
             let mut state = self.state();
             if state.nobody_before(urgency, None) && matches!(state.turn(urgency, asked), Turn::Now) {
-                return state.let_out(self, urgency, asked, asked);
+                return take(&mut state, asked, asked);
             }
             state.join(urgency)
         };
@@ -145,9 +155,9 @@ impl Pacing {
                     Some(Turn::Now) => {
                         place.ticket = None;
                         state.leave(urgency, ticket);
-                        let permit = state.let_out(self, urgency, asked, now);
+                        let taken = take(&mut state, asked, now);
                         state.call_next();
-                        return permit;
+                        return taken;
                     }
                     Some(Turn::At(at)) => Some(at),
                     Some(Turn::Later) | None => None,
@@ -302,7 +312,7 @@ impl State {
 
 /// A place in the queue, given up when the caller goes away.
 struct Place<'a> {
-    pacing: &'a Arc<Pacing>,
+    pacing: &'a Pacing,
     urgency: Urgency,
     ticket: Option<u64>,
 }

@@ -1,2 +1,138 @@
-//! One mapping's data source as the engine sees it.
+//! One mapping's data source as the engine sees it: pages looked at, written and found.
+
+mod api;
+mod delta;
+mod look;
+mod sighting;
+mod verdict;
 mod windows;
+mod write;
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use pagerow_core::{
+    mapping::Mapping,
+    plan::Step,
+    record::{PageId, RowKey},
+};
+
+use self::{api::Api, look::Look, sighting::Lens};
+use super::{NotionClient, error::NotionError, source::Source, wire::PropertyId};
+use crate::{
+    clock::Clock,
+    replica::{Looked, Outcome, Pages, Relatives, Scope, Seen, Sink, Stamp},
+};
+
+/// The pages of one mapping.
+#[derive(Clone)]
+pub struct NotionPages {
+    api: Api,
+    mapping: Arc<Mapping>,
+    source: Arc<Source>,
+    lens: Arc<Lens>,
+    clock: Clock,
+}
+
+/// Why pages could not be looked at. Never holds a cell's content.
+#[derive(Debug, thiserror::Error)]
+pub enum PagesError {
+    #[error(transparent)]
+    Notion(#[from] NotionError),
+    #[error(
+        "more than 10,000 pages were created in the minute of {minute}, and Notion lists no more of one minute; \
+         move some of them away, or split the data source"
+    )]
+    TooDense { minute: String },
+    /// A query for keys matched more pages than Notion lists.
+    #[error("Notion does not list all pages that carry a key ({reason})")]
+    Cut { reason: String },
+    #[error("the mapping has no key property, so that no page can be found by its row")]
+    NoKeyProperty,
+    #[error("{0:?} is no time zone")]
+    NoSuchZone(String),
+    #[error("the program is stopping")]
+    Stopping,
+}
+
+impl NotionPages {
+    /// The pages of `source`, as far as `mapping` says. Calls are counted from now on.
+    ///
+    /// # Errors
+    /// [`PagesError::NoSuchZone`].
+    pub fn new(
+        client: &NotionClient,
+        mapping: Arc<Mapping>,
+        source: Source,
+        clock: Clock,
+    ) -> Result<Self, PagesError> {
+        let zone = TimeZone::get(&source.zone).map_err(|_| PagesError::NoSuchZone(source.zone.clone()))?;
+        let lens = Arc::new(Lens::new(&mapping, &source, zone));
+        let api = Api::new(client.counted(), source.data_source.clone(), lens.shown());
+        Ok(Self { api, mapping, source: Arc::new(source), lens, clock })
+    }
+
+    /// The property that carries the row's key.
+    fn key_property(&self) -> Option<(PropertyId, &str)> {
+        let property = self.source.key_property.as_ref()?;
+        Some((PropertyId::new(property.id.as_str()), property.kind.as_str()))
+    }
+}
+
+impl Pages for NotionPages {
+    type Error = PagesError;
+
+    async fn look(
+        &self,
+        scope: Scope<'_, PageId>,
+        relatives: &Relatives,
+        sink: Sink<'_, PageId>,
+    ) -> Result<Looked, PagesError> {
+        let look = Look::new(self, relatives, sink);
+        match scope {
+            Scope::Everything => look.everything().await,
+            Scope::Since(cursor) => look.since(cursor).await,
+            Scope::These(ids) => look.these(ids).await,
+        }
+    }
+
+    async fn write(&self, step: &Step, relatives: &Relatives, stamp: &Stamp) -> Outcome<PageId> {
+        self.carry_out(step, relatives, stamp).await
+    }
+
+    async fn find(
+        &self,
+        keys: &[RowKey],
+        relatives: &Relatives,
+    ) -> Result<Vec<(RowKey, Seen<PageId>)>, PagesError> {
+        let mut found = Vec::new();
+        let mut take = |page| found.push(page);
+        Look::new(self, relatives, &mut take).by_key(keys).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|seen: Seen<PageId>| {
+                let marker = match &seen.observation {
+                    pagerow_core::observation::Observation::Present(sighting) => {
+                        sighting.marker.as_deref()?
+                    }
+                    _ => return None,
+                };
+                // Notion's `equals` may be laxer than ours: only the very key counts.
+                let key = keys.iter().find(|key| key.as_str() == marker)?.clone();
+                Some((key, seen))
+            })
+            .collect())
+    }
+
+    async fn ready(&self) {
+        self.api.client.ready().await;
+    }
+
+    fn forecast(&self, calls: u64) -> std::time::Duration {
+        self.api.client.pacing().forecast(calls)
+    }
+
+    fn calls(&self) -> u64 {
+        self.api.client.calls()
+    }
+}
