@@ -124,7 +124,7 @@ impl Stage {
 
 /// Makes the tables and their rows, all or nothing, where they are not there yet.
 async fn fill(url: &str) -> Result<(), crate::postgres::PostgresError> {
-    use crate::postgres::{ConnectionString, Database, Statements as _};
+    use crate::postgres::{ConnectionString, Database};
     let database = Database::connect(&ConnectionString::parse(url)?).await?;
     let session = database.session().await?;
     let there = session.query("SELECT 1 FROM pg_tables WHERE schemaname = 'public' LIMIT 1", &[]).await?;

@@ -18,7 +18,10 @@ fn unreached() -> Database {
 
 #[test]
 fn a_configuration_error_names_its_place() {
-    let source = Source { path: "pagerow.toml".into(), text: "[postgres]\nurl = \"env:U\"\nschemas = \"x\"\n[notion]\ntoken = \"env:U\"\n".into() };
+    let source = Source {
+        path: "pagerow.toml".into(),
+        text: "[postgres]\nurl = \"env:U\"\nschemas = \"x\"\n[notion]\ntoken = \"env:U\"\n".into(),
+    };
     let errors = Config::parse(source, &Environment::of([("U", "u")]), &[]).unwrap_err();
     let error = CliError::from(errors);
     assert_eq!(error.exit, Exit::Wrong);
@@ -78,7 +81,7 @@ fn every_cause_has_its_exit_code() {
             CliError::of_engine(
                 EngineError::Pages {
                     mapping: "orders".into(),
-                    source: Box::new(NotionError::WrongToken(Box::default())),
+                    source: Box::new(PagesError::Notion(NotionError::WrongToken(Box::default()))),
                 },
                 &unreached(),
             ),
