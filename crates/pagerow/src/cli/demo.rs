@@ -62,7 +62,9 @@ pub(super) async fn run(args: Args, console: &Console) -> Result<Exit, CliError>
     played?;
     cleared?;
     match kept {
-        Some(folder) => console.note(&format!("stopped; `pagerow demo --keep {}` goes on from here", folder.display())),
+        Some(folder) => {
+            console.note(&format!("stopped; `pagerow demo --keep {}` goes on from here", folder.display()))
+        }
         None => console.note("stopped; nothing is left behind"),
     }
     Ok(Exit::Done)
@@ -79,7 +81,8 @@ async fn play(stage: &Stage, stop: &Stop, console: &Console) -> Result<(), CliEr
     let told = tells.clone();
     let progress = Progress::to(move |event| {
         if let Event::Stepped { mapping, step, ok: true, .. } = event {
-            let step = Told::Step { mapping: (*mapping).to_owned(), step: (*step).clone(), at: Instant::now() };
+            let step =
+                Told::Step { mapping: (*mapping).to_owned(), step: (*step).clone(), at: Instant::now() };
             // Nobody listens any more once the demo is over.
             let _unheard = told.send(step);
         }
@@ -88,11 +91,18 @@ async fn play(stage: &Stage, stop: &Stop, console: &Console) -> Result<(), CliEr
     console.warn(&warnings);
     let store = engine.store().clone();
     let mut names = Names::new(engine.mappings().cloned());
-    learn(&mut names, &engine, &store)
-        .await
-        .map_err(|error| CliError::of_store(error, &wiring.database))?;
+    learn(&mut names, &engine, &store).await.map_err(|error| CliError::of_store(error, &wiring.database))?;
     ready(stage, &report, console)?;
-    let teller = Teller { stage, console, wiring: &wiring, store, names, clock: Clock::system(), waiting: BTreeSet::new(), trouble: None };
+    let teller = Teller {
+        stage,
+        console,
+        wiring: &wiring,
+        store,
+        names,
+        clock: Clock::system(),
+        waiting: BTreeSet::new(),
+        trouble: None,
+    };
     let (kept, told) = tokio::join!(live(engine, &wiring.config, tells), teller.tell_all(hears, stop));
     kept.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     told?;
@@ -258,9 +268,13 @@ impl Teller<'_> {
         for one in conflicts {
             let name = ("conflict", one.id);
             if !before.contains(&name) {
-                let told = self.console.answer(&json!({ "conflict": attention::conflict_json(&one) }), || {
-                    format!("  conflict  {}", attention::conflicts(std::slice::from_ref(&one)).trim_start())
-                });
+                let told =
+                    self.console.answer(&json!({ "conflict": attention::conflict_json(&one) }), || {
+                        format!(
+                            "  conflict  {}",
+                            attention::conflicts(std::slice::from_ref(&one)).trim_start()
+                        )
+                    });
                 if told.is_err() {
                     return Ok(told);
                 }

@@ -91,10 +91,18 @@ pub(super) async fn run(args: Args, path: &Path, console: &Console) -> Result<Ex
 
 /// The two sides as a configuration without mappings would name them.
 fn sides(args: &Args, path: &Path) -> Result<Config, CliError> {
+    let mut text =
+        format!("[postgres]\nurl = {}\n[notion]\ntoken = {}\n", quoted(&args.url), quoted(&args.token));
+    if let Some(base_url) = &args.base_url {
+        text.push_str(&format!("base_url = {}\n", quoted(base_url)));
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     let environment = Environment::of_process().with_file_in(folder)?;
-    let mut flags =
-        vec![("postgres.url".to_owned(), args.url.clone()), ("notion.token".to_owned(), args.token.clone())];
-    flags.extend(args.base_url.iter().map(|base_url| ("notion.base_url".to_owned(), base_url.clone())));
-    Ok(Config::parse(Source::default(), &environment, &flags)?)
+    // Nobody wrote this text: errors in it name keys, and no line of a file.
+    Ok(Config::parse(Source { path: folder.join("init"), text }, &environment, &[])?)
+}
+
+/// A text as TOML writes it.
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string().trim().to_owned()
 }

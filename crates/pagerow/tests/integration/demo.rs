@@ -92,7 +92,8 @@ fn process_exists(pid: u32) -> bool {
 #[tokio::test]
 async fn edits_cross_both_ways_within_two_seconds() {
     let demo = Demo::start(&[]).await;
-    let (products, orders) = (demo.people.data_source("Products").await, demo.people.data_source("Orders").await);
+    let (products, orders) =
+        (demo.people.data_source("Products").await, demo.people.data_source("Orders").await);
     let (mut to_notion, mut to_postgres) = (Vec::new(), Vec::new());
     for (price, status) in [("19.90", "confirmed"), ("20.15", "shipped"), ("17.00", "delivered")] {
         let update = format!("UPDATE products SET price = {price} WHERE id = 1");
@@ -119,7 +120,10 @@ async fn edits_cross_both_ways_within_two_seconds() {
         assert_eq!(line["fields"]["price"]["after"].as_f64(), Some(expected));
         assert!(line["within_seconds"].as_f64().unwrap() > 0.0);
         let line = demo.told("postgres", "orders", "update");
-        assert_eq!((&line["title"], &line["fields"]["status"]["after"]), (&json!("Museum Café"), &json!(status)));
+        assert_eq!(
+            (&line["title"], &line["fields"]["status"]["after"]),
+            (&json!("Museum Café"), &json!(status))
+        );
     }
     for mut times in [to_notion, to_postgres] {
         times.sort();
@@ -132,7 +136,7 @@ async fn edits_cross_both_ways_within_two_seconds() {
 async fn records_come_and_go_on_both_sides() {
     let demo = Demo::start(&[]).await;
     let (products, lines) =
-        (demo.people.data_source("Products").await, demo.people.data_source("Order lines").await);
+        (demo.people.data_source("Products").await, demo.people.data_source("Order Lines").await);
 
     // A row becomes a page, with its relation.
     demo.sql
@@ -141,7 +145,9 @@ async fn records_come_and_go_on_both_sides() {
         .unwrap();
     until("the row has its page", async || {
         let pages = demo.people.pages(&products, false).await;
-        pages.iter().any(|page| page["values"]["Name"] == "Oolong" && page["values"]["Supplier"][0]["title"] == "Cascade Tea")
+        pages.iter().any(|page| {
+            page["values"]["Name"] == "Oolong" && page["values"]["Supplier"][0]["title"] == "Cascade Tea"
+        })
     })
     .await;
 
@@ -155,7 +161,10 @@ async fn records_come_and_go_on_both_sides() {
         demo.page(&products, "Name", "Cocoa").await["values"]["Stock"] == 0
     })
     .await;
-    assert_eq!(demo.text("SELECT count(*)::text FROM products WHERE name = 'Cocoa'").await.as_deref(), Some("1"));
+    assert_eq!(
+        demo.text("SELECT count(*)::text FROM products WHERE name = 'Cocoa'").await.as_deref(),
+        Some("1")
+    );
 
     // A deleted row puts its page in the trash.
     demo.sql.batch_execute("DELETE FROM order_lines WHERE id = 10").await.unwrap();
@@ -195,7 +204,10 @@ async fn trouble_is_told_and_the_demo_goes_on() {
     })
     .await;
     let waits = demo.running.line("the record that waits", PATIENCE, |line| line.get("parked").is_some());
-    assert_eq!((&waits["parked"]["mapping"], &waits["parked"]["column"]), (&json!("products"), &json!("stock")));
+    assert_eq!(
+        (&waits["parked"]["mapping"], &waits["parked"]["column"]),
+        (&json!("products"), &json!("stock"))
+    );
     demo.stop().await;
 }
 

@@ -79,7 +79,8 @@ impl DecisionLog {
 
     /// All rows, each as JSON.
     async fn rows(&self) -> Vec<Json> {
-        let rows = self.sql.query("SELECT to_jsonb(d)::text FROM decision_vault d ORDER BY id", &[]).await.unwrap();
+        let rows =
+            self.sql.query("SELECT to_jsonb(d)::text FROM decision_vault d ORDER BY id", &[]).await.unwrap();
         rows.iter().map(|row| serde_json::from_str(row.get(0)).unwrap()).collect()
     }
 
@@ -107,7 +108,8 @@ impl DecisionLog {
     async fn assert_equal(&self, records: usize) {
         let (rows, pages) = (self.rows().await, self.pages().await);
         assert_eq!((rows.len(), pages.len()), (records, records), "{rows:#?}\n{pages:#?}");
-        let pages: BTreeMap<&str, &Json> = pages.iter().map(|page| (page["id"].as_str().unwrap(), page)).collect();
+        let pages: BTreeMap<&str, &Json> =
+            pages.iter().map(|page| (page["id"].as_str().unwrap(), page)).collect();
         for row in &rows {
             let page = pages[row["notion_page_id"].as_str().unwrap()];
             assert_eq!(row["decision"], page["values"]["Decision"]);
@@ -146,17 +148,25 @@ async fn a_run_makes_both_sides_equal_and_the_next_one_writes_nothing() {
         .add(&log.data_source, json!({ "Decision": "Raise prices", "Type": "Money", "Date": "2025-11-05" }))
         .await;
     let report = log.sync().await;
-    assert_eq!((&report["to_notion"]["created"], &report["to_postgres"]["inserted"]), (&json!(2), &json!(1)), "{report}");
+    assert_eq!(
+        (&report["to_notion"]["created"], &report["to_postgres"]["inserted"]),
+        (&json!(2), &json!(1)),
+        "{report}"
+    );
     log.assert_equal(3).await;
     let (row, page) = (log.row("Move to Lisbon").await, log.page("Move to Lisbon").await);
-    let mut types: Vec<&str> = page["values"]["Type"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
+    let mut types: Vec<&str> =
+        page["values"]["Type"].as_array().unwrap().iter().filter_map(Json::as_str).collect();
     types.sort_unstable();
     assert_eq!(types, ["Money", "Office"]);
     assert_eq!(page["values"]["Synced"], true);
     assert_eq!(row["checksum"], page["values"]["Checksum"]);
 
     // Both directions, different fields of one record.
-    log.sql.batch_execute("UPDATE decision_vault SET date = '2026-01-15' WHERE decision = 'Move to Lisbon'").await.unwrap();
+    log.sql
+        .batch_execute("UPDATE decision_vault SET date = '2026-01-15' WHERE decision = 'Move to Lisbon'")
+        .await
+        .unwrap();
     log.people.edit(page["id"].as_str().unwrap(), json!({ "Decision": "Move to Porto" })).await;
     log.sync().await;
     log.assert_equal(3).await;
@@ -177,7 +187,9 @@ async fn a_run_makes_both_sides_equal_and_the_next_one_writes_nothing() {
 async fn the_last_edit_wins_and_postgres_when_times_tie() {
     let log = DecisionLog::set_up().await;
     log.sql
-        .batch_execute("INSERT INTO decision_vault (decision) VALUES ('early row'), ('late row'), ('same minute')")
+        .batch_execute(
+            "INSERT INTO decision_vault (decision) VALUES ('early row'), ('late row'), ('same minute')",
+        )
         .await
         .unwrap();
     log.sync().await;
@@ -185,7 +197,9 @@ async fn the_last_edit_wins_and_postgres_when_times_tie() {
     log.people.call("POST", "clock", json!({ "now": "2030-01-01T12:00:30Z", "freeze": true })).await;
     for (decision, time) in edits {
         let page = log.page(decision).await;
-        log.people.edit(page["id"].as_str().unwrap(), json!({ "Decision": format!("{decision}, by page") })).await;
+        log.people
+            .edit(page["id"].as_str().unwrap(), json!({ "Decision": format!("{decision}, by page") }))
+            .await;
         let update = format!(
             "UPDATE decision_vault SET decision = '{decision}, by row', updated_at = '2030-01-01 {time}+00'
              WHERE decision = '{decision}'"
@@ -224,9 +238,12 @@ async fn what_is_there_already_is_matched_by_page_id_then_checksum() {
         "{report}"
     );
     log.assert_equal(5).await;
-    for (decision, page) in
-        [("by id", &by_id), ("by checksum", &by_checksum), ("by id, not by checksum", &stronger), ("left over", &left_over)]
-    {
+    for (decision, page) in [
+        ("by id", &by_id),
+        ("by checksum", &by_checksum),
+        ("by id, not by checksum", &stronger),
+        ("left over", &left_over),
+    ] {
         assert_eq!(log.row(decision).await["notion_page_id"], **page);
     }
 }

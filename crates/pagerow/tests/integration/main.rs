@@ -16,6 +16,7 @@ mod connect;
 mod demo;
 mod devpg;
 mod examples;
+mod pages;
 mod pooler;
 mod rows;
 mod setup;

@@ -157,7 +157,9 @@ impl Crossing {
     /// For people, in one line.
     pub(super) fn line(&self, clock: &str) -> String {
         let way = match self.to {
-            Side::Notion => "Postgres → Notion".if_supports_color(Stream::Stdout, |text| text.cyan()).to_string(),
+            Side::Notion => {
+                "Postgres → Notion".if_supports_color(Stream::Stdout, |text| text.cyan()).to_string()
+            }
             Side::Postgres => {
                 "Notion → Postgres".if_supports_color(Stream::Stdout, |text| text.magenta()).to_string()
             }

@@ -84,9 +84,8 @@ impl Stage {
 
     /// How `psql` is called: by its name where the search path has it, else by its path; nothing where it is missing.
     pub(super) fn psql(&self) -> Option<String> {
-        let on_path = std::env::var_os("PATH").is_some_and(|path| {
-            std::env::split_paths(&path).any(|folder| folder.join("psql").is_file())
-        });
+        let on_path = std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join("psql").is_file()));
         if on_path {
             return Some("psql".to_owned());
         }

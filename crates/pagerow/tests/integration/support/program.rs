@@ -160,7 +160,10 @@ impl People {
             .iter()
             .flat_map(|database| database["data_sources"].as_array().unwrap())
             .find(|source| source["title"] == title);
-        found.unwrap_or_else(|| panic!("no data source {title}: {workspace}"))["id"].as_str().unwrap().to_owned()
+        found.unwrap_or_else(|| panic!("no data source {title}: {workspace}"))["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// Live pages, or those in the trash: `{id, values: {property: …}}`.
