@@ -9,3 +9,4 @@ pub mod postgres;
 pub mod replica;
 pub mod setup;
 pub mod store;
+pub mod wiring;

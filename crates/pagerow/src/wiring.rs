@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret as _;
-
 use crate::{
     clock::Clock,
     config::{Config, ConfigErrors},
     engine::{Bound, Engine, Progress, Settings, Stop},
-    notion::{Address, Limits, NotionClient, NotionError, NotionPages, Pacing, Patience},
+    notion::{
+        NotionClient, NotionError,
+        pages::{NotionPages, PagesError},
+    },
     postgres::{
-        ConnectionString, Database, PostgresError,
+        Database, PostgresError,
         rows::{PgRows, RowsError},
     },
-    setup::{Found, InspectError, Resolution, Warning, inspect, resolve},
+    setup::{Found, InspectError, Resolution, Warning, connect, inspect, resolve},
     store::{Store, StoreError},
 };
 
@@ -43,6 +44,8 @@ pub enum WiringError {
     Store { error: StoreError, database: Database },
     #[error("mapping {mapping}: {error}")]
     Rows { mapping: String, error: RowsError },
+    #[error("mapping {mapping}: {error}")]
+    Pages { mapping: String, error: PagesError },
 }
 
 impl From<InspectError> for WiringError {
@@ -52,27 +55,6 @@ impl From<InspectError> for WiringError {
             InspectError::Notion(error) => error.into(),
         }
     }
-}
-
-/// The database that a configuration names; one connection is tried.
-///
-/// # Errors
-/// Everything that can be wrong with the connection string, the server, the role or encryption.
-pub async fn database(config: &Config) -> Result<Database, PostgresError> {
-    let target = ConnectionString::parse(config.postgres.url.expose_secret())?;
-    Database::connect(&target).await
-}
-
-/// The Notion connection that a configuration names; nothing is sent. All of its calls share one pace.
-///
-/// # Errors
-/// When the token or the address cannot be sent.
-pub fn client(config: &Config) -> Result<NotionClient, NotionError> {
-    let address =
-        Address { base_url: config.notion.base_url.clone(), token: config.notion.token.value.clone() };
-    let limits =
-        Limits { requests_per_minute: Some(config.notion.requests_per_minute), ..Limits::default() };
-    NotionClient::new(&address, Pacing::new(limits), Patience::default())
 }
 
 /// pagerow's own tables, made or migrated where that is needed.
@@ -89,10 +71,10 @@ impl Wiring {
     /// Connects to the database and makes the Notion client.
     ///
     /// # Errors
-    /// As for [`database`] and [`client`].
+    /// As for [`connect::database`] and [`connect::client`].
     pub async fn connect(config: Config) -> Result<Self, WiringError> {
-        let client = client(&config)?;
-        let database = database(&config).await?;
+        let client = connect::client(&config)?;
+        let database = connect::database(&config).await?;
         Ok(Self { config, database, client })
     }
 
@@ -131,7 +113,8 @@ impl Wiring {
             warnings.append(&mut part.warnings);
             let rows = PgRows::new(self.database.pool().clone(), Arc::clone(&mapping), part.table)
                 .map_err(|error| WiringError::Rows { mapping: mapping.name.clone(), error })?;
-            let pages = NotionPages::new(self.client.clone(), Arc::clone(&mapping), part.source);
+            let pages = NotionPages::new(&self.client, Arc::clone(&mapping), part.source, Clock::system())
+                .map_err(|error| WiringError::Pages { mapping: mapping.name.clone(), error })?;
             let settings = Settings {
                 limits: part.limits,
                 max_attempts: part.max_attempts,

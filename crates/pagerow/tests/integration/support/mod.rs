@@ -3,3 +3,4 @@
 pub mod pooler;
 pub mod postgres;
 pub mod rows;
+pub mod world;
