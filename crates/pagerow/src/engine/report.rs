@@ -68,14 +68,15 @@ pub(super) struct Run {
     pub(super) origin: String,
     pub(super) mappings: BTreeMap<String, MappingReport>,
     pub(super) started: Instant,
-    pub(super) calls_before: u64,
+    /// Calls to Notion before the run, by the mappings' places in the engine.
+    pub(super) calls_before: Vec<u64>,
     /// Creates of which nobody knows yet whether they happened.
     pub(super) doubts: usize,
     pub(super) failed: u64,
 }
 
 impl Run {
-    pub(super) fn new(origin: &str, calls: u64) -> Self {
+    pub(super) fn new(origin: &str, calls: Vec<u64>) -> Self {
         Self {
             id: None,
             next_seq: 1,

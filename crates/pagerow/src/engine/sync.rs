@@ -175,11 +175,13 @@ where
             let name = self.bound[at].mapping.name.clone();
             let conflicts = self.store.open_conflicts(Some(&name)).await?.len() as u64;
             let parked = self.store.parked(Some(&name)).await?.len() as u64;
+            let before = run.calls_before.get(at).copied().unwrap_or(0);
             let report = run.of(&name);
             report.conflicts = conflicts;
             report.parked = parked;
+            report.calls = self.bound[at].pages.calls().saturating_sub(before);
         }
-        let calls = self.calls().saturating_sub(run.calls_before);
+        let calls = run.mappings.values().map(|report| report.calls).sum::<u64>();
         let report = Report {
             run: run.id,
             mappings: std::mem::take(&mut run.mappings).into_values().collect(),
