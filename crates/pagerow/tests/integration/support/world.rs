@@ -187,8 +187,11 @@ impl World {
 
     /// One row of a query as JSON.
     pub async fn row(&self, query: &str) -> Json {
-        let row =
-            self.client().await.query_one(&format!("SELECT to_jsonb(r)::text FROM ({query}) r"), &[]).await;
+        let row = self
+            .client()
+            .await
+            .query_one(&format!("SELECT to_jsonb(one_row)::text FROM ({query}) one_row"), &[])
+            .await;
         serde_json::from_str(row.unwrap().get(0)).unwrap()
     }
 
