@@ -91,7 +91,13 @@ impl Notion {
         reader.finish();
         let requests_per_minute =
             requests.and_then(|requests| u32::try_from(requests.value).ok()).unwrap_or(REQUESTS_PER_MINUTE);
-        Some(Self { token: token?, base_url, requests_per_minute, doubt: doubt.map_or(DOUBT, |doubt| doubt.value), webhook_secret })
+        Some(Self {
+            token: token?,
+            base_url,
+            requests_per_minute,
+            doubt: doubt.map_or(DOUBT, |doubt| doubt.value),
+            webhook_secret,
+        })
     }
 }
 

@@ -498,9 +498,9 @@ where
             .unlinked()
             .iter()
             .filter(|(_, page)| {
-                marker(page).map(RowKey::from).is_some_and(|key| {
-                    !rows.contains_key(&key) && self.index.of_key(&key).is_none()
-                })
+                marker(page)
+                    .map(RowKey::from)
+                    .is_some_and(|key| !rows.contains_key(&key) && self.index.of_key(&key).is_none())
             })
             .map(|(page, _)| *page)
             .collect();

@@ -107,10 +107,9 @@ where
         &self.store
     }
 
-    /// Calls made to Notion so far, over all connections.
-    fn calls(&self) -> u64 {
-        // Mappings of one connection share its counter.
-        self.bound.iter().map(|bound| bound.pages.calls()).max().unwrap_or(0)
+    /// Calls made to Notion so far, by the mappings' places.
+    fn calls(&self) -> Vec<u64> {
+        self.bound.iter().map(|bound| bound.pages.calls()).collect()
     }
 
     /// The names of mappings to which some mapping refers.

@@ -41,7 +41,9 @@ where
             let keys: BTreeSet<_> = open.into_iter().filter_map(|open| open.step.key).collect();
             doubtful.push(keys);
         }
-        let views = self.look_at_all(&which, Depth::Everything, &doubtful).await?;
+        let stop = self.stop.clone();
+        let views =
+            Self::unless_stopped(stop, self.look_at_all(&which, Depth::Everything, &doubtful)).await?;
         let decided = self.decide(&which, views);
         let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), None) {
             Ok(_) => Vec::new(),
@@ -97,8 +99,9 @@ where
         let mut run = Run::new(origin, self.calls());
         let consent = Consent { pass, only: Some(kept.hash()) };
         let result = self.cycle(&mut run, &which, Depth::Everything, consent).await;
-        let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
-        // When both fail, the first cause is the one to tell.
+        // Whether a further plan would be empty is not looked at; that all of this one was written is known.
+        let quiet = result.as_ref().map(|_| run.failed == 0 && run.doubts + run.unsure == 0);
+        let closed = self.close(run, &which, quiet, result.as_ref().err()).await;
         result.and(closed)
     }
 
@@ -111,7 +114,14 @@ where
         pass: Option<Digest>,
     ) -> Result<bool, EngineError> {
         let consent = Consent { pass, only: None };
-        let mut busy = self.cycle(run, which, depth, consent).await?;
+        let mut busy = match self.cycle(run, which, depth, consent).await {
+            // A plan is stopped, shown and let pass only as a complete look makes it, so that its hash is the same
+            // each time.
+            Err(EngineError::Refused(_)) if depth == Depth::Changes => {
+                self.cycle(run, which, Depth::Everything, consent).await?
+            }
+            result => result?,
+        };
         for _ in 1..MOST_PLANS {
             while run.doubts > 0 && !busy {
                 // Nothing else is left: the index needs its time, and nothing may be sent before.
@@ -147,7 +157,12 @@ where
             report.conflicts = conflicts;
             report.parked = parked;
         }
-        let calls = self.calls().saturating_sub(run.calls_before);
+        let calls_now = self.calls();
+        for &at in which {
+            let calls = calls_now[at].saturating_sub(run.calls_before.get(at).copied().unwrap_or(0));
+            run.of(&self.bound[at].mapping.name).calls = calls;
+        }
+        let calls = run.mappings.values().map(|report| report.calls).sum::<u64>();
         let report = Report {
             run: run.id,
             mappings: std::mem::take(&mut run.mappings).into_values().collect(),

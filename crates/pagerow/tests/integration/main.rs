@@ -13,12 +13,15 @@ mod support;
 
 mod catalogue;
 mod connect;
+mod demo;
 mod devpg;
+mod examples;
 mod pages;
 mod pooler;
 mod rows;
 mod setup;
 mod tidy;
+mod whole;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.
 #[test]

@@ -3,4 +3,6 @@
 pub mod notion;
 pub mod pooler;
 pub mod postgres;
+pub mod program;
 pub mod rows;
+pub mod world;
