@@ -13,6 +13,7 @@ mod support;
 
 mod catalogue;
 mod connect;
+mod crash;
 mod demo;
 mod devpg;
 mod examples;
