@@ -195,6 +195,13 @@ async fn trouble(world: &World, seed: u64) {
     world.control("POST", "lag", &json!({"min_ms": 0, "max_ms": LAG, "seed": seed})).await;
 }
 
+/// Creates that take their time, so that something can happen in between.
+async fn slow_creates(world: &World) {
+    world
+        .fault(json!({"endpoint": "POST /v1/pages", "fate": "applied", "answer": "slow", "delay_ms": 100}))
+        .await;
+}
+
 async fn calm(world: &World) {
     world.no_faults().await;
     world.control("POST", "lag", &json!({})).await;
@@ -233,6 +240,14 @@ async fn at_rest(world: &World, records: usize) {
 
 fn is_read(call: &str) -> bool {
     call.starts_with("GET ") || call.ends_with("/query") || call.ends_with("/search")
+}
+
+/// What a test's chances begin with; `CRASH_SEED` tries others.
+fn seed(usual: u64) -> u64 {
+    match std::env::var("CRASH_SEED") {
+        Ok(other) => other.parse().unwrap(),
+        Err(_) => usual,
+    }
 }
 
 /// Numbers by chance, the same for the same seed.

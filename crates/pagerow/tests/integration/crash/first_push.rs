@@ -1,6 +1,6 @@
 //! A first push that is killed again and again, while Notion loses answers: one page a row.
 
-use super::{Chance, MAPPING, Sync, at_rest, calls_so_far, calm, rows, sync, trouble};
+use super::{Chance, MAPPING, Sync, at_rest, calls_so_far, calm, rows, seed, sync, trouble};
 use crate::support::world::World;
 
 const ROWS: usize = 2_000;
@@ -9,8 +9,9 @@ const KILLS: usize = 10;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_ten_times_a_first_push_makes_one_page_a_row() {
     let world = World::with_mappings(&rows(ROWS), MAPPING).await;
-    trouble(&world, 4).await;
-    let mut chance = Chance(4);
+    let seed = seed(4);
+    trouble(&world, seed).await;
+    let mut chance = Chance(seed);
     let mut killed = 0;
     while killed < KILLS {
         // Some die while they look for what the one before left behind, most of them while they write.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{Chance, MAPPING, Sync, TABLE, at_rest, calm, sync, trouble};
+use super::{Chance, MAPPING, Sync, TABLE, at_rest, calm, seed, sync, trouble};
 use crate::support::world::World;
 
 const PAGES: usize = 1_200;
@@ -16,11 +16,12 @@ async fn killed_again_and_again_each_page_becomes_one_row() {
         .map(|n| json!({"Name": format!("Item {n}"), "Price": n, "Quantity": n % 9, "Note": format!("Note of {n}")}))
         .collect();
     world.control("POST", &format!("data_sources/{source}/rows"), &json!({ "rows": pages })).await;
-    trouble(&world, 7).await;
+    let seed = seed(7);
+    trouble(&world, seed).await;
 
     let client = world.client().await;
     let rows = async || client.query_one("SELECT count(*) FROM items", &[]).await.unwrap().get::<_, i64>(0);
-    let mut chance = Chance(7);
+    let mut chance = Chance(seed);
     let mut killed = 0;
     for kill in 0..KILLS {
         let before = rows().await;

@@ -5,16 +5,10 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::{MAPPING, Sync, at_rest, rows, sync};
+use super::{MAPPING, Sync, at_rest, rows, slow_creates, sync};
 use crate::support::world::World;
 
 const ROWS: usize = 400;
-
-async fn slow_creates(world: &World) {
-    world
-        .fault(json!({"endpoint": "POST /v1/pages", "fate": "applied", "answer": "slow", "delay_ms": 100}))
-        .await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_ends_between_two_steps_and_the_next_sync_goes_on() {
