@@ -179,7 +179,8 @@ pub trait Pages: Send + Sync {
     ) -> impl Future<Output = Outcome<PageId>> + Send;
 
     /// The live pages that carry these keys: what became of creates whose answer was lost. A key that is not in the
-    /// answer was not found *yet*; the index may lag.
+    /// answer was not found *yet*; the index may lag. A page that cannot be read is shown with every key whose page it
+    /// may be.
     fn find(
         &self,
         keys: &[RowKey],

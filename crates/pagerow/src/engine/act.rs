@@ -78,8 +78,9 @@ where
         for part in &plan.mappings {
             let report = run.of(&part.mapping);
             report.unchanged = part.census.unchanged;
-            report.doubles =
-                part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
+            // A look for changes only shows those that were touched.
+            let doubles = part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
+            report.doubles = report.doubles.max(doubles);
         }
         let rows_before: Vec<i64> =
             which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();
@@ -102,9 +103,9 @@ where
             };
             let mut relatives = self.take_relatives().await?;
             let work = Work { which, plan, views: &decided.views };
-            let result = self.write_waves(run, &mut acting, work, &mut relatives).await;
+            // After an error nobody knows which links came to be: they are read anew.
+            self.write_waves(run, &mut acting, work, &mut relatives).await?;
             self.relatives = Some(relatives);
-            result?;
         }
         let rows_gained: Vec<i64> = which
             .iter()
@@ -259,14 +260,6 @@ where
             self.store.keep_mapping_state(&mut tx, &mapping.name, mapping.fingerprint(), &state).await?;
         }
         Ok(tx.commit().await?)
-    }
-
-    /// Makes a transaction worthless if another engine has taken over.
-    pub(super) async fn fence(&self, tx: &mut Tx) -> Result<(), EngineError> {
-        match &self.lease {
-            Some(lease) => Ok(self.store.fence(tx, lease).await?),
-            None => Err(EngineError::Store(crate::store::StoreError::Fenced)),
-        }
     }
 }
 
