@@ -246,6 +246,9 @@ async fn what_is_there_already_is_matched_by_page_id_then_checksum() {
     ] {
         assert_eq!(log.row(decision).await["notion_page_id"], **page);
     }
+    // What was found equal is not written, and keeps the checksum by which it was found.
+    assert_eq!(log.row("by checksum").await["checksum"], "c1");
+    assert_eq!(log.page("by checksum").await["values"]["Checksum"], "c1");
 }
 
 #[tokio::test]
