@@ -107,7 +107,7 @@ where
         let (mut sight, looked) = self.see(bound, relatives, parts, &cursors, &state, &due).await?;
         let links =
             if sight.index.len() as u64 >= looked.links { sight.index.len() as u64 } else { looked.links };
-        sight.fill_in(&looked.parts, &due).await?;
+        sight.fill_in(&looked.parts, &due, doubtful).await?;
         let unchanged = sight.unchanged(links);
         let (mut pairs, mut skipped) = sight.pair(self, doubtful).await?;
         let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
@@ -351,7 +351,12 @@ where
 
     /// Looks for what the first look left open: absences that need proof, the other half of unsettled records, and
     /// what is due to be looked at again.
-    async fn fill_in(&mut self, parts: &Sides<Part>, due: &Due) -> Result<(), EngineError> {
+    async fn fill_in(
+        &mut self,
+        parts: &Sides<Part>,
+        due: &Due,
+        doubtful: &BTreeSet<RowKey>,
+    ) -> Result<(), EngineError> {
         let due_keys: BTreeSet<&RowKey> = due.keys.iter().collect();
         let due_pages: BTreeSet<PageId> = due.pages.iter().copied().collect();
         let (mut keys, mut pages) = (Vec::new(), Vec::new());
@@ -375,6 +380,10 @@ where
         // Unlinked halves that name their other half.
         keys.extend(self.pages.unlinked().values().filter_map(marker).map(RowKey::from));
         pages.extend(self.rows.unlinked().values().filter_map(marker).filter_map(PageId::parse));
+        // A page without a link may be the one that a doubtful row waits for.
+        if !self.pages.unlinked().is_empty() {
+            keys.extend(doubtful.iter().filter(|key| self.index.of_key(key).is_none()).cloned());
+        }
         keys.retain(|key| !self.rows.unlinked().contains_key(key));
         pages.retain(|page| !self.pages.unlinked().contains_key(page));
         self.look_at_rows(keys).await?;
@@ -453,6 +462,8 @@ where
         let mapping = &*self.bound.mapping;
         let mut skipped = Vec::new();
         let (mut rows, mut pages) = (self.unlinked_rows(&mut skipped), self.unlinked_pages(&mut skipped));
+        let mut pairs = first_meeting(mapping, &mut rows, &mut pages, &mut skipped);
+        // A doubtful row may have found its page just now. If not, it waits.
         rows.retain(|key, _| {
             let in_doubt = doubtful.contains(key);
             if in_doubt {
@@ -460,7 +471,6 @@ where
             }
             !in_doubt
         });
-        let mut pairs = first_meeting(mapping, &mut rows, &mut pages, &mut skipped);
         pairs.extend(rows.into_iter().map(|(key, sighting)| Pair {
             identity: Identity::Row(key),
             seen: Sides {

@@ -79,7 +79,8 @@ where
     /// Looks for pages whose create was not answered, by the key they carry.
     ///
     /// Found once: it happened. Found several times: the look reports the doubles. Not found: it may still turn up
-    /// until Notion's index has had its time; after that it did not happen.
+    /// until Notion's index has had its time; after that it did not happen. Without a key property only the look can
+    /// recognise the page, by natural key or checksum; it has the same time for it.
     async fn find_creates(
         &self,
         bound: &Bound<R, P>,
@@ -104,19 +105,29 @@ where
                 found.entry(key).or_default().push(page);
             }
         }
-        let linked_already: BTreeSet<PageId> = self
+        let linked_already: BTreeMap<RowKey, PageId> = self
             .store
             .links_of(&bound.mapping.name, &keys, &[])
             .await?
             .into_iter()
-            .map(|link| link.page)
+            .map(|link| (link.key, link.page))
             .collect();
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
         for open in open {
             let pages = open.step.key.as_ref().and_then(|key| found.get(key));
+            // A row that had no link and has one now: a look has recognised its page meanwhile.
+            let recognised = open.step.key.as_ref().and_then(|key| linked_already.get(key)).copied();
+            if let Some(page) = recognised.filter(|_| open.step.link.is_none())
+                && pages.is_none_or(|found| found.iter().all(|seen| seen.id == page))
+            {
+                let update =
+                    StepUpdate { seq: open.seq, status: Status::Done, page: Some(page), reason: None };
+                self.store.conclude(&mut tx, open.run, &[update]).await?;
+                continue;
+            }
             match pages.map(Vec::as_slice) {
-                Some([page]) if !linked_already.contains(&page.id) => {
+                Some([page]) if !linked_already.values().any(|linked| *linked == page.id) => {
                     let Observation::Present(sighting) = &page.observation else { continue };
                     let Some(key) = open.step.key.clone() else { continue };
                     let base =
@@ -143,13 +154,13 @@ where
                     self.conclude(&mut tx, &[open], Status::Failed, "double", why).await?;
                 }
                 Some([]) | None => {
-                    if open.age < bound.settings.doubt.as_secs_f64() && bound.mapping.key_property {
+                    if open.age < bound.settings.doubt.as_secs_f64() {
                         doubts.extend(open.step.key.clone());
                         continue;
                     }
                     let record = (open.step.key.clone(), open.step.page);
                     self.store.revisit(&mut tx, &bound.mapping.name, &[record], 0.0).await?;
-                    let why = "no page carries the row's key: the write did not happen";
+                    let why = "no page is the row's: the write did not happen";
                     self.conclude(&mut tx, &[open], Status::Failed, "not_applied", why).await?;
                 }
             }

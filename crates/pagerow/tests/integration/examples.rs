@@ -280,3 +280,15 @@ async fn a_lost_answer_makes_no_twin() {
     assert_eq!(hits["faults"][0]["hits"], 1, "{hits}");
     log.assert_equal(2).await;
 }
+
+#[tokio::test]
+async fn a_lost_answer_makes_no_twin_while_the_index_lags() {
+    let log = DecisionLog::set_up().await;
+    log.sql.batch_execute(TWO_ROWS).await.unwrap();
+    log.people.call("POST", "lag", json!({ "min_ms": 3000, "max_ms": 3000 })).await;
+    let fault = json!({ "endpoint": "POST /v1/pages", "times": 1, "fate": "applied", "answer": "drop" });
+    log.people.call("POST", "faults", fault).await;
+    log.sync().await;
+    log.people.call("POST", "lag", json!({ "min_ms": 0, "max_ms": 0 })).await;
+    log.assert_equal(2).await;
+}
