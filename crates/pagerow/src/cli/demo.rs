@@ -61,12 +61,10 @@ pub(super) async fn run(args: Args, console: &Console) -> Result<Exit, CliError>
     let cleared = stage.clear().await;
     played?;
     cleared?;
-    match kept {
-        Some(folder) => {
-            console.note(&format!("stopped; `pagerow demo --keep {}` goes on from here", folder.display()))
-        }
-        None => console.note("stopped; nothing is left behind"),
-    }
+    console.note(&match kept {
+        Some(folder) => format!("stopped; `pagerow demo --keep {}` goes on from here", folder.display()),
+        None => "stopped; nothing is left behind".to_owned(),
+    });
     Ok(Exit::Done)
 }
 
