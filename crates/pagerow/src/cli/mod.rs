@@ -6,6 +6,7 @@
 mod apply;
 mod conflicts;
 mod console;
+mod demo;
 mod doctor;
 mod emulator;
 mod error;
@@ -93,6 +94,7 @@ enum Command {
     Parked(parked::Args),
     Runs(runs::Args),
     Show(show::Args),
+    Demo(demo::Args),
     Emulator(emulator::Args),
 }
 
@@ -135,6 +137,7 @@ async fn run(command: Command, config: &std::path::Path, console: &Console) -> R
         Command::Parked(args) => parked::run(args, config, console).await,
         Command::Runs(args) => runs::run(args, config, console).await,
         Command::Show(args) => show::run(args, config, console).await,
+        Command::Demo(args) => demo::run(args, console).await,
         Command::Emulator(args) => emulator::run(args, console).await,
     }
 }

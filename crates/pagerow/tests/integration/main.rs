@@ -13,7 +13,9 @@ mod support;
 
 mod catalogue;
 mod connect;
+mod demo;
 mod devpg;
+mod examples;
 mod pages;
 mod pooler;
 mod rows;

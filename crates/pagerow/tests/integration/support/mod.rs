@@ -3,4 +3,5 @@
 pub mod notion;
 pub mod pooler;
 pub mod postgres;
+pub mod program;
 pub mod rows;
