@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use pagerow::{
-    config::Config,
+    config::{Config, DataSourceWish},
     engine::{Depth, Progress, Stop},
     notion::{Address, Limits, NotionClient, Pacing, Patience},
     setup::schema,

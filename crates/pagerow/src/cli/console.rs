@@ -96,9 +96,9 @@ impl Console {
         }
     }
 
-    /// What works, and not as one might expect.
+    /// What works, and not as one might expect, for those who want to hear it: `doctor` says it to everybody.
     pub fn warn(&self, warnings: &[Warning]) {
-        for warning in warnings {
+        for warning in warnings.iter().filter(|_| self.verbose()) {
             self.note(&format!("{} {warning}", "note:".if_supports_color(Stream::Stderr, |t| t.yellow())));
         }
     }

@@ -6,6 +6,8 @@ use super::{console::Console, error::CliError, exit::Exit};
 ///
 /// Prints where it listens, a token and the page under which databases can be made. Ctrl-C stops it.
 #[derive(clap::Args)]
+// The flags of the emulator are a group of the same name.
+#[group(skip)]
 #[command(after_help = "Example:\n  pagerow emulator --listen 127.0.0.1:8090 --state notion.json")]
 pub(super) struct Args {
     #[command(flatten)]

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use crate::{
     config::ConfigErrors,
     engine::EngineError,
-    notion::{NotionError, error::Capability},
+    notion::{NotionError, error::Capability, pages::PagesError},
     postgres::{Database, PostgresError, rows::RowsError, transaction::TxError},
     setup::{InspectError, schema::ApplyError},
     store::StoreError,
@@ -187,7 +187,7 @@ impl CliError {
     ) -> Self {
         let mut error = if let Some(RowsError::Tx(error)) = source.downcast_ref() {
             Self::of_transaction(error, database)
-        } else if let Some(error) = find_notion(source) {
+        } else if let Some(PagesError::Notion(error)) = source.downcast_ref() {
             Self::of_notion(error)
         } else {
             Self::new(Exit::Failed, "failed", String::new())
@@ -304,17 +304,6 @@ impl std::fmt::Display for CliError {
         }
         Ok(())
     }
-}
-
-fn find_notion<'e>(error: &'e (dyn std::error::Error + Send + Sync + 'static)) -> Option<&'e NotionError> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }
 
 impl From<ConfigErrors> for CliError {

@@ -91,15 +91,21 @@ pub(super) async fn run(args: Args, path: &Path, console: &Console) -> Result<Ex
 
 /// The two sides as a configuration without mappings would name them.
 fn sides(args: &Args, path: &Path) -> Result<Config, CliError> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let environment = Environment::of_process().with_file_in(folder)?;
     let mut text =
         format!("[postgres]\nurl = {}\n[notion]\ntoken = {}\n", quoted(&args.url), quoted(&args.token));
     if let Some(base_url) = &args.base_url {
         text.push_str(&format!("base_url = {}\n", quoted(base_url)));
     }
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let environment = Environment::of_process().with_file_in(folder)?;
-    // Nobody wrote this text: errors in it name keys, and no line of a file.
-    Ok(Config::parse(Source { path: folder.join("init"), text }, &environment, &[])?)
+    let source = Source { path: folder.join("init"), text };
+    Config::parse(source, &environment, &[]).map_err(|mut errors| {
+        for error in &mut errors.0 {
+            // Nobody wrote this text: its lines mean nothing, its keys do.
+            (error.file, error.line, error.column) = (None, None, None);
+        }
+        errors.into()
+    })
 }
 
 /// A text as TOML writes it.

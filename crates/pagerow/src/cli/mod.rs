@@ -173,3 +173,33 @@ fn check_names(config: &Config, names: &[String]) -> Result<(), CliError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_an_example() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let inner: Vec<_> = command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+            let helps = if inner.is_empty() {
+                vec![command.render_long_help().to_string()]
+            } else {
+                let inner = command.get_subcommands_mut().filter(|inner| inner.get_name() != "help");
+                inner.map(|inner| inner.render_long_help().to_string()).collect()
+            };
+            for help in helps {
+                assert!(help.contains("Example") && help.contains("  pagerow "), "{help}");
+            }
+        }
+    }
+}

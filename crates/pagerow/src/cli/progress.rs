@@ -8,7 +8,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::console::{Console, to_stderr};
+use super::{
+    console::{Console, to_stderr},
+    render::table::counted,
+};
 use crate::engine::{Event, Progress};
 
 /// Between two plain lines.
@@ -88,6 +91,7 @@ fn draw(bar: &ProgressBar, event: &Event<'_>) {
         Event::Looked { mapping, side, records } => {
             bar.set_message(format!("looking at {mapping} in {side}: {records} records"));
         }
+        Event::Planned { steps: 0, .. } => {}
         Event::Planned { steps, .. } => {
             bar.reset();
             bar.set_length(*steps);
@@ -124,9 +128,14 @@ impl Lines {
     fn next(&mut self, event: &Event<'_>, now: Instant) -> Option<String> {
         let due = now.duration_since(self.last) >= PAUSE;
         let text = match event {
+            Event::Planned { steps: 0, .. } => return None,
             Event::Planned { steps, seconds } => {
                 self.began = now;
-                format!("{steps} writes are planned, about {} by the rate limit", duration(*seconds))
+                format!(
+                    "{} planned, about {} by the rate limit",
+                    counted(*steps, "write is", "writes are"),
+                    duration(*seconds)
+                )
             }
             Event::InDoubt { mapping, writes, seconds } => {
                 format!(

@@ -236,14 +236,19 @@ where
         Ok(LinkIndex::new(self.store.links_of(mapping, &keys, &ids).await?))
     }
 
-    /// Renews the lease while something long goes on.
+    /// Renews the lease while something long is read, and leaves it when a stop is asked for: a look that is not
+    /// finished has changed nothing.
     async fn keeping_lease<T>(&self, work: impl Future<Output = T>) -> Result<T, EngineError> {
-        let Some(lease) = &self.lease else { return Ok(work.await) };
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
                 done = &mut work => return Ok(done),
-                () = tokio::time::sleep(std::time::Duration::from_secs(20)) => self.store.renew(lease).await?,
+                () = self.stop.asked() => return Err(EngineError::Stopped),
+                () = tokio::time::sleep(std::time::Duration::from_secs(20)) => {
+                    if let Some(lease) = &self.lease {
+                        self.store.renew(lease).await?;
+                    }
+                }
             }
         }
     }

@@ -5,6 +5,7 @@
 mod act;
 mod cycle;
 mod error;
+mod holder;
 mod index;
 mod look;
 mod notion_wave;
@@ -91,7 +92,7 @@ where
 {
     /// An engine that has not looked yet.
     pub fn new(store: Store, bound: Vec<Bound<R, P>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
-        let holder = format!("process {} {}", std::process::id(), clock.new_id());
+        let holder = holder::name(clock.new_id());
         Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None }
     }
 
@@ -105,10 +106,9 @@ where
         &self.store
     }
 
-    /// Calls made to Notion so far, over all connections.
-    fn calls(&self) -> u64 {
-        // Mappings of one connection share its counter.
-        self.bound.iter().map(|bound| bound.pages.calls()).max().unwrap_or(0)
+    /// Calls made to Notion so far, by the mappings' places.
+    fn calls(&self) -> Vec<u64> {
+        self.bound.iter().map(|bound| bound.pages.calls()).collect()
     }
 
     /// The names of mappings to which some mapping refers.

@@ -68,21 +68,22 @@ pub(super) struct Run {
     pub(super) origin: String,
     pub(super) mappings: BTreeMap<String, MappingReport>,
     pub(super) started: Instant,
-    pub(super) calls_before: u64,
+    /// By the mappings' places in the engine.
+    pub(super) calls_before: Vec<u64>,
     /// Creates of which nobody knows yet whether they happened.
     pub(super) doubts: usize,
     pub(super) failed: u64,
 }
 
 impl Run {
-    pub(super) fn new(origin: &str, calls: u64) -> Self {
+    pub(super) fn new(origin: &str, calls_before: Vec<u64>) -> Self {
         Self {
             id: None,
             next_seq: 1,
             origin: origin.to_owned(),
             mappings: BTreeMap::new(),
             started: Instant::now(),
-            calls_before: calls,
+            calls_before,
             doubts: 0,
             failed: 0,
         }

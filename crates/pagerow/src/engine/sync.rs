@@ -11,15 +11,20 @@ use pagerow_core::{
 use super::{
     Depth, Engine, EngineError,
     cycle::Consent,
+    holder,
     report::{Report, Run},
 };
 use crate::{
     postgres::transaction::Tx,
     replica::{Pages, Rows},
+    store::StoreError,
 };
 
 /// Plans of one run before it is called restless: circles of references take two, defaults and triggers one more.
 const MOST_PLANS: u32 = 12;
+
+/// The lease's name: one engine at a time works on a connection.
+const LEASE: &str = "sync";
 
 /// Between two looks for pages whose create was not answered.
 const DOUBT_PAUSE: Duration = Duration::from_secs(2);
@@ -98,7 +103,9 @@ where
         let mut run = Run::new(origin, self.calls());
         let consent = Consent { pass, only: Some(kept.hash()) };
         let result = self.cycle(&mut run, &which, Depth::Everything, consent).await;
-        self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await.and_then(|report| {
+        // Whether a further plan would be empty is not looked at; that all of this one was written is known.
+        let quiet = result.as_ref().map(|_| run.failed == 0 && run.doubts == 0);
+        self.close(run, &which, quiet, result.as_ref().err()).await.and_then(|report| {
             result?;
             Ok(report)
         })
@@ -121,14 +128,21 @@ where
             match self.store.renew(lease).await {
                 Ok(()) => return Ok(()),
                 // Somebody else worked meanwhile: what was read before is not to be relied on.
-                Err(crate::store::StoreError::Fenced) => {
+                Err(StoreError::Fenced) => {
                     self.lease = None;
                     self.relatives = None;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        self.lease = Some(self.store.take_lease("sync", &self.holder).await?);
+        let taken = match self.store.take_lease(LEASE, &self.holder).await {
+            // Waiting for the dead would only cost time: the epoch fences them off in any case.
+            Err(StoreError::Held { holder, .. }) if holder::is_gone(&holder) => {
+                self.store.take_over(LEASE, &holder, &self.holder).await
+            }
+            taken => taken,
+        };
+        self.lease = Some(taken?);
         let mut tx = self.store.begin().await?;
         self.store.close_abandoned_runs(&mut tx).await?;
         Ok(tx.commit().await?)
@@ -143,7 +157,14 @@ where
         pass: Option<Digest>,
     ) -> Result<bool, EngineError> {
         let consent = Consent { pass, only: None };
-        let mut busy = self.cycle(run, which, depth, consent).await?;
+        let mut busy = match self.cycle(run, which, depth, consent).await {
+            // A plan is stopped, shown and let pass only as a complete look makes it, so that its hash is the same
+            // each time.
+            Err(EngineError::Refused(_)) if depth == Depth::Changes => {
+                self.cycle(run, which, Depth::Everything, consent).await?
+            }
+            result => result?,
+        };
         for _ in 1..MOST_PLANS {
             while run.doubts > 0 && !busy {
                 // Nothing else is left: the index needs its time, and nothing may be sent before.
@@ -179,7 +200,12 @@ where
             report.conflicts = conflicts;
             report.parked = parked;
         }
-        let calls = self.calls().saturating_sub(run.calls_before);
+        let calls_now = self.calls();
+        for &at in which {
+            let calls = calls_now[at].saturating_sub(run.calls_before.get(at).copied().unwrap_or(0));
+            run.of(&self.bound[at].mapping.name).calls = calls;
+        }
+        let calls = run.mappings.values().map(|report| report.calls).sum::<u64>();
         let report = Report {
             run: run.id,
             mappings: std::mem::take(&mut run.mappings).into_values().collect(),

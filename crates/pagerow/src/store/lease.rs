@@ -64,6 +64,25 @@ impl Store {
         Err(StoreError::Held { holder: held.get(0), seconds: held.get(1) })
     }
 
+    /// Takes the lease from a holder that is known to be gone. Should it live after all, its next write is fenced off.
+    ///
+    /// # Errors
+    /// [`StoreError::Held`] when somebody else was faster.
+    pub async fn take_over(&self, name: &str, gone: &str, holder: &str) -> Result<Lease, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.execute(
+            &format!(
+                "update {}.leases set expires_at = clock_timestamp() - interval '1 second' \
+                 where connection_id = $1 and name = $2 and holder = $3",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&name, Type::TEXT), (&gone, Type::TEXT)],
+        )
+        .await?;
+        tx.commit().await?;
+        self.take_lease(name, holder).await
+    }
+
     /// Renews the lease inside a transaction, which is what fences everything else in it: a holder that came too
     /// late commits nothing.
     ///

@@ -81,7 +81,7 @@ fn every_cause_has_its_exit_code() {
             CliError::of_engine(
                 EngineError::Pages {
                     mapping: "orders".into(),
-                    source: Box::new(NotionError::WrongToken(Box::default())),
+                    source: Box::new(PagesError::Notion(NotionError::WrongToken(Box::default()))),
                 },
                 &unreached(),
             ),

@@ -133,6 +133,9 @@ fn step(step: &Step, columns: &[String]) -> String {
     for write in step.fields.iter().filter(|write| !write.withheld) {
         let column = columns.get(write.field).map_or("?", String::as_str);
         match &write.before {
+            Some(before) if sign == '-' => {
+                let _ = writeln!(out, "      {column}: {}", value::text(before));
+            }
             Some(before) => {
                 let _ =
                     writeln!(out, "      {column}: {} → {}", value::text(before), value::text(&write.after));
