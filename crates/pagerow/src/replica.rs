@@ -194,6 +194,6 @@ pub trait Pages: Send + Sync {
     /// How long `calls` more calls will take under the rate limit.
     fn forecast(&self, calls: u64) -> std::time::Duration;
 
-    /// How many calls were made so far, retries included.
+    /// How many calls were made for this mapping so far, retries included.
     fn calls(&self) -> u64;
 }

@@ -251,7 +251,7 @@ where
         if step.mark && step.key.is_none() {
             // The row was made earlier in this plan; if that failed, there is nothing to mark the page with.
             let Some(key) = step.page.and_then(|page| born.get(&page)) else {
-                return ended(How::Stale, Vec::new());
+                return ended(How::Moot, Vec::new());
             };
             step_now = Some(Step { key: Some(key.clone()), ..step.clone() });
         }

@@ -22,6 +22,7 @@ mod pooler;
 mod rows;
 mod setup;
 mod tidy;
+mod whole;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.
 #[test]

@@ -5,3 +5,4 @@ pub mod pooler;
 pub mod postgres;
 pub mod program;
 pub mod rows;
+pub mod world;
