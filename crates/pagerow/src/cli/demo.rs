@@ -237,10 +237,13 @@ impl Teller<'_> {
             }
             // The next try follows by itself; what is told once is not told again.
             Err(error) => {
-                let text = error.to_string();
-                if self.trouble.as_ref() != Some(&text) {
-                    let _exit = self.console.fail(&CliError::of_engine(error, &self.wiring.database));
-                    self.trouble = Some(text);
+                let error = CliError::of_engine(error, &self.wiring.database);
+                // The message itself may name a request, and then each is another.
+                let told = error.to_json();
+                let trouble = format!("{} {} {}", told["kind"], told["code"], told["key"]);
+                if self.trouble.as_ref() != Some(&trouble) {
+                    let _exit = self.console.fail(&error);
+                    self.trouble = Some(trouble);
                 }
                 Ok(())
             }
