@@ -13,13 +13,13 @@ use pagerow_core::{
 use super::{
     Engine, EngineError, Event, Progress,
     cycle::Decided,
-    look::{RecordName, View},
+    look::{RecordName, View, rows_error},
     outcome::unread,
     report::Run,
 };
 use crate::{
     postgres::transaction::Tx,
-    replica::{Pages, Relatives, Rows},
+    replica::{Pages, Relatives, RowNote, Rows},
     store::{LinkWrite, MappingState, Trouble},
 };
 
@@ -194,6 +194,20 @@ where
                 })
                 .collect();
             self.store.keep_links(tx, &bound.mapping, &writes).await?;
+            // A row that has just found its page says so, also when nothing needs to be written.
+            let notes: Vec<RowNote> = writes
+                .into_iter()
+                .filter(|write| write.id.is_none())
+                .map(|write| RowNote {
+                    key: write.key,
+                    page: Some(write.page),
+                    synced_at: self.clock.now(),
+                    status: if write.unsettled { "conflict" } else { "synced" },
+                    error: None,
+                    checksum: String::new(),
+                })
+                .collect();
+            bound.rows.note(tx, &notes).await.map_err(|error| rows_error(&bound.mapping.name, error))?;
         }
         Ok(linked)
     }
