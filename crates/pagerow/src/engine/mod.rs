@@ -7,6 +7,7 @@ mod cycle;
 mod error;
 mod index;
 mod look;
+mod missing;
 mod notion_wave;
 mod outcome;
 mod postgres_wave;
