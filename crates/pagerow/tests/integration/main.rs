@@ -12,6 +12,7 @@
 mod support;
 
 mod catalogue;
+mod cli;
 mod connect;
 mod demo;
 mod devpg;
