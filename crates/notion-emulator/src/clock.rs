@@ -83,6 +83,22 @@ pub(crate) fn zulu_text(at: Millis) -> String {
     out
 }
 
+/// `Sat, 04 Jul 2026 09:08:53 GMT`, as HTTP headers show times.
+pub(crate) fn http_text(at: Millis) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let days = at.div_euclid(86_400_000);
+    let (year, month, day) = civil(days);
+    let named =
+        |names: &[&'static str], at: i64| usize::try_from(at).ok().and_then(|at| names.get(at).copied());
+    let weekday = named(&DAYS, days.rem_euclid(7)).unwrap_or_default();
+    let month = named(&MONTHS, month - 1).unwrap_or_default();
+    let seconds = at.rem_euclid(86_400_000) / 1000;
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
 /// Writes date and time of day to the millisecond, then `suffix`.
 pub(crate) fn write(out: &mut String, at: Millis, suffix: &str) {
     let (year, month, day) = civil(at.div_euclid(86_400_000));
@@ -139,6 +155,7 @@ mod tests {
         assert_eq!(zulu_text(at), "2026-07-04T09:08:53.017Z");
         assert_eq!(minute_text(at), "2026-07-04T09:08:00.000Z");
         assert_eq!(exact_text(at), "2026-07-04T09:08:53.017+00:00");
+        assert_eq!(http_text(at), "Sat, 04 Jul 2026 09:08:53 GMT");
     }
 
     #[test]

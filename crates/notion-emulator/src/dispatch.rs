@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     call::Call,
-    control,
+    clock, control,
     error::{ApiError, Result},
     faults::{Answer, Fate, Rule},
     ids,
@@ -62,7 +62,15 @@ pub(crate) async fn handle(shared: Arc<Shared>, switch: Switch, request: Request
         content_type: text(&parts.headers, header::CONTENT_TYPE.as_str()),
         body,
     };
-    if is_control { control::handle(shared, incoming).await } else { api(shared, switch, incoming).await }
+    if is_control {
+        return control::handle(shared, incoming).await;
+    }
+    let mut response = api(shared.clone(), switch, incoming).await;
+    // By the same clock as every other time: clients tell by it how long ago an edit was.
+    if let Ok(now) = HeaderValue::from_str(&clock::http_text(shared.read().now())) {
+        response.headers_mut().insert(header::DATE, now);
+    }
+    response
 }
 
 fn text(headers: &HeaderMap<HeaderValue>, name: &str) -> Option<String> {

@@ -124,6 +124,7 @@ pub struct RowNote {
     /// `synced`, `conflict`, `parked` or `failed`.
     pub status: &'static str,
     pub error: Option<String>,
+    /// Of the row's mapped content; empty where it is not known, and then the row keeps what it has.
     pub checksum: String,
 }
 
@@ -179,7 +180,8 @@ pub trait Pages: Send + Sync {
     ) -> impl Future<Output = Outcome<PageId>> + Send;
 
     /// The live pages that carry these keys: what became of creates whose answer was lost. A key that is not in the
-    /// answer was not found *yet*; the index may lag.
+    /// answer was not found *yet*; the index may lag. A page that cannot be read is shown with every key whose page it
+    /// may be.
     fn find(
         &self,
         keys: &[RowKey],
@@ -193,6 +195,6 @@ pub trait Pages: Send + Sync {
     /// How long `calls` more calls will take under the rate limit.
     fn forecast(&self, calls: u64) -> std::time::Duration;
 
-    /// How many calls were made so far, retries included.
+    /// How many calls were made for this mapping so far, retries included.
     fn calls(&self) -> u64;
 }

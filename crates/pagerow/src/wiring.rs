@@ -121,7 +121,7 @@ impl Wiring {
                 max_attempts: part.max_attempts,
                 sweep_interval: part.sweep_interval,
                 compare_interval: part.compare_interval,
-                ..Settings::default()
+                doubt: self.config.notion.doubt,
             };
             bound.push(Bound { mapping, rows, pages, settings });
         }

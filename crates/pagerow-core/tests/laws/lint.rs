@@ -127,7 +127,8 @@ fn check_step(mapping: &Mapping, pair: &Pair, step: &Step) {
                 assert_eq!(step.because, Because::EditBeatsDeletion);
             }
             for write in &step.fields {
-                assert!(mapping.fields[write.field].flow.reaches(step.side));
+                assert!(write.withheld || mapping.fields[write.field].flow.reaches(step.side));
+                assert!(!write.withheld || write.after.is_null(), "withheld, and with a value");
             }
         }
         Action::Update => {

@@ -423,6 +423,7 @@ impl World {
 
     fn change(&mut self, step: &Step) -> bool {
         let id = step.link.or_else(|| step.key.as_ref().and_then(|key| self.link_of(key)));
+        let id = id.or_else(|| step.page.and_then(|page| self.link_of_page(page)));
         let Some(link) = id.and_then(|id| self.links.get(&id)).cloned() else { return false };
         let half = match step.side {
             Side::Postgres => self.rows.get(&link.key),
@@ -494,7 +495,7 @@ impl World {
     fn write(&mut self, step: &Step, side: Side, key: Option<&RowKey>, page: Option<PageId>) -> Vec<usize> {
         let mut left_out = Vec::new();
         let mut cells = Vec::new();
-        for write in &step.fields {
+        for write in step.fields.iter().filter(|write| !write.withheld) {
             let field = &self.mapping.fields[write.field];
             match self.resolved(side, &write.after) {
                 None => left_out.push(write.field),

@@ -110,6 +110,9 @@ fn draw(bar: &ProgressBar, event: &Event<'_>) {
                 bar.set_message((*mapping).to_owned());
             }
         }
+        Event::Waiting { holder, seconds } => {
+            bar.set_message(format!("waiting for another pagerow ({holder}), for {seconds} s at most"));
+        }
         Event::InDoubt { mapping, writes, .. } => {
             bar.set_style(spinner());
             bar.set_message(format!("{mapping}: looking what became of {writes} writes without an answer"));
@@ -151,6 +154,9 @@ impl Lines {
                     duration(*seconds)
                 )
             }
+            Event::Waiting { holder, seconds } if due => {
+                format!("waiting for another pagerow ({holder}), for {seconds} s at most")
+            }
             Event::Looked { mapping, side, records } if due => {
                 format!("looking at {mapping} in {side}: {records} records")
             }
@@ -163,7 +169,7 @@ impl Lines {
                     duration(left / rate)
                 )
             }
-            Event::Looked { .. } | Event::Stepped { .. } => return None,
+            Event::Looked { .. } | Event::Stepped { .. } | Event::Waiting { .. } => return None,
         };
         self.last = now;
         Some(text)

@@ -204,10 +204,11 @@ impl From<ConfigError> for ConfigErrors {
 }
 
 /// Keys of the sections with secrets whose values anybody may see.
-const SHOWABLE: [&str; 8] = [
+const SHOWABLE: [&str; 9] = [
     "schema",
     "base_url",
     "requests_per_minute",
+    "doubt",
     "supabase_url",
     "jwks_url",
     "issuer",

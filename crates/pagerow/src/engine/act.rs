@@ -13,13 +13,13 @@ use pagerow_core::{
 use super::{
     Engine, EngineError, Event, Progress,
     cycle::Decided,
-    look::{RecordName, View},
+    look::{RecordName, View, rows_error},
     outcome::unread,
     report::Run,
 };
 use crate::{
     postgres::transaction::Tx,
-    replica::{Pages, Relatives, Rows},
+    replica::{Pages, Relatives, RowNote, Rows},
     store::{LinkWrite, MappingState, Trouble},
 };
 
@@ -81,8 +81,9 @@ where
         for part in &plan.mappings {
             let report = run.of(&part.mapping);
             report.unchanged = part.census.unchanged;
-            report.doubles =
-                part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
+            // A look for changes only shows those that were touched.
+            let doubles = part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
+            report.doubles = report.doubles.max(doubles);
         }
         let rows_before: Vec<i64> =
             which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();
@@ -105,9 +106,9 @@ where
             };
             let mut relatives = self.take_relatives().await?;
             let work = Work { which, plan, views: &decided.views };
-            let result = self.write_waves(run, &mut acting, work, &mut relatives).await;
+            // After an error nobody knows which links came to be: they are read anew.
+            self.write_waves(run, &mut acting, work, &mut relatives).await?;
             self.relatives = Some(relatives);
-            result?;
         }
         let rows_gained: Vec<i64> = which
             .iter()
@@ -200,6 +201,20 @@ where
                 })
                 .collect();
             self.store.keep_links(tx, &bound.mapping, &writes).await?;
+            // A row that has just found its page says so, also when nothing needs to be written.
+            let notes: Vec<RowNote> = writes
+                .into_iter()
+                .filter(|write| write.id.is_none())
+                .map(|write| RowNote {
+                    key: write.key,
+                    page: Some(write.page),
+                    synced_at: self.clock.now(),
+                    status: if write.unsettled { "conflict" } else { "synced" },
+                    error: None,
+                    checksum: String::new(),
+                })
+                .collect();
+            bound.rows.note(tx, &notes).await.map_err(|error| rows_error(&bound.mapping.name, error))?;
         }
         Ok(linked)
     }
@@ -276,14 +291,6 @@ where
             }
         }
         Ok(())
-    }
-
-    /// Makes a transaction worthless if another engine has taken over.
-    pub(super) async fn fence(&self, tx: &mut Tx) -> Result<(), EngineError> {
-        match &self.lease {
-            Some(lease) => Ok(self.store.fence(tx, lease).await?),
-            None => Err(EngineError::Store(crate::store::StoreError::Fenced)),
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod cycle;
 mod error;
 mod holder;
 mod index;
+mod lease;
 mod look;
 mod notion_wave;
 mod outcome;

@@ -35,8 +35,14 @@ pub(super) struct Ended<'p> {
 
 /// The ways in which a step ends.
 pub(super) enum How {
-    Done { key: Option<RowKey>, page: Option<PageId>, answer: Box<Sighting> },
+    Done {
+        key: Option<RowKey>,
+        page: Option<PageId>,
+        answer: Box<Sighting>,
+    },
     Stale,
+    /// Not sent, since the step that it builds on did not happen; what follows, that step says.
+    Moot,
     Failed(Failed),
     Unknown(Failed),
 }
@@ -45,7 +51,7 @@ pub(super) enum How {
 pub(super) fn status(ended: &Ended<'_>) -> Status {
     let happening = match &ended.how {
         How::Done { .. } => Happening::Succeed,
-        How::Stale => Happening::FindStale,
+        How::Stale | How::Moot => Happening::FindStale,
         How::Failed(_) => Happening::Fail,
         How::Unknown(_) => Happening::LoseTrack,
     };
@@ -178,7 +184,7 @@ where
             let step = end.step;
             let name = (step.key.clone(), step.page);
             let failed = match &end.how {
-                How::Done { .. } => continue,
+                How::Done { .. } | How::Moot => continue,
                 How::Stale | How::Unknown(_) => {
                     again.push(name);
                     continue;
@@ -229,7 +235,7 @@ where
 /// How a failure counts in a run's report.
 pub(super) fn is_trouble(how: &How) -> bool {
     match how {
-        How::Done { .. } | How::Stale => false,
+        How::Done { .. } | How::Stale | How::Moot => false,
         How::Failed(failed) => !matches!(failed.failure, Failure::Stale),
         How::Unknown(_) => true,
     }
@@ -239,7 +245,7 @@ pub(super) fn is_trouble(how: &How) -> bool {
 pub(super) fn update(ended: &Ended<'_>) -> StepUpdate {
     let (page, reason) = match &ended.how {
         How::Done { page, .. } => (*page, None),
-        How::Stale => (None, None),
+        How::Stale | How::Moot => (None, None),
         How::Failed(failed) | How::Unknown(failed) => (None, Some(failed.reason.clone())),
     };
     StepUpdate { seq: ended.seq, status: status(ended), page, reason }

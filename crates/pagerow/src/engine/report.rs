@@ -72,6 +72,8 @@ pub(super) struct Run {
     pub(super) calls_before: Vec<u64>,
     /// Creates of which nobody knows yet whether they happened.
     pub(super) doubts: usize,
+    /// Those of which time alone will not tell.
+    pub(super) unsure: usize,
     pub(super) failed: u64,
 }
 
@@ -85,6 +87,7 @@ impl Run {
             started: Instant::now(),
             calls_before,
             doubts: 0,
+            unsure: 0,
             failed: 0,
         }
     }

@@ -11,20 +11,15 @@ use pagerow_core::{
 use super::{
     Depth, Engine, EngineError,
     cycle::Consent,
-    holder,
     report::{Report, Run},
 };
 use crate::{
     postgres::transaction::Tx,
     replica::{Pages, Rows},
-    store::StoreError,
 };
 
 /// Plans of one run before it is called restless: circles of references take two, defaults and triggers one more.
 const MOST_PLANS: u32 = 12;
-
-/// The lease's name: one engine at a time works on a connection.
-const LEASE: &str = "sync";
 
 /// Between two looks for pages whose create was not answered.
 const DOUBT_PAUSE: Duration = Duration::from_secs(2);
@@ -81,10 +76,9 @@ where
         self.take_lease().await?;
         let mut run = Run::new(origin, self.calls());
         let result = self.until_quiet(&mut run, &which, depth, pass).await;
-        self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await.and_then(|report| {
-            result?;
-            Ok(report)
-        })
+        let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
+        // When both fail, the first cause is the one to tell.
+        result.and(closed)
     }
 
     /// Carries out one kept plan, if it is still the plan that would be made.
@@ -105,47 +99,9 @@ where
         let result = self.cycle(&mut run, &which, Depth::Everything, consent).await;
         // Whether a further plan would be empty is not looked at; that all of this one was written is known.
         let quiet = result.as_ref().map(|_| run.failed == 0 && run.doubts == 0);
-        self.close(run, &which, quiet, result.as_ref().err()).await.and_then(|report| {
-            result?;
-            Ok(report)
-        })
-    }
-
-    /// Gives the lease back. A dropped engine's lease ends by itself after a minute.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn rest(&mut self) -> Result<(), EngineError> {
-        if let Some(lease) = self.lease.take() {
-            self.store.give_back(&lease).await?;
-        }
-        self.relatives = None;
-        Ok(())
-    }
-
-    async fn take_lease(&mut self) -> Result<(), EngineError> {
-        if let Some(lease) = &self.lease {
-            match self.store.renew(lease).await {
-                Ok(()) => return Ok(()),
-                // Somebody else worked meanwhile: what was read before is not to be relied on.
-                Err(StoreError::Fenced) => {
-                    self.lease = None;
-                    self.relatives = None;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let taken = match self.store.take_lease(LEASE, &self.holder).await {
-            // Waiting for the dead would only cost time: the epoch fences them off in any case.
-            Err(StoreError::Held { holder, .. }) if holder::is_gone(&holder) => {
-                self.store.take_over(LEASE, &holder, &self.holder).await
-            }
-            taken => taken,
-        };
-        self.lease = Some(taken?);
-        let mut tx = self.store.begin().await?;
-        self.store.close_abandoned_runs(&mut tx).await?;
-        Ok(tx.commit().await?)
+        let closed = self.close(run, &which, quiet, result.as_ref().err()).await;
+        // When both fail, the first cause is the one to tell.
+        result.and(closed)
     }
 
     /// Answers whether it became quiet.
@@ -175,14 +131,14 @@ where
                 busy = self.cycle(run, which, Depth::Changes, consent).await?;
             }
             if !busy {
-                return Ok(true);
+                return Ok(run.unsure == 0);
             }
             if self.stop.is_asked() {
                 return Err(EngineError::Stopped);
             }
             busy = self.cycle(run, which, Depth::Changes, consent).await?;
         }
-        if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(true) }
+        if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(run.unsure == 0) }
     }
 
     async fn close(

@@ -1,11 +1,16 @@
 //! Comparing both sides, field by field, without trusting what we remember of them.
+//!
+//! But for one thing: only Notion can say how it writes a page's body down, so bodies that differ in form are equal
+//! when both halves are exactly what was settled.
 
 use std::collections::BTreeMap;
 
 use pagerow_core::{
     fidelity::agree,
-    observation::Observation,
-    record::{PageId, Record, RowKey},
+    mapping::PropertyKind,
+    observation::{Observation, Sighting},
+    record::{PageId, RowKey},
+    side::Sides,
 };
 use serde::Serialize;
 
@@ -76,17 +81,17 @@ where
     ) -> Result<MappingVerdict, EngineError> {
         let name = bound.mapping.name.as_str();
         let mut verdict = MappingVerdict { mapping: name.to_owned(), ..MappingVerdict::default() };
-        let mut keys = BTreeMap::new();
+        let mut links = BTreeMap::new();
         self.store
             .each_link(name, &mut |link| {
-                keys.insert(link.page, link.key);
+                links.insert(link.page, link);
             })
             .await?;
 
-        let mut rows: BTreeMap<RowKey, Record> = BTreeMap::new();
+        let mut rows: BTreeMap<RowKey, Sighting> = BTreeMap::new();
         let mut take_row = |row: Seen<RowKey>| {
             if let Observation::Present(sighting) = row.observation {
-                rows.insert(row.id, sighting.record);
+                rows.insert(row.id, sighting);
             }
         };
         let looked = bound
@@ -100,14 +105,20 @@ where
         let mut take_page = |page: Seen<PageId>| {
             let Observation::Present(sighting) = page.observation else { return };
             verdict.pages += 1;
-            let Some((key, row)) = keys.get(&page.id).and_then(|key| rows.remove_entry(key)) else {
+            let Some((link, (key, row))) =
+                links.get(&page.id).and_then(|link| Some((link, rows.remove_entry(&link.key)?)))
+            else {
                 verdict.only_in_notion.push(page.id);
                 return;
             };
+            let is_settled =
+                !link.unsettled && link.digest == Sides { postgres: row.digest, notion: sighting.digest };
             let before = verdict.differing.len();
             for (number, field) in bound.mapping.fields.iter().enumerate() {
-                let equal = match (row.get(number), sighting.record.get(number)) {
-                    (Some(row), Some(page)) => agree(row, page, field),
+                let equal = match (row.record.get(number), sighting.record.get(number)) {
+                    (Some(row), Some(page)) => {
+                        agree(row, page, field) || (is_settled && matches!(field.shows, PropertyKind::Body))
+                    }
                     // What could not be read cannot be called equal.
                     (None, _) | (_, None) => false,
                 };

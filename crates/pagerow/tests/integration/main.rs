@@ -1,5 +1,6 @@
 //! All integration tests of pagerow, as one program: one thing to link, one Postgres for all of them.
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "a test stops at the first surprise, and says on the terminal what it could not check"
@@ -22,6 +23,7 @@ mod pooler;
 mod rows;
 mod setup;
 mod tidy;
+mod whole;
 
 /// A file that nobody lists here would be compiled by nobody, and its tests would pass by not running.
 #[test]

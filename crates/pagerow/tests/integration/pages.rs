@@ -1,4 +1,5 @@
 //! Pages are looked at whole or not at all, written once, and found again, against the emulator over HTTP.
+#![expect(clippy::panic, reason = "an outcome of another kind than the test wants is its end")]
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -6,3 +6,4 @@ pub mod pooler;
 pub mod postgres;
 pub mod program;
 pub mod rows;
+pub mod world;

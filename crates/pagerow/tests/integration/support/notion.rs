@@ -112,10 +112,6 @@ impl Workspace {
 }
 
 impl Table {
-    pub fn property(&self, name: &str) -> &str {
-        &self.properties[name]
-    }
-
     /// A field whose column has the property's name.
     pub fn field(&self, name: &str, shows: PropertyKind, holds: ColumnKind) -> Field {
         Field {

@@ -1,0 +1,245 @@
+//! Nothing is deleted for lack of information, and much is deleted only when a person says so.
+
+use pagerow::engine::{Depth, EngineError};
+use pagerow_core::guard::{Refused, Rule};
+use serde_json::json;
+
+use super::{MAPPINGS, SHOP};
+use crate::support::world::{World, part, written};
+
+async fn world() -> World {
+    let world = World::with_mappings(SHOP, MAPPINGS).await;
+    world.sync().await;
+    world
+}
+
+async fn refused(world: &World, depth: Depth) -> Refused {
+    match world.sync_at(depth, None).await {
+        Err(EngineError::Refused(refused)) => *refused,
+        other => panic!("{other:#?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_row_puts_its_page_in_the_trash() {
+    let world = world().await;
+    let products = world.source("Products").await;
+    world.sql("DELETE FROM products WHERE id IN (3, 4)").await;
+    let report = world.sync().await;
+    assert_eq!(written(&report), [0, 0, 2, 0, 0, 0], "{report:#?}");
+    let trashed = world.trashed(&products).await;
+    let mut names: Vec<_> = trashed.iter().map(|page| page["values"]["Name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Product 3", "Product 4"]);
+    assert_eq!(world.equal().await, 33);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_row_deleted_and_made_again_in_between_is_one_record() {
+    let world = world().await;
+    world
+        .sql(
+            "DELETE FROM products WHERE id = 3;
+             INSERT INTO products (id, name, price) OVERRIDING SYSTEM VALUE VALUES (3, 'Product 3 again', 1)",
+        )
+        .await;
+    let report = world.sync().await;
+    assert_eq!(written(&report), [0, 1, 0, 0, 0, 0], "{report:#?}");
+    assert_eq!(world.equal().await, 35);
+}
+
+#[tokio::test]
+async fn a_trashed_page_asks_and_the_row_stays() {
+    let world = world().await;
+    let products = world.source("Products").await;
+    let page = world.page(&products, "Name", "Product 7").await;
+    world.trash(&page).await;
+    for _ in 0..2 {
+        let report = world.full_sync().await;
+        assert_eq!((part(&report, "products").conflicts, written(&report)), (1, [0; 6]), "{report:#?}");
+        assert!(report.needs_decision());
+    }
+    assert_eq!(world.count("products").await, 30);
+    // Taken out of the trash again, nothing is left to ask.
+    world.control("POST", &format!("pages/{}/restore", page.id), &json!({})).await;
+    let report = world.full_sync().await;
+    assert!(!report.needs_decision(), "{report:#?}");
+    assert_eq!(world.equal().await, 35);
+}
+
+#[tokio::test]
+async fn an_edit_of_the_row_brings_its_trashed_page_back() {
+    let world = world().await;
+    let products = world.source("Products").await;
+    let page = world.page(&products, "Name", "Product 7").await;
+    world.trash(&page).await;
+    world.sql("UPDATE products SET stock = 71 WHERE id = 7").await;
+    let report = world.full_sync().await;
+    assert!(!report.needs_decision(), "{report:#?}");
+    assert_eq!(world.page(&products, "Name", "Product 7").await.values["Stock"], 71);
+    assert_eq!(world.equal().await, 35);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_edit_of_the_page_brings_its_deleted_row_back() {
+    let world = world().await;
+    let products = world.source("Products").await;
+    let page = world.page(&products, "Name", "Product 7").await;
+    world.edit(&page, json!({"Stock": 72})).await;
+    world.sql("DELETE FROM products WHERE id = 7").await;
+    world.sync().await;
+    assert_eq!(world.row("SELECT stock FROM products WHERE id = 7").await["stock"], 72);
+    assert_eq!(world.equal().await, 35);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_emptied_table_is_stopped_with_numbers_until_a_person_lets_that_plan_pass() {
+    let world = world().await;
+    let products = world.source("Products").await;
+    world.sql("TRUNCATE products").await;
+    let stopped = refused(&world, Depth::Changes).await;
+    let rules: Vec<(Rule, u64, u64)> = stopped.refusals.iter().map(|r| (r.rule, r.seen, r.limit)).collect();
+    assert_eq!(rules, [(Rule::EmptySide, 0, 30), (Rule::MassDeletion, 30, 10)]);
+    assert_eq!(world.pages(&products).await.len(), 30);
+    // Again and again, and a full look says the same.
+    refused(&world, Depth::Changes).await;
+    let full = refused(&world, Depth::Everything).await;
+    assert_eq!(world.pages(&products).await.len(), 30);
+
+    // Another plan does not pass by that name.
+    let pass = full.refusals[0].pass;
+    world.sql("INSERT INTO suppliers (name) VALUES ('late')").await;
+    let again = world.sync_at(Depth::Everything, Some(pass)).await;
+    assert!(matches!(again, Err(EngineError::Refused(_))), "{again:#?}");
+    assert_eq!(world.pages(&products).await.len(), 30);
+
+    let pass = refused(&world, Depth::Everything).await.refusals[0].pass;
+    let report = world.sync_at(Depth::Everything, Some(pass)).await.unwrap();
+    assert_eq!(written(&report), [1, 0, 30, 0, 0, 0], "{report:#?}");
+    assert_eq!(world.trashed(&products).await.len(), 30);
+    assert_eq!(world.equal().await, 6);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_restored_table_after_a_stop_leaves_nothing_to_do() {
+    let world = world().await;
+    world.sql("CREATE TABLE kept AS SELECT * FROM products; TRUNCATE products").await;
+    refused(&world, Depth::Changes).await;
+    world.sql("INSERT INTO products OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
+    let report = world.sync().await;
+    assert_eq!(written(&report), [0; 6], "{report:#?}");
+    assert_eq!(world.equal().await, 35);
+}
+
+#[tokio::test]
+async fn half_of_the_rows_gone_is_stopped() {
+    let world = world().await;
+    let products = world.source("Products").await;
+    world.sql("DELETE FROM products WHERE id > 15").await;
+    let stopped = refused(&world, Depth::Changes).await;
+    let rules: Vec<(Rule, u64, u64)> = stopped.refusals.iter().map(|r| (r.rule, r.seen, r.limit)).collect();
+    assert_eq!(rules, [(Rule::MassDeletion, 15, 10)]);
+    assert!(stopped.refusals[0].text.contains("15 of 30"), "{}", stopped.refusals[0].text);
+    assert_eq!(world.pages(&products).await.len(), 30);
+}
+
+#[tokio::test]
+async fn a_lost_share_deletes_nothing() {
+    let world = world().await;
+    let (database, products) = world.place("Products").await;
+    world.control("POST", "unshare", &json!({ "id": database })).await;
+    let wiring = pagerow::wiring::Wiring::connect(pagerow::config::Config::load(&world.file(), &[]).unwrap())
+        .await
+        .unwrap();
+    assert!(wiring.resolve().await.is_err(), "a command says so before it looks");
+    world.control("POST", "share", &json!({ "id": database })).await;
+
+    // In the middle of a daemon's life.
+    let mut engine = world.engine().await;
+    world.control("POST", "unshare", &json!({ "id": database })).await;
+    for depth in [Depth::Changes, Depth::Everything] {
+        let error = engine.sync(&[], depth, None, "test").await.unwrap_err();
+        assert!(matches!(error, EngineError::Pages { .. }), "{error:?}");
+    }
+    world.control("POST", "share", &json!({ "id": database })).await;
+    engine.rest().await.unwrap();
+    assert_eq!((world.count("products").await, world.pages(&products).await.len()), (30, 30));
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_database_in_the_trash_deletes_nothing() {
+    let world = World::with_mappings(
+        SHOP,
+        &MAPPINGS.replace("[mapping.products]", "[mapping.products]\non_page_trashed = \"delete\""),
+    )
+    .await;
+    world.sync().await;
+    let (database, _) = world.place("Products").await;
+    let mut engine = world.engine().await;
+    world.control("POST", &format!("databases/{database}/trash"), &json!({})).await;
+    for depth in [Depth::Changes, Depth::Everything] {
+        let _ = engine.sync(&[], depth, None, "test").await;
+        assert_eq!(world.count("products").await, 30);
+    }
+    world.control("POST", &format!("databases/{database}/restore"), &json!({})).await;
+    engine.rest().await.unwrap();
+    world.nothing_left().await;
+    assert_eq!(world.equal().await, 35);
+}
+
+#[tokio::test]
+async fn pages_trashed_by_the_dozen_are_stopped_where_they_would_delete_rows() {
+    let world = World::with_mappings(
+        SHOP,
+        &MAPPINGS.replace("[mapping.products]", "[mapping.products]\non_page_trashed = \"delete\""),
+    )
+    .await;
+    world.sync().await;
+    let products = world.source("Products").await;
+    let few = world.page(&products, "Name", "Product 30").await;
+    world.trash(&few).await;
+    let report = world.full_sync().await;
+    assert_eq!(written(&report), [0, 0, 0, 0, 0, 1], "{report:#?}");
+    for number in 1..=29 {
+        let page = world.page(&products, "Name", format!("Product {number}")).await;
+        world.trash(&page).await;
+    }
+    let stopped = refused(&world, Depth::Everything).await;
+    assert!(
+        stopped.refusals.iter().any(|r| r.rule == Rule::MassDeletion && r.seen == 29),
+        "{:?}",
+        stopped.refusals
+    );
+    assert_eq!(world.count("products").await, 29);
+}
+
+#[tokio::test]
+async fn a_column_blanked_everywhere_is_stopped() {
+    let world = world().await;
+    let products = world.source("Products").await;
+    world.sql("UPDATE products SET price = NULL").await;
+    let stopped = refused(&world, Depth::Changes).await;
+    assert_eq!((stopped.refusals[0].rule, stopped.refusals[0].seen), (Rule::MassBlanking, 30));
+    assert!(world.pages(&products).await.iter().all(|page| !page["values"]["Price"].is_null()));
+}
+
+#[tokio::test]
+async fn archived_and_moved_pages_are_not_deleted_ones() {
+    let world = World::with_mappings(
+        SHOP,
+        &MAPPINGS.replace("[mapping.products]", "[mapping.products]\non_page_trashed = \"delete\""),
+    )
+    .await;
+    world.sync().await;
+    let products = world.source("Products").await;
+    let page = world.page(&products, "Name", "Product 5").await;
+    world.control("PATCH", &format!("pages/{}", page.id), &json!({"is_archived": true})).await;
+    let report = world.full_sync().await;
+    assert_eq!(written(&report), [0; 6], "{report:#?}");
+    assert_eq!(world.count("products").await, 30);
+}
