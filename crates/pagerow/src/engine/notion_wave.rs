@@ -333,6 +333,9 @@ where
             let links = self
                 .settle(&mut tx, &self.bound[at], &views[part], &acting.troubled[mapping], &group)
                 .await?;
+            if !links.is_empty() {
+                self.wake_referrers(&mut tx, mapping).await?;
+            }
             tx.commit().await?;
             fresh.extend(links.into_iter().map(|(key, page)| (mapping.to_owned(), key, page)));
         }
