@@ -124,6 +124,7 @@ pub struct RowNote {
     /// `synced`, `conflict`, `parked` or `failed`.
     pub status: &'static str,
     pub error: Option<String>,
+    /// Of the row's mapped content; empty where it is not known, and then the row keeps what it has.
     pub checksum: String,
 }
 

@@ -61,12 +61,10 @@ pub(super) async fn run(args: Args, console: &Console) -> Result<Exit, CliError>
     let cleared = stage.clear().await;
     played?;
     cleared?;
-    match kept {
-        Some(folder) => {
-            console.note(&format!("stopped; `pagerow demo --keep {}` goes on from here", folder.display()))
-        }
-        None => console.note("stopped; nothing is left behind"),
-    }
+    console.note(&match kept {
+        Some(folder) => format!("stopped; `pagerow demo --keep {}` goes on from here", folder.display()),
+        None => "stopped; nothing is left behind".to_owned(),
+    });
     Ok(Exit::Done)
 }
 
@@ -239,10 +237,13 @@ impl Teller<'_> {
             }
             // The next try follows by itself; what is told once is not told again.
             Err(error) => {
-                let text = error.to_string();
-                if self.trouble.as_ref() != Some(&text) {
-                    let _exit = self.console.fail(&CliError::of_engine(error, &self.wiring.database));
-                    self.trouble = Some(text);
+                let error = CliError::of_engine(error, &self.wiring.database);
+                // The message itself may name a request, and then each is another.
+                let told = error.to_json();
+                let trouble = format!("{} {} {}", told["kind"], told["code"], told["key"]);
+                if self.trouble.as_ref() != Some(&trouble) {
+                    let _exit = self.console.fail(&error);
+                    self.trouble = Some(trouble);
                 }
                 Ok(())
             }

@@ -108,7 +108,7 @@ where
         let links =
             if sight.index.len() as u64 >= looked.links { sight.index.len() as u64 } else { looked.links };
         self.confirm(&mut sight).await?;
-        sight.fill_in(&looked.parts, &due).await?;
+        sight.fill_in(&looked.parts, &due, doubtful).await?;
         if looked.parts.notion == Part::Changes {
             sight.confirm_unlinked().await?;
             self.find_unlinked(&mut sight, doubtful).await?;
@@ -459,7 +459,12 @@ where
 
     /// Looks for what the first look left open: absences that need proof, the other half of unsettled records, and
     /// what is due to be looked at again.
-    async fn fill_in(&mut self, parts: &Sides<Part>, due: &Due) -> Result<(), EngineError> {
+    async fn fill_in(
+        &mut self,
+        parts: &Sides<Part>,
+        due: &Due,
+        doubtful: &BTreeSet<RowKey>,
+    ) -> Result<(), EngineError> {
         let due_keys: BTreeSet<&RowKey> = due.keys.iter().collect();
         let due_pages: BTreeSet<PageId> = due.pages.iter().copied().collect();
         let (mut keys, mut pages) = (Vec::new(), Vec::new());
@@ -483,6 +488,10 @@ where
         // Unlinked halves that name their other half.
         keys.extend(self.pages.unlinked().values().filter_map(marker).map(RowKey::from));
         pages.extend(self.rows.unlinked().values().filter_map(marker).filter_map(PageId::parse));
+        // A page without a link may be the one that a doubtful row waits for.
+        if !self.pages.unlinked().is_empty() {
+            keys.extend(doubtful.iter().filter(|key| self.index.of_key(key).is_none()).cloned());
+        }
         keys.retain(|key| !self.rows.unlinked().contains_key(key));
         pages.retain(|page| !self.pages.unlinked().contains_key(page));
         self.look_at_rows(keys).await?;
@@ -584,13 +593,6 @@ where
         let mapping = &*self.bound.mapping;
         let mut skipped = Vec::new();
         let (mut rows, mut pages) = (self.unlinked_rows(&mut skipped), self.unlinked_pages(&mut skipped));
-        rows.retain(|key, _| {
-            let in_doubt = doubtful.contains(key);
-            if in_doubt {
-                skipped.push(Skipped { key: Some(key.clone()), page: None, why: Why::InDoubt });
-            }
-            !in_doubt
-        });
         // Its page may have turned up by now; finding it is the recovery's business.
         pages.retain(|page, sighting| {
             let in_doubt = sighting.marker.as_deref().is_some_and(|key| doubtful.contains(&key.into()));
@@ -600,6 +602,14 @@ where
             !in_doubt
         });
         let mut pairs = first_meeting(mapping, &mut rows, &mut pages, &mut skipped);
+        // A doubtful row may have found its page just now. If not, it waits.
+        rows.retain(|key, _| {
+            let in_doubt = doubtful.contains(key);
+            if in_doubt {
+                skipped.push(Skipped { key: Some(key.clone()), page: None, why: Why::InDoubt });
+            }
+            !in_doubt
+        });
         pairs.extend(rows.into_iter().map(|(key, sighting)| Pair {
             identity: Identity::Row(key),
             seen: Sides {
@@ -704,7 +714,8 @@ fn first_meeting(
             key: key.clone(),
             page: row.marker.as_deref().and_then(PageId::parse),
             natural: natural_key(mapping, row, Side::Postgres),
-            checksum: row.checksum.clone(),
+            // What a page would be stamped with: it finds the page of a create whose answer was lost.
+            checksum: row.checksum.clone().or_else(|| Some(row.digest.to_string())),
         })
         .collect();
     let page_halves: Vec<PageHalf> = pages

@@ -166,7 +166,8 @@ where
     /// Looks for pages whose create was not answered, by the key they carry.
     ///
     /// Found once: it happened. Found several times: the look reports the doubles. Not found: it may still turn up
-    /// until Notion's index has had its time; after that it did not happen.
+    /// until Notion's index has had its time; after that it did not happen. Without a key property only the look can
+    /// recognise the page, by natural key or checksum; it has the same time for it.
     async fn find_creates(
         &self,
         bound: &Bound<R, P>,
@@ -190,6 +191,12 @@ where
         for open in open {
             let found = open.step.key.as_ref().and_then(|key| found.get(key)).unwrap_or(&nothing);
             match (found.pages.as_slice(), &open.step.key) {
+                // A look has recognised the page meanwhile, by natural key or checksum.
+                ([], Some(key)) if open.step.link.is_none() && linked_page(&links, key).is_some() => {
+                    let page = linked_page(&links, key);
+                    let update = StepUpdate { seq: open.seq, status: Status::Done, page, reason: None };
+                    self.store.conclude(&mut tx, open.run, &[update]).await?;
+                }
                 ([(page, sighting)], Some(key)) if !is_linked(&links, key, *page) => {
                     self.take_in(&mut tx, bound, &open, *page, sighting).await?;
                     linked.push((key.clone(), *page));
@@ -204,8 +211,7 @@ where
                     self.conclude(&mut tx, &[open], "double", why).await?;
                 }
                 ([], _) => {
-                    let may_turn_up =
-                        open.age < bound.settings.doubt.as_secs_f64() && bound.mapping.key_property;
+                    let may_turn_up = open.age < bound.settings.doubt.as_secs_f64();
                     if may_turn_up || found.is_unsure {
                         doubts.keys.extend(open.step.key.clone());
                         doubts.passing += usize::from(may_turn_up);
@@ -213,10 +219,13 @@ where
                     }
                     let record = (open.step.key.clone(), open.step.page);
                     self.store.revisit(&mut tx, mapping, &[record], 0.0).await?;
-                    let why = "no page carries the row's key: the write did not happen";
+                    let why = "no page is the row's: the write did not happen";
                     self.conclude(&mut tx, &[open], "not_applied", why).await?;
                 }
             }
+        }
+        if !linked.is_empty() {
+            self.wake_referrers(&mut tx, &bound.mapping.name).await?;
         }
         tx.commit().await?;
         Ok((doubts, linked))
@@ -287,6 +296,11 @@ where
         }
         Ok(())
     }
+}
+
+/// The page with which a row is linked.
+fn linked_page(links: &[CompactLink], key: &RowKey) -> Option<PageId> {
+    links.iter().find(|link| link.key == *key).map(|link| link.page)
 }
 
 /// Whether one of the two is linked already, with whomever.

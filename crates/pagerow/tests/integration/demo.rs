@@ -68,8 +68,8 @@ impl Demo {
     async fn stop(self) {
         self.running.signal("TERM");
         let running = self.running;
-        let (status, said) = tokio::task::spawn_blocking(|| running.wait(PATIENCE)).await.unwrap();
-        assert_eq!(status.code(), Some(0), "{said}");
+        let status = tokio::task::spawn_blocking(|| running.wait(PATIENCE)).await.unwrap();
+        assert_eq!(status.code(), Some(0));
     }
 }
 
@@ -195,6 +195,10 @@ async fn trouble_is_told_and_the_demo_goes_on() {
     let token = format!("tokens/{}", demo.ready["notion_token"].as_str().unwrap());
     demo.people.call("PATCH", &token, json!({ "revoked": true })).await;
     demo.sql.batch_execute("UPDATE products SET stock = 7 WHERE id = 2").await.unwrap();
+    eventually("the wrong token is told", PATIENCE, async || {
+        demo.running.said().iter().any(|line| line.contains("wrong_token"))
+    })
+    .await;
     // A record that cannot be written as it is holds nobody else up.
     demo.people.call("PATCH", &token, json!({ "revoked": false })).await;
     let page = demo.page(&products, "Name", "Burr Grinder G1").await;

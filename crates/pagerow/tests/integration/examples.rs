@@ -246,6 +246,9 @@ async fn what_is_there_already_is_matched_by_page_id_then_checksum() {
     ] {
         assert_eq!(log.row(decision).await["notion_page_id"], **page);
     }
+    // What was found equal is not written, and keeps the checksum by which it was found.
+    assert_eq!(log.row("by checksum").await["checksum"], "c1");
+    assert_eq!(log.page("by checksum").await["values"]["Checksum"], "c1");
 }
 
 #[tokio::test]
@@ -275,5 +278,17 @@ async fn a_lost_answer_makes_no_twin() {
     log.sync().await;
     let hits = log.people.call("GET", "faults", json!({})).await;
     assert_eq!(hits["faults"][0]["hits"], 1, "{hits}");
+    log.assert_equal(2).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_makes_no_twin_while_the_index_lags() {
+    let log = DecisionLog::set_up().await;
+    log.sql.batch_execute(TWO_ROWS).await.unwrap();
+    log.people.call("POST", "lag", json!({ "min_ms": 3000, "max_ms": 3000 })).await;
+    let fault = json!({ "endpoint": "POST /v1/pages", "times": 1, "fate": "applied", "answer": "drop" });
+    log.people.call("POST", "faults", fault).await;
+    log.sync().await;
+    log.people.call("POST", "lag", json!({ "min_ms": 0, "max_ms": 0 })).await;
     log.assert_equal(2).await;
 }

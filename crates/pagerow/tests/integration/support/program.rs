@@ -1,10 +1,13 @@
 //! The program itself, as users start it, and the Notion side as a person edits it.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -52,14 +55,15 @@ pub struct Running {
     child: Child,
     /// Lines of standard output, as JSON.
     lines: Receiver<Json>,
-    errors: Option<std::thread::JoinHandle<String>>,
+    /// Lines of standard error so far.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
     /// Starts it and returns with its first line.
     pub fn start(mut command: Command) -> (Self, Json) {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let (stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let (send, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines() {
@@ -69,19 +73,20 @@ impl Running {
                 }
             }
         });
-        let errors = std::thread::spawn(move || {
-            let mut text = String::new();
-            // What a killed program had begun to say is cut off.
-            drop(stderr.read_to_string(&mut text));
-            text
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let hears = said.clone();
+        std::thread::spawn(move || {
+            // What a killed program had begun to say may be cut off in the middle of a letter.
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                hears.lock().unwrap().push(line);
+            }
         });
-        let mut running = Self { child, lines, errors: Some(errors) };
+        let running = Self { child, lines, said };
         match running.lines.recv_timeout(Duration::from_secs(120)) {
             Ok(ready) => (running, ready),
             Err(_) => {
                 running.signal("KILL");
-                let said = running.errors.take().map(|errors| errors.join().unwrap()).unwrap_or_default();
-                panic!("it did not become ready: {said}");
+                panic!("it did not become ready: {:?}", running.said());
             }
         }
     }
@@ -100,22 +105,26 @@ impl Running {
         }
     }
 
+    /// What it said on standard error so far.
+    pub fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
-    /// Waits for the end; answers how it ended and what it said on standard error.
-    pub fn wait(mut self, patience: Duration) -> (ExitStatus, String) {
+    /// Waits for the end.
+    pub fn wait(mut self, patience: Duration) -> ExitStatus {
         let deadline = Instant::now() + patience;
-        let status = loop {
+        loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
+                return status;
             }
             assert!(Instant::now() < deadline, "it did not end within {patience:?}");
             std::thread::sleep(Duration::from_millis(10));
-        };
-        (status, self.errors.take().unwrap().join().unwrap())
+        }
     }
 }
 
