@@ -85,6 +85,25 @@ impl Store {
         Ok(())
     }
 
+    /// Keeps the number of rows right while a plan is carried out.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn gain_rows(&self, tx: &mut Tx, mapping: &str, gained: i64) -> Result<(), StoreError> {
+        if gained == 0 {
+            return Ok(());
+        }
+        tx.execute(
+            &format!(
+                "update {}.mappings set last_rows = last_rows + $3 where connection_id = $1 and name = $2",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&gained, Type::INT8)],
+        )
+        .await?;
+        Ok(())
+    }
+
     /// How far a side has been read; `None` before the first complete look.
     ///
     /// # Errors

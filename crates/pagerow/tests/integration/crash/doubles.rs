@@ -10,6 +10,9 @@ async fn a_copied_page_is_reported_and_disturbs_nobody() {
     let world = World::with_mappings(&rows(12), MAPPING).await;
     sync(&world).await;
     let source = world.source("Items").await;
+    // The page itself is news no more.
+    world.minutes_pass(30).await;
+    sync(&world).await;
     let page = world.page(&source, "Supabase ID", "1").await;
     world.control("POST", &format!("pages/{}/duplicate", page.id), &json!({})).await;
     world.sql("UPDATE items SET note = 'new' WHERE id = 2").await;
