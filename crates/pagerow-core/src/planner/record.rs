@@ -133,7 +133,10 @@ impl<'a> One<'a> {
         self.mapping.key_property
             && self.mapping.direction.reaches(Side::Notion)
             && match (self.pair.identity.key(), self.sighting(Side::Notion)) {
-                (Some(key), Some(page)) => page.marker.as_deref() != Some(key.as_str()),
+                // A page cannot be marked with nothing.
+                (Some(key), Some(page)) => {
+                    !key.as_str().is_empty() && page.marker.as_deref() != Some(key.as_str())
+                }
                 _ => false,
             }
     }
@@ -319,6 +322,14 @@ impl<'a> One<'a> {
                 return;
             }
         };
+        let keyless = self.pair.identity.key().is_some_and(|key| key.as_str().is_empty());
+        if side == Side::Notion && self.mapping.key_property && keyless {
+            // Nothing would tell, after a lost answer, whether the page was made.
+            let reason =
+                Reason::new("empty_key", "the row's key is an empty text, by which no page can be found");
+            out.parked.push(self.parked(side, None, reason, None));
+            return;
+        }
         let mut step = self.step(side, Action::Create, fields, because);
         step.expect = Expect::Nothing;
         step.mark = side == Side::Notion && self.mapping.key_property;

@@ -134,13 +134,13 @@ async fn one(database_url: &str, work: Work, shape: Shape, records: u64, limited
     };
     let output = tokio::process::Command::new(&program)
         .args(["scenario", &serde_json::to_string(&order)?])
-        .stderr(Stdio::inherit())
         .kill_on_drop(true)
         .output()
         .await?;
     emulator.kill().await?;
     if !output.status.success() {
-        println!("{:<34} {records:>8} failed", work.name(shape, limited));
+        let why = String::from_utf8_lossy(&output.stderr);
+        println!("{:<34} {records:>8} failed: {}", work.name(shape, limited), why.trim());
         return Ok(());
     }
     let figures: measure::Figures = serde_json::from_slice(&output.stdout)?;

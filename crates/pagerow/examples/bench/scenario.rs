@@ -175,10 +175,6 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     async fn connect(&self, path: &std::path::Path, limit: Option<u32>) -> Result<Wiring> {
-        let overrides = [
-            ("postgres.url".to_owned(), "env:BENCH_DATABASE_URL".to_owned()),
-            ("notion.token".to_owned(), "env:BENCH_NOTION_TOKEN".to_owned()),
-        ];
         std::fs::write(
             path.with_file_name(".env"),
             format!(
@@ -186,7 +182,7 @@ impl Stage<'_> {
                 self.order.database_url, self.order.token
             ),
         )?;
-        let config = Config::load(path, &overrides)?;
+        let config = Config::load(path, &[])?;
         let mut wiring = Wiring::connect(config).await?;
         let address = Address {
             base_url: self.order.base_url.clone(),

@@ -23,7 +23,7 @@ const NOTION: &str = "https://api.notion.com";
 /// environment or from a file .env beside the configuration, and only referred to in it. Neither side is changed.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  DATABASE_URL=postgres://… NOTION_API_KEY=ntn_… NOTION_PARENT_PAGE=… pagerow init"
+    after_help = "Example, with DATABASE_URL, NOTION_API_KEY and NOTION_PARENT_PAGE set or in .env:\n  pagerow init"
 )]
 pub(super) struct Args {
     /// Replace a configuration that is there

@@ -1,6 +1,7 @@
 //! How far long work is: a bar with rate and time left on a terminal, a plain line every few seconds elsewhere.
 
 use std::{
+    collections::BTreeMap,
     io::IsTerminal as _,
     sync::Mutex,
     time::{Duration, Instant},
@@ -30,6 +31,8 @@ struct Lines {
     last: Instant,
     /// When the steps began to be carried out.
     began: Instant,
+    /// What was last said of writes without an answer, by mapping.
+    doubts: BTreeMap<String, usize>,
 }
 
 impl Meter {
@@ -45,7 +48,7 @@ impl Meter {
             Shown::Bar(bar)
         } else {
             let now = Instant::now();
-            Shown::Lines(Mutex::new(Lines { last: now, began: now }))
+            Shown::Lines(Mutex::new(Lines { last: now, began: now, doubts: BTreeMap::new() }))
         };
         Self(Some(std::sync::Arc::new(shown)))
     }
@@ -141,8 +144,13 @@ impl Lines {
                 )
             }
             Event::InDoubt { mapping, writes, seconds } => {
+                // It is looked at every few seconds, and told when it has changed.
+                if self.doubts.insert((*mapping).to_owned(), *writes) == Some(*writes) {
+                    return None;
+                }
                 format!(
-                    "{mapping}: looking what became of {writes} writes without an answer, for {} at most",
+                    "{mapping}: looking what became of {} without an answer, for {} at most",
+                    counted(*writes as u64, "write", "writes"),
                     duration(*seconds)
                 )
             }
@@ -189,7 +197,7 @@ mod tests {
     #[test]
     fn plain_lines_keep_their_distance() {
         let start = Instant::now();
-        let mut lines = Lines { last: start, began: start };
+        let mut lines = Lines { last: start, began: start, doubts: BTreeMap::new() };
         let looked = Event::Looked { mapping: "a", side: Side::Notion, records: 500 };
         assert_eq!(lines.next(&looked, start + Duration::from_secs(1)), None);
         assert_eq!(

@@ -23,6 +23,9 @@ use crate::{
     store::{LinkWrite, MappingState, Trouble},
 };
 
+/// Why a record waits for a related one: the codes of both sides, and the server's for a foreign key.
+const WAITS: [&str; 3] = ["waits_for_relation", "no_related_row", "23503"];
+
 /// How many records are written down in one statement.
 const CHUNK: usize = 2_000;
 
@@ -136,7 +139,11 @@ where
         }
         let mut linked = Vec::new();
         for (&at, part) in which.iter().zip(&plan.mappings) {
-            linked.push(self.keep_settlements(&mut tx, at, part).await?);
+            let new = self.keep_settlements(&mut tx, at, part).await?;
+            if !new.is_empty() {
+                self.wake_referrers(&mut tx, &part.mapping).await?;
+            }
+            linked.push(new);
             self.keep_findings(&mut tx, at, part).await?;
         }
         tx.commit().await?;
@@ -274,6 +281,16 @@ where
             self.store.keep_mapping_state(&mut tx, &mapping.name, mapping.fingerprint(), &state).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// Records of this mapping were linked: what waited for one of them need not wait any longer.
+    pub(super) async fn wake_referrers(&self, tx: &mut Tx, mapping: &str) -> Result<(), EngineError> {
+        for bound in &self.bound {
+            if bound.mapping.fields.iter().any(|field| field.related() == Some(mapping)) {
+                self.store.wake_waiting(tx, &bound.mapping.name, &WAITS).await?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,110 +1,92 @@
-//! By what name a process holds a lease, and whether the process of such a name is certainly gone.
+//! What a process that holds a lease is called, so that another one on the same machine can tell whether it still runs.
 
+use pagerow_core::digest::Digest;
 use uuid::Uuid;
 
-/// This process's name. People see it; another process on the same machine can tell from it who is meant.
+/// This process's name: `process PID on MACHINE since START ID`, or less where the system does not say more.
 pub(super) fn name(id: Uuid) -> String {
-    name_of(std::process::id(), id)
-}
-
-/// Whether the process of this name certainly runs no more. `false` when that cannot be told from here: it runs on
-/// another machine, in another container, or the system gives no answer.
-pub(super) fn is_gone(name: &str) -> bool {
-    let mut parts = name.split(", ");
-    let pid = parts.next().and_then(|part| part.strip_prefix("process ")?.parse().ok());
-    let (Some(pid), Some(place)) = (pid, parts.next()) else { return false };
-    let Some((home, start)) = place.rsplit_once('.') else { return false };
-    system::home().is_some_and(|here| here == home) && system::is_gone(pid, start)
-}
-
-fn name_of(pid: u32, id: Uuid) -> String {
-    let place = system::home().zip(system::start(pid));
-    let place = place.map_or_else(|| "somewhere".to_owned(), |(home, start)| format!("{home}.{start}"));
-    format!("process {pid}, {place}, {id}")
-}
-
-#[cfg(target_os = "linux")]
-mod system {
-    use std::fs;
-
-    use rustix::{
-        io::Errno,
-        process::{Pid, test_kill_process},
-    };
-
-    /// Where a process number means something: this start of this machine, and this container.
-    pub(super) fn home() -> Option<String> {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        let space = fs::read_link("/proc/self/ns/pid").ok()?;
-        let digits: String = space.to_str()?.chars().filter(char::is_ascii_digit).collect();
-        Some(format!("{}.{digits}", boot.trim()))
+    let pid = std::process::id();
+    match (machine(), start_of(pid)) {
+        (Some(machine), Some(Some(start))) => format!("process {pid} on {machine} since {start} {id}"),
+        _ => format!("process {pid} {id}"),
     }
+}
 
-    /// When a process started, in ticks since the machine did: numbers are given to new processes again.
-    pub(super) fn start(pid: u32) -> Option<String> {
-        stat(pid).map(|(_, start)| start)
-    }
-
-    pub(super) fn is_gone(pid: u32, start: &str) -> bool {
-        let Some(number) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-        // The system may hide other people's processes from the file system, but not from this question.
-        match test_kill_process(number) {
-            Err(Errno::SRCH) => true,
-            Ok(()) | Err(_) => stat(pid).is_some_and(|(state, now)| now != start || state == "Z"),
+/// Whether a holder certainly runs no more. Of other machines' processes nobody can tell.
+pub(super) fn is_gone(holder: &str) -> bool {
+    let words: Vec<&str> = holder.split(' ').collect();
+    let ["process", pid, "on", machine_then, "since", start_then, _] = words.as_slice() else { return false };
+    let (Ok(pid), Some(machine)) = (pid.parse(), machine()) else { return false };
+    // Numbers of processes are given again: only the same start is the same process.
+    machine == *machine_then
+        && match start_of(pid) {
+            Some(start) => start.as_deref() != Some(*start_then),
+            None => is_unused(pid),
         }
-    }
-
-    /// State and start.
-    fn stat(pid: u32) -> Option<(String, String)> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The program's name stands in brackets and may hold anything.
-        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-        Some((fields.next()?.to_owned(), fields.nth(18)?.to_owned()))
-    }
 }
 
-#[cfg(not(target_os = "linux"))]
-mod system {
-    /// Nothing tells one start of the machine, or one container, from another.
-    pub(super) fn home() -> Option<String> {
-        None
-    }
-
-    pub(super) fn start(_: u32) -> Option<String> {
-        None
-    }
-
-    pub(super) fn is_gone(_: u32, _: &str) -> bool {
-        false
-    }
+/// Whether no process has this number. `/proc` may hide other people's processes, which this question does not.
+#[cfg(unix)]
+fn is_unused(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(not(unix))]
+fn is_unused(_: u32) -> bool {
+    false
+}
+
+/// A short name of this boot of this machine, as far as process numbers mean the same in it.
+fn machine() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let numbers = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    let both = Digest::of(format!("{} {}", boot.trim(), numbers.display()).as_bytes()).to_string();
+    Some(both.chars().take(12).collect())
+}
+
+/// When a process began, in the kernel's ticks: `None` when the system shows no such process, `Some(None)` when only its
+/// remains are there.
+fn start_of(pid: u32) -> Option<Option<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    // Ended, and not yet collected by its parent.
+    if matches!(fields.first(), Some(&"Z" | &"X")) {
+        return Some(None);
+    }
+    fields.get(19).map(|start| Some((*start).to_owned()))
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_a_process_that_has_ended_is_gone() {
-        assert!(!is_gone(&name(Uuid::nil())));
+    fn only_the_certainly_dead_are_gone() {
+        let living = name(Uuid::nil());
+        assert!(!is_gone(&living), "{living}");
+        assert!(!is_gone("process 1 0198"), "nobody knows");
+        let Some(machine) = machine() else { return };
+        assert!(is_gone(&format!("process 4194305 on {machine} since 1 x")), "no such number");
+        assert!(is_gone(&format!("process {} on {machine} since 1 x", std::process::id())), "another start");
+        assert!(!is_gone("process 4194305 on elsewhere since 1 x"));
+    }
+
+    #[test]
+    fn an_ended_process_is_gone_before_anybody_collects_it() {
+        let Some(machine) = machine() else { return };
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let name = name_of(child.id(), Uuid::nil());
-        assert!(!is_gone(&name), "{name}");
+        let start = start_of(child.id()).unwrap().unwrap();
+        let holder = format!("process {} on {machine} since {start} x", child.id());
+        assert!(!is_gone(&holder));
         child.kill().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while !is_gone(&holder) {
+            assert!(std::time::Instant::now() < deadline, "it never ended");
+            std::thread::yield_now();
+        }
         child.wait().unwrap();
-        assert!(is_gone(&name), "{name}");
-    }
-
-    #[test]
-    fn a_number_that_was_given_again_is_another_process() {
-        let home = system::home().unwrap();
-        assert!(is_gone(&format!("process {}, {home}.1, x", std::process::id())));
-    }
-
-    #[test]
-    fn of_another_place_nothing_is_known() {
-        assert!(!is_gone("process 999999999, 5c6a2821.4026531836.77, x"));
-        assert!(!is_gone("process 999999999, somewhere, x"));
-        assert!(!is_gone("process 999999999 x"));
-        assert!(!is_gone("somebody"));
+        assert!(is_gone(&holder));
     }
 }

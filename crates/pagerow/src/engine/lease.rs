@@ -9,6 +9,9 @@ use crate::{
     store::StoreError,
 };
 
+/// The lease's name: one engine at a time works on a connection.
+const LEASE: &str = "sync";
+
 /// Between two tries for a lease that somebody else holds.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -33,7 +36,7 @@ where
         }
         let mut known = None;
         loop {
-            match self.store.take_lease("sync", &self.holder, holder::is_gone).await {
+            match self.store.take_lease(LEASE, &self.holder, holder::is_gone).await {
                 Ok(lease) => {
                     self.lease = Some(lease);
                     return Ok(());

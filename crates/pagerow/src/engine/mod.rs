@@ -9,6 +9,7 @@ mod holder;
 mod index;
 mod lease;
 mod look;
+mod missing;
 mod notion_wave;
 mod outcome;
 mod postgres_wave;

@@ -18,13 +18,13 @@ use pagerow_core::{
     plan::{Action, Expect, Plan, Step},
     record::{PageId, RowKey},
     retry::Failure,
-    value::{Ref, Value},
 };
 
 use super::{
     Bound, Engine, EngineError,
     act::{Acting, Work},
     look::{View, pages_error},
+    missing::missing_relatives,
     outcome::{Ended, How, is_trouble, update},
     report::Run,
 };
@@ -167,7 +167,7 @@ where
             .iter()
             .map(|item| match item.step.action {
                 Action::Create => {
-                    without(item.step, &missing_relatives(&self.bound[item.at], item.step, relatives))
+                    without(item.step, &missing_relatives(&self.bound[item.at].mapping, item.step, relatives))
                 }
                 _ => Cow::Borrowed(item.step),
             })
@@ -285,7 +285,7 @@ where
             };
             step_now = Some(Step { key: Some(key.clone()), ..step.clone() });
         }
-        let missing = missing_relatives(bound, step, relatives);
+        let missing = missing_relatives(&bound.mapping, step, relatives);
         if !missing.is_empty() {
             if step.action != Action::Create {
                 return ended(How::Failed(waits_for_relative(bound, &missing)), Vec::new());
@@ -333,6 +333,9 @@ where
             let links = self
                 .settle(&mut tx, &self.bound[at], &views[part], &acting.troubled[mapping], &group)
                 .await?;
+            if !links.is_empty() {
+                self.wake_referrers(&mut tx, mapping).await?;
+            }
             tx.commit().await?;
             fresh.extend(links.into_iter().map(|(key, page)| (mapping.to_owned(), key, page)));
         }
@@ -368,27 +371,6 @@ fn is_stale(step: &Step, moved: Option<&BTreeMap<PageId, Option<Digest>>>) -> bo
         Expect::Absent(Absence::Trashed | Absence::Deleted) => now.is_some(),
         Expect::Absent(_) | Expect::Nothing => false,
     }
-}
-
-/// Fields that refer to rows which have no page (yet).
-fn missing_relatives<R, P>(bound: &Bound<R, P>, step: &Step, relatives: &Relatives) -> Vec<usize> {
-    step.fields
-        .iter()
-        .filter(|write| !write.withheld)
-        .filter(|write| {
-            let Some(field) = bound.mapping.fields.get(write.field) else { return false };
-            let Some(mapping) = field.related() else { return false };
-            let missing = |value: &Value| match value {
-                Value::Ref(Ref::Row(key)) => relatives.page(mapping, key).is_none(),
-                _ => false,
-            };
-            match &write.after {
-                Value::Set(values) => values.iter().any(missing),
-                value => missing(value),
-            }
-        })
-        .map(|write| write.field)
-        .collect()
 }
 
 /// A step without some of its fields.

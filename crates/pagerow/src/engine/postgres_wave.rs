@@ -1,13 +1,18 @@
 //! Carrying out steps on rows: each batch commits its writes, bases and history together.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use pagerow_core::{plan::Step, side::Side};
+use pagerow_core::{
+    mapping::Mapping,
+    plan::{Action, Step},
+    side::Side,
+};
 
 use super::{
     Engine, EngineError,
     act::{Acting, Work},
     look::{RecordName, rows_error},
+    missing::missing_relatives,
     outcome::{Ended, How, is_trouble, status, update},
     report::Run,
 };
@@ -46,16 +51,20 @@ where
             }
             let mut tx = self.store.begin().await?;
             self.fence(&mut tx).await?;
+            let cut: Vec<(Cow<'_, Step>, Vec<usize>)> =
+                batch.iter().map(|step| without_missing(&bound.mapping, step, relatives)).collect();
+            let sent: Vec<&Step> = cut.iter().map(|(step, _)| &**step).collect();
             let outcomes = bound
                 .rows
-                .write(&mut tx, batch, relatives)
+                .write(&mut tx, &sent, relatives)
                 .await
                 .map_err(|error| rows_error(mapping, error))?;
             let ended: Vec<Ended<'_>> = batch
                 .iter()
                 .zip(outcomes)
+                .zip(cut)
                 .zip(run.next_seq..)
-                .map(|((step, outcome), seq)| Ended {
+                .map(|(((step, outcome), (_, left_out)), seq)| Ended {
                     seq,
                     step,
                     how: match outcome {
@@ -66,7 +75,7 @@ where
                         Outcome::Failed(failed) => How::Failed(failed),
                         Outcome::Unknown(failed) => How::Unknown(failed),
                     },
-                    left_out: Vec::new(),
+                    left_out,
                     was: pagerow_core::journal::Status::Planned,
                 })
                 .collect();
@@ -84,6 +93,9 @@ where
             self.store.journal(&mut tx, acting.run, &entries).await?;
             let all: Vec<&Ended<'_>> = ended.iter().collect();
             let fresh = self.settle(&mut tx, bound, view, &troubled, &all).await?;
+            if !fresh.is_empty() {
+                self.wake_referrers(&mut tx, mapping).await?;
+            }
             tx.commit().await?;
 
             run.next_seq += i32::try_from(batch.len()).unwrap_or(i32::MAX);
@@ -104,4 +116,24 @@ where
         }
         Ok(())
     }
+}
+
+/// A new row's step without what refers to pages that have no row yet, and these fields: they follow in the next
+/// plan. A column that needs a value waits with its row.
+fn without_missing<'s>(
+    mapping: &Mapping,
+    step: &'s Step,
+    relatives: &Relatives,
+) -> (Cow<'s, Step>, Vec<usize>) {
+    let mut missing = match step.action {
+        Action::Create => missing_relatives(mapping, step, relatives),
+        Action::Update | Action::Restore | Action::Trash | Action::Delete => Vec::new(),
+    };
+    missing.retain(|field| mapping.fields.get(*field).is_some_and(|field| !field.required));
+    if missing.is_empty() {
+        return (Cow::Borrowed(step), missing);
+    }
+    let mut cut = step.clone();
+    cut.fields.retain(|write| !missing.contains(&write.field));
+    (Cow::Owned(cut), missing)
 }

@@ -173,6 +173,9 @@ where
                 }
             }
         }
+        if !linked.is_empty() {
+            self.wake_referrers(&mut tx, &bound.mapping.name).await?;
+        }
         tx.commit().await?;
         Ok((doubts, linked))
     }

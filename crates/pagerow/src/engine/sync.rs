@@ -41,7 +41,9 @@ where
             let keys: BTreeSet<_> = open.into_iter().filter_map(|open| open.step.key).collect();
             doubtful.push(keys);
         }
-        let views = self.look_at_all(&which, Depth::Everything, &doubtful).await?;
+        let stop = self.stop.clone();
+        let views =
+            Self::unless_stopped(stop, self.look_at_all(&which, Depth::Everything, &doubtful)).await?;
         let decided = self.decide(&which, views);
         let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), None) {
             Ok(_) => Vec::new(),
@@ -98,9 +100,8 @@ where
         let consent = Consent { pass, only: Some(kept.hash()) };
         let result = self.cycle(&mut run, &which, Depth::Everything, consent).await;
         // Whether a further plan would be empty is not looked at; that all of this one was written is known.
-        let quiet = result.as_ref().map(|_| run.failed == 0 && run.doubts == 0);
+        let quiet = result.as_ref().map(|_| run.failed == 0 && run.doubts + run.unsure == 0);
         let closed = self.close(run, &which, quiet, result.as_ref().err()).await;
-        // When both fail, the first cause is the one to tell.
         result.and(closed)
     }
 

@@ -365,6 +365,23 @@ impl Store {
         }
         Ok(due)
     }
+
+    /// Lets records that wait for a related record be tried again at once, since one has arrived.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn wake_waiting(&self, tx: &mut Tx, mapping: &str, codes: &[&str]) -> Result<(), StoreError> {
+        tx.execute(
+            &format!(
+                "update {}.parked set next_try = clock_timestamp() where connection_id = $1 and mapping = $2 \
+                 and next_try > clock_timestamp() and reason ->> 'code' = any($3)",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&codes, Type::TEXT_ARRAY)],
+        )
+        .await?;
+        Ok(())
+    }
 }
 
 fn column(mapping: &Mapping, field: Option<usize>) -> &str {

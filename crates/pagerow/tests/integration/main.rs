@@ -13,6 +13,7 @@
 mod support;
 
 mod catalogue;
+mod cli;
 mod connect;
 mod demo;
 mod devpg;
