@@ -7,7 +7,7 @@ use pagerow_core::{
     journal::Status,
     mapping::{Mapping, PropertyKind},
     observation::{Observation, Sighting},
-    plan::{Action, Step},
+    plan::{Action, FieldWrite, Step},
     record::{PageId, Record, RowKey},
     settle,
 };
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     postgres::transaction::Tx,
-    replica::{Pages, Relatives, Rows},
+    replica::{Pages, Relatives, Rows, Scope, Seen},
     store::{CompactLink, LinkWrite, OpenStep, StepUpdate},
 };
 
@@ -64,7 +64,7 @@ where
             let bound = &self.bound[at];
             let (creates, others): (Vec<OpenStep>, Vec<OpenStep>) =
                 open.into_iter().partition(|open| open.step.action == Action::Create);
-            self.look_again(bound, &others).await?;
+            self.look_again(bound, others, &relatives).await?;
             let (doubts, linked) = self.find_creates(bound, creates, &relatives).await?;
             run.doubts += doubts.passing;
             run.unsure += doubts.keys.len() - doubts.passing.min(doubts.keys.len());
@@ -97,19 +97,70 @@ where
         Ok(self.store.open_steps(name).await?)
     }
 
-    /// Writes of absolute values to known pages: whether they happened shows when the page is read, since its base
-    /// is still the old one.
-    async fn look_again(&self, bound: &Bound<R, P>, open: &[OpenStep]) -> Result<(), EngineError> {
+    /// Writes to known pages: whether they happened shows when the page is read. One that did is settled as if it had been
+    /// answered, or it would pass for somebody's edit; in any case the record is looked at again.
+    async fn look_again(
+        &self,
+        bound: &Bound<R, P>,
+        open: Vec<OpenStep>,
+        relatives: &Relatives,
+    ) -> Result<(), EngineError> {
         if open.is_empty() {
             return Ok(());
         }
+        let mapping = bound.mapping.name.as_str();
+        let pages: BTreeSet<PageId> = open.iter().filter_map(|open| open.step.page).collect();
+        let pages: Vec<PageId> = pages.into_iter().collect();
+        let mut shown: BTreeMap<PageId, Box<Sighting>> = BTreeMap::new();
+        let mut take = |page: Seen<PageId>| {
+            if let Observation::Present(sighting) = page.observation {
+                shown.insert(page.id, Box::new(sighting));
+            }
+        };
+        bound
+            .pages
+            .look(Scope::These(&pages), relatives, &mut take)
+            .await
+            .map_err(|error| pages_error(mapping, error))?;
+        let links = self.store.links_of(mapping, &[], &pages).await?;
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
         let records: Vec<RecordName> =
             open.iter().map(|open| (open.step.key.clone(), open.step.page)).collect();
-        self.store.revisit(&mut tx, &bound.mapping.name, &records, 0.0).await?;
-        self.conclude(&mut tx, open, "unknown", "it was looked at again").await?;
+        self.store.revisit(&mut tx, mapping, &records, 0.0).await?;
+        let mut unwritten = Vec::new();
+        for open in open {
+            let sighting = open.step.page.and_then(|page| shown.get(&page));
+            let link = links.iter().find(|link| Some(link.page) == open.step.page);
+            match (sighting, link) {
+                (Some(sighting), Some(link)) if shows_write(&bound.mapping, &open.step, &sighting.record) => {
+                    self.take_up(&mut tx, bound, &open, link, sighting).await?;
+                }
+                _ => unwritten.push(open),
+            }
+        }
+        self.conclude(&mut tx, &unwritten, "unknown", "it was looked at again").await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Settles an update that was found to have happened.
+    async fn take_up(
+        &self,
+        tx: &mut Tx,
+        bound: &Bound<R, P>,
+        open: &OpenStep,
+        link: &CompactLink,
+        sighting: &Sighting,
+    ) -> Result<(), EngineError> {
+        for known in self.store.links_in(tx, &bound.mapping, &[link.id]).await? {
+            let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
+            let base = settle::after_step(&bound.mapping, &open.step, &answer, known.base, &[]);
+            let unsettled = link.unsettled;
+            let write = LinkWrite { id: Some(known.id), key: known.key, page: known.page, base, unsettled };
+            self.store.keep_links(tx, &bound.mapping, &[write]).await?;
+        }
+        let update = StepUpdate { seq: open.seq, status: Status::Done, page: open.step.page, reason: None };
+        Ok(self.store.conclude(tx, open.run, &[update]).await?)
     }
 
     /// Looks for pages whose create was not answered, by the key they carry.
@@ -257,14 +308,29 @@ fn is_linked(links: &[CompactLink], key: &RowKey, page: PageId) -> bool {
     links.iter().any(|link| link.key == *key || link.page == page)
 }
 
-/// What Notion would have answered when the page was made. A value that is another one by now was edited since, which
-/// must go on counting as an edit; only how Notion writes a body down, nobody can say beforehand.
+/// Whether a page shows that an update was carried out: some value that it changed is as it was sent. Notion changes all
+/// properties of one call or none.
+fn shows_write(mapping: &Mapping, step: &Step, shown: &Record) -> bool {
+    let shows = |write: &FieldWrite| {
+        !write.withheld
+            && write.before.as_ref() != Some(&write.after)
+            && shown.get(write.field) == Some(&write.after)
+            && !is_body(mapping, write)
+    };
+    step.action == Action::Update && step.fields.iter().any(shows)
+}
+
+/// Only Notion can say how it writes a body down.
+fn is_body(mapping: &Mapping, write: &FieldWrite) -> bool {
+    mapping.fields.get(write.field).is_some_and(|field| matches!(field.shows, PropertyKind::Body))
+}
+
+/// What Notion would have answered to a write. A value that is another one by now was edited since, which
+/// must go on counting as an edit.
 fn as_answered(mapping: &Mapping, step: &Step, shown: &Record) -> Record {
     let mut answer = shown.clone();
     for write in step.fields.iter().filter(|write| !write.withheld) {
-        let is_body =
-            mapping.fields.get(write.field).is_some_and(|field| matches!(field.shows, PropertyKind::Body));
-        if !is_body && shown.get(write.field).is_some() {
+        if !is_body(mapping, write) && shown.get(write.field).is_some() {
             answer.set(write.field, Some(write.after.clone()));
         }
     }

@@ -15,6 +15,7 @@ mod support;
 mod catalogue;
 mod cli;
 mod connect;
+mod crash;
 mod demo;
 mod devpg;
 mod examples;
