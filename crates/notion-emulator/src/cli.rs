@@ -6,6 +6,7 @@ use crate::{Emulator, Options};
 
 /// Run a Notion API on this machine, for demos and tests.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Args {
     /// Where to listen; port 0 takes any free port
     #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDR")]

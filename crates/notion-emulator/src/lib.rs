@@ -140,6 +140,14 @@ impl Emulator {
         self.address
     }
 
+    /// Saves the state now, when there is a file for it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save(&self) -> Result<(), StartError> {
+        save(&self.shared)
+    }
+
     /// Lets open requests finish (for a second at most), then saves the state.
     pub async fn stop(mut self) -> Result<(), StartError> {
         self.shared.stop();

@@ -44,7 +44,8 @@ async fn recorded_answers_hold_nothing_unknown() {
     let (mut bodies, mut compared) = (0, 0);
     let mut unknown: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut mistakes: BTreeMap<String, String> = BTreeMap::new();
-    // The bodies recorded with 2025-09-03 or newer; what older ones show is checked where it says what it is.
+    // No recording names version 2025-09-03 or newer. These are the most recent ones and name none; the other folders
+    // were recorded with versions that are not emulated.
     for file in json_files(&folder.join("46ki75_notionrs")) {
         let body: Json = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();

@@ -9,8 +9,8 @@ use crate::{
     value::Value,
 };
 
-/// The bases after a step was done and `answer` is what its side then showed. `left_out` are fields of a new record
-/// that could not be written yet because what they refer to does not exist.
+/// The bases after a step was done and `answer` is what its side then showed. `left_out` are fields that could not be
+/// written yet because what they refer to does not exist: in a record that was there before, their bases stay.
 ///
 /// Only the step's own fields are settled: what else the answer shows may be somebody's edit, and the next look
 /// tells. Notion's form of a value is taken as it came, which absorbs whatever Notion rounds. A row that came back
@@ -31,6 +31,9 @@ pub fn after_step(
     };
     for write in wrote {
         if left_out.contains(&write.field) {
+            if step.action != Action::Create {
+                continue;
+            }
             // As if both sides had been empty: the next plan takes the reference over.
             base.postgres.set(write.field, Some(Value::Null));
             base.notion.set(write.field, Some(Value::Null));
@@ -61,4 +64,80 @@ pub fn after_agreement(settlement: &Settlement, mut base: Sides<Record>) -> Side
         base.notion.set(settled.field, Some(settled.values.notion.clone()));
     }
     base
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        digest::Digest,
+        mapping::{ColumnKind, Field, Flow, KeySource, OnPageTrashed, OnRowDeleted, Policy},
+        plan::{Because, Expect, FieldWrite},
+    };
+
+    fn mapping() -> Mapping {
+        let mapping = "things".to_owned();
+        Mapping {
+            name: mapping.clone(),
+            fields: vec![Field {
+                column: "boss".to_owned(),
+                property: "Boss".to_owned(),
+                property_id: "b".to_owned(),
+                holds: ColumnKind::Reference { mapping: mapping.clone() },
+                shows: PropertyKind::Relation { mapping, single: true },
+                required: false,
+                flow: Flow::Both,
+                wins: None,
+                labels: std::collections::BTreeMap::new(),
+            }],
+            direction: Flow::Both,
+            on_conflict: Policy::Manual,
+            on_row_deleted: OnRowDeleted::Trash,
+            on_page_trashed: OnPageTrashed::Ask,
+            match_on: Vec::new(),
+            key: KeySource::Generated,
+            key_property: false,
+        }
+    }
+
+    fn step(action: Action) -> Step {
+        Step {
+            wave: 0,
+            side: Side::Notion,
+            action,
+            link: Some(1),
+            key: Some("1".into()),
+            page: None,
+            fields: vec![FieldWrite {
+                field: 0,
+                before: None,
+                after: Value::Bool(true),
+                source: None,
+                withheld: false,
+            }],
+            mark: false,
+            expect: Expect::Seen(Digest::of(b"")),
+            source: None,
+            because: Because::Edited,
+        }
+    }
+
+    /// Emptied bases beside a page that still shows its old reference would make a conflict out of one edit.
+    #[test]
+    fn a_reference_left_out_of_an_old_record_keeps_its_bases() {
+        let old = || Record::new(vec![Some(Value::Bool(false))]);
+        let base = Sides { postgres: old(), notion: old() };
+        assert_eq!(after_step(&mapping(), &step(Action::Update), &old(), base.clone(), &[0]), base);
+        let made = after_step(&mapping(), &step(Action::Create), &old(), base, &[0]);
+        assert_eq!(made.postgres.get(0), Some(&Value::Null));
+    }
+
+    #[test]
+    fn a_deletion_settles_nothing() {
+        let old = || Record::new(vec![Some(Value::Bool(false))]);
+        let base = Sides { postgres: old(), notion: old() };
+        for removal in [Action::Trash, Action::Delete] {
+            assert_eq!(after_step(&mapping(), &step(removal), &old(), base.clone(), &[]), base);
+        }
+    }
 }

@@ -124,6 +124,7 @@ pub struct RowNote {
     /// `synced`, `conflict`, `parked` or `failed`.
     pub status: &'static str,
     pub error: Option<String>,
+    /// Of the row's mapped content; empty where it is not known, and then the row keeps what it has.
     pub checksum: String,
 }
 
@@ -179,7 +180,8 @@ pub trait Pages: Send + Sync {
     ) -> impl Future<Output = Outcome<PageId>> + Send;
 
     /// The live pages that carry these keys: what became of creates whose answer was lost. A key that is not in the
-    /// answer was not found *yet*; the index may lag.
+    /// answer was not found *yet*; the index may lag. A page that cannot be read is shown with every key whose page it
+    /// may be.
     fn find(
         &self,
         keys: &[RowKey],

@@ -108,22 +108,23 @@ impl Wiring {
         let store = store(&self.config, &self.database).await?;
         let mut bound = Vec::with_capacity(resolution.mappings.len());
         let mut warnings = Vec::new();
+        let clock = Clock::system();
         for mut part in resolution.mappings {
             let mapping = Arc::clone(&part.mapping);
             warnings.append(&mut part.warnings);
             let rows = PgRows::new(self.database.pool().clone(), Arc::clone(&mapping), part.table)
                 .map_err(|error| WiringError::Rows { mapping: mapping.name.clone(), error })?;
-            let pages = NotionPages::new(&self.client, Arc::clone(&mapping), part.source, Clock::system())
+            let pages = NotionPages::new(&self.client, Arc::clone(&mapping), part.source, clock.clone())
                 .map_err(|error| WiringError::Pages { mapping: mapping.name.clone(), error })?;
             let settings = Settings {
                 limits: part.limits,
                 max_attempts: part.max_attempts,
                 sweep_interval: part.sweep_interval,
                 compare_interval: part.compare_interval,
-                ..Settings::default()
+                doubt: self.config.notion.doubt,
             };
             bound.push(Bound { mapping, rows, pages, settings });
         }
-        Ok((Engine::new(store, bound, Clock::system(), progress, stop), warnings))
+        Ok((Engine::new(store, bound, clock, progress, stop), warnings))
     }
 }

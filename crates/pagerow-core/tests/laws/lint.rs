@@ -127,7 +127,8 @@ fn check_step(mapping: &Mapping, pair: &Pair, step: &Step) {
                 assert_eq!(step.because, Because::EditBeatsDeletion);
             }
             for write in &step.fields {
-                assert!(mapping.fields[write.field].flow.reaches(step.side));
+                assert!(write.withheld || mapping.fields[write.field].flow.reaches(step.side));
+                assert!(!write.withheld || write.after.is_null(), "withheld, and with a value");
             }
         }
         Action::Update => {
@@ -160,7 +161,7 @@ fn check_step(mapping: &Mapping, pair: &Pair, step: &Step) {
                         || one_way && !is_same(pair, step.side, write.field),
                     "a write that no change asks for: {step:?}"
                 );
-                if !is_same(pair, step.side, write.field) && has_base(pair, step.side, write.field) {
+                if !is_same(pair, step.side, write.field) && known {
                     assert_eq!(step.because, Because::Decided, "an edit lost to no rule: {step:?}");
                 }
             }
@@ -180,7 +181,7 @@ fn now_is_absent(pair: &Pair, side: Side) -> bool {
     matches!(pair.seen.of(side), Observation::Absent(_))
 }
 
-fn base<'a>(pair: &'a Pair, side: Side, field: usize) -> Option<&'a Value> {
+fn base(pair: &Pair, side: Side, field: usize) -> Option<&Value> {
     match &pair.identity {
         Identity::Linked(link) => link.base.of(side).get(field),
         Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => None,
@@ -191,7 +192,7 @@ fn has_base(pair: &Pair, side: Side, field: usize) -> bool {
     base(pair, side, field).is_some()
 }
 
-fn now<'a>(pair: &'a Pair, side: Side, field: usize) -> Option<&'a Value> {
+fn now(pair: &Pair, side: Side, field: usize) -> Option<&Value> {
     match pair.seen.of(side) {
         Observation::Present(sighting) => sighting.record.get(field),
         Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pagerow_core::{
-    adopt::{Doubt, PageHalf, RowHalf, adopt},
+    adopt::{Doubt, PageHalf, RowHalf, Tier, adopt},
     digest::Digest,
     fidelity::{self, Fidelity},
     guard::{self, Approved, Limits},
@@ -133,7 +133,7 @@ impl World {
     }
 
     /// What a side shows of its cells: pages that are linked are named by their rows.
-    fn shown(&self, half: &Half) -> Record {
+    pub(crate) fn shown(&self, half: &Half) -> Record {
         let keys: BTreeMap<PageId, &RowKey> = if self.mapping.fields.iter().any(is_reference) {
             self.links.values().map(|link| (link.page, &link.key)).collect()
         } else {
@@ -246,7 +246,21 @@ impl World {
                 checksum: None,
             })
             .collect();
-        let found = adopt(&row_halves, &page_halves);
+        let mut found = adopt(&row_halves, &page_halves);
+        // A page with the key of a row that has its page, or is marked as deleted: the engine sets it aside.
+        let pages_free = |page: &PageId| !found.pairs.iter().any(|(_, paired, _)| paired == page);
+        let doubles: Vec<Doubt> = page_halves
+            .iter()
+            .filter(|half| pages_free(&half.page))
+            .filter_map(|half| {
+                let taken = |key: &RowKey| {
+                    linked.contains(key) || self.rows.get(key).is_some_and(|row| row.away.is_some())
+                };
+                let key = half.key.clone().filter(taken)?;
+                Some(Doubt { tier: Tier::KeyProperty, rows: vec![key], pages: vec![half.page] })
+            })
+            .collect();
+        found.doubtful.extend(doubles);
         let mut taken_rows: BTreeSet<&RowKey> = found.doubtful.iter().flat_map(|doubt| &doubt.rows).collect();
         let mut taken_pages: BTreeSet<PageId> =
             found.doubtful.iter().flat_map(|doubt| doubt.pages.iter().copied()).collect();
@@ -305,8 +319,9 @@ impl World {
                 return plan;
             }
             self.now += 1;
-            let applied = self.apply(approved(plan).plan());
-            assert_eq!(applied.stale, 0, "nobody else is there, and a step is stale");
+            let approved = approved(plan);
+            let applied = self.apply(approved.plan());
+            assert_eq!(applied.stale, 0, "nobody else is there, and a step is stale: {:#?}", approved.plan());
         }
         panic!("not quiet after {most} plans; the next would be {:#?}", self.plan());
     }
@@ -408,6 +423,7 @@ impl World {
 
     fn change(&mut self, step: &Step) -> bool {
         let id = step.link.or_else(|| step.key.as_ref().and_then(|key| self.link_of(key)));
+        let id = id.or_else(|| step.page.and_then(|page| self.link_of_page(page)));
         let Some(link) = id.and_then(|id| self.links.get(&id)).cloned() else { return false };
         let half = match step.side {
             Side::Postgres => self.rows.get(&link.key),
@@ -479,7 +495,7 @@ impl World {
     fn write(&mut self, step: &Step, side: Side, key: Option<&RowKey>, page: Option<PageId>) -> Vec<usize> {
         let mut left_out = Vec::new();
         let mut cells = Vec::new();
-        for write in &step.fields {
+        for write in step.fields.iter().filter(|write| !write.withheld) {
             let field = &self.mapping.fields[write.field];
             match self.resolved(side, &write.after) {
                 None => left_out.push(write.field),

@@ -52,7 +52,8 @@ impl Console {
         };
         let filter = tracing_subscriber::EnvFilter::try_from_default_env()
             .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+        let log =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
         // A second start is a test's, whose log is there already.
         let _started = if std::io::stderr().is_terminal() { log.try_init() } else { log.json().try_init() };
     }
@@ -63,7 +64,8 @@ impl Console {
     /// Standard output does not take it.
     pub fn answer(&self, json: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliError> {
         let text = if self.json {
-            serde_json::to_string(json).map_err(|error| CliError::io("the answer is no JSON", &error.into()))?
+            serde_json::to_string(json)
+                .map_err(|error| CliError::io("the answer is no JSON", &error.into()))?
         } else {
             text()
         };
@@ -94,9 +96,9 @@ impl Console {
         }
     }
 
-    /// What works, and not as one might expect.
+    /// What works, and not as one might expect, for those who want to hear it: `doctor` says it to everybody.
     pub fn warn(&self, warnings: &[Warning]) {
-        for warning in warnings {
+        for warning in warnings.iter().filter(|_| self.verbose()) {
             self.note(&format!("{} {warning}", "note:".if_supports_color(Stream::Stderr, |t| t.yellow())));
         }
     }

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use crate::{
     config::ConfigErrors,
     engine::EngineError,
-    notion::{NotionError, error::Capability},
+    notion::{NotionError, error::Capability, pages::PagesError},
     postgres::{Database, PostgresError, rows::RowsError, transaction::TxError},
     setup::{InspectError, schema::ApplyError},
     store::StoreError,
@@ -122,13 +122,17 @@ impl CliError {
         let message = error.to_string();
         match error {
             StoreError::Database(error) => Self::of_transaction(&error, database),
-            StoreError::Refused { .. } => Self::new(Exit::Wrong, "postgres", message).code(Some("missing_rights")),
+            StoreError::Refused { .. } => {
+                Self::new(Exit::Wrong, "postgres", message).code(Some("missing_rights"))
+            }
             StoreError::TooNew { .. } | StoreError::Altered { .. } => {
                 Self::new(Exit::Wrong, "store", message).code(Some("version"))
             }
-            StoreError::Held { seconds, .. } => Self::new(Exit::Failed, "busy", message)
-                .with("seconds", seconds.into())
-                .advise("let the other one finish, or end it; its claim ends by itself when it stops renewing it"),
+            StoreError::Held { seconds, .. } => {
+                Self::new(Exit::Failed, "busy", message).with("seconds", seconds.into()).advise(
+                    "let the other one finish, or end it; its claim ends by itself when it stops renewing it",
+                )
+            }
             StoreError::Fenced => Self::new(Exit::Failed, "busy", message)
                 .advise("the other one goes on with the work; `pagerow runs` shows it"),
             StoreError::Lost(_) | StoreError::Unreadable { .. } => {
@@ -183,7 +187,7 @@ impl CliError {
     ) -> Self {
         let mut error = if let Some(RowsError::Tx(error)) = source.downcast_ref() {
             Self::of_transaction(error, database)
-        } else if let Some(error) = find_notion(source) {
+        } else if let Some(PagesError::Notion(error)) = source.downcast_ref() {
             Self::of_notion(error)
         } else {
             Self::new(Exit::Failed, "failed", String::new())
@@ -229,7 +233,9 @@ impl CliError {
             NotionError::BlockLimit(_) => "block_limit",
             NotionError::RowLimit { .. } => "row_limit",
             NotionError::RateLimited { .. } | NotionError::Overloaded { .. } => "rate_limited",
-            NotionError::Unconnected(_) | NotionError::ConnectionLost(_) | NotionError::Timeout => "no_answer",
+            NotionError::Unconnected(_) | NotionError::ConnectionLost(_) | NotionError::Timeout => {
+                "no_answer"
+            }
             NotionError::Unsendable(_) => "unsendable",
             NotionError::Invalid { .. }
             | NotionError::StaleCursor(_)
@@ -300,17 +306,6 @@ impl std::fmt::Display for CliError {
     }
 }
 
-fn find_notion<'e>(error: &'e (dyn std::error::Error + Send + Sync + 'static)) -> Option<&'e NotionError> {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
 impl From<ConfigErrors> for CliError {
     fn from(errors: ConfigErrors) -> Self {
         Self { exit: Exit::Wrong, told: Told::Config(errors) }
@@ -339,7 +334,9 @@ impl From<PostgresError> for CliError {
             PostgresError::NoServer { .. } => (Exit::Failed, "no_server"),
             PostgresError::Unavailable { .. } => (Exit::Failed, "unavailable"),
             PostgresError::ConnectionLost { .. } => (Exit::Failed, "connection_lost"),
-            PostgresError::PoolExhausted { .. } | PostgresError::PoolClosed => (Exit::Failed, "no_connection"),
+            PostgresError::PoolExhausted { .. } | PostgresError::PoolClosed => {
+                (Exit::Failed, "no_connection")
+            }
             PostgresError::StatementTimeout | PostgresError::LockTimeout => (Exit::Failed, "timeout"),
             PostgresError::Collision { .. }
             | PostgresError::Constraint(_)
@@ -353,7 +350,17 @@ impl From<PostgresError> for CliError {
         if let Some(sqlstate) = error.sqlstate() {
             told = told.with("sqlstate", sqlstate.into());
         }
-        if matches!(code, "connection_string" | "wrong_password" | "no_database" | "no_server" | "no_tls" | "certificate" | "tls" | "not_admitted") {
+        if matches!(
+            code,
+            "connection_string"
+                | "wrong_password"
+                | "no_database"
+                | "no_server"
+                | "no_tls"
+                | "certificate"
+                | "tls"
+                | "not_admitted"
+        ) {
             told = told.about("postgres.url");
         }
         match error.advice() {
@@ -398,6 +405,9 @@ impl From<WiringError> for CliError {
             WiringError::Notion(error) => error.into(),
             WiringError::Store { error, database } => Self::of_store(error, &database),
             WiringError::Rows { mapping, error } => {
+                Self::new(Exit::Wrong, "configuration", error.to_string()).about(format!("mapping.{mapping}"))
+            }
+            WiringError::Pages { mapping, error } => {
                 Self::new(Exit::Wrong, "configuration", error.to_string()).about(format!("mapping.{mapping}"))
             }
         }

@@ -6,6 +6,7 @@
 mod apply;
 mod conflicts;
 mod console;
+mod demo;
 mod doctor;
 mod emulator;
 mod error;
@@ -15,6 +16,7 @@ mod parked;
 mod plan;
 mod plan_file;
 mod progress;
+mod remembered;
 mod render;
 mod report;
 mod runs;
@@ -92,6 +94,7 @@ enum Command {
     Parked(parked::Args),
     Runs(runs::Args),
     Show(show::Args),
+    Demo(demo::Args),
     Emulator(emulator::Args),
 }
 
@@ -134,6 +137,7 @@ async fn run(command: Command, config: &std::path::Path, console: &Console) -> R
         Command::Parked(args) => parked::run(args, config, console).await,
         Command::Runs(args) => runs::run(args, config, console).await,
         Command::Show(args) => show::run(args, config, console).await,
+        Command::Demo(args) => demo::run(args, console).await,
         Command::Emulator(args) => emulator::run(args, console).await,
     }
 }
@@ -168,4 +172,34 @@ fn check_names(config: &Config, names: &[String]) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_with_an_example() {
+        let mut cli = Cli::command();
+        cli.build();
+        for command in cli.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let inner: Vec<_> = command.get_subcommands().map(|inner| inner.get_name().to_owned()).collect();
+            let helps = if inner.is_empty() {
+                vec![command.render_long_help().to_string()]
+            } else {
+                let inner = command.get_subcommands_mut().filter(|inner| inner.get_name() != "help");
+                inner.map(|inner| inner.render_long_help().to_string()).collect()
+            };
+            for help in helps {
+                assert!(help.contains("Example") && help.contains("  pagerow "), "{help}");
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! How far long work is: a bar with rate and time left on a terminal, a plain line every few seconds elsewhere.
 
 use std::{
+    collections::BTreeMap,
     io::IsTerminal as _,
     sync::Mutex,
     time::{Duration, Instant},
@@ -8,7 +9,10 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::console::{Console, to_stderr};
+use super::{
+    console::{Console, to_stderr},
+    render::table::counted,
+};
 use crate::engine::{Event, Progress};
 
 /// Between two plain lines.
@@ -27,6 +31,8 @@ struct Lines {
     last: Instant,
     /// When the steps began to be carried out.
     began: Instant,
+    /// What was last said of writes without an answer, by mapping.
+    doubts: BTreeMap<String, usize>,
 }
 
 impl Meter {
@@ -42,7 +48,7 @@ impl Meter {
             Shown::Bar(bar)
         } else {
             let now = Instant::now();
-            Shown::Lines(Mutex::new(Lines { last: now, began: now }))
+            Shown::Lines(Mutex::new(Lines { last: now, began: now, doubts: BTreeMap::new() }))
         };
         Self(Some(std::sync::Arc::new(shown)))
     }
@@ -88,6 +94,7 @@ fn draw(bar: &ProgressBar, event: &Event<'_>) {
         Event::Looked { mapping, side, records } => {
             bar.set_message(format!("looking at {mapping} in {side}: {records} records"));
         }
+        Event::Planned { steps: 0, .. } => {}
         Event::Planned { steps, .. } => {
             bar.reset();
             bar.set_length(*steps);
@@ -102,6 +109,9 @@ fn draw(bar: &ProgressBar, event: &Event<'_>) {
             } else {
                 bar.set_message((*mapping).to_owned());
             }
+        }
+        Event::Waiting { holder, seconds } => {
+            bar.set_message(format!("waiting for another pagerow ({holder}), for {seconds} s at most"));
         }
         Event::InDoubt { mapping, writes, .. } => {
             bar.set_style(spinner());
@@ -124,15 +134,28 @@ impl Lines {
     fn next(&mut self, event: &Event<'_>, now: Instant) -> Option<String> {
         let due = now.duration_since(self.last) >= PAUSE;
         let text = match event {
+            Event::Planned { steps: 0, .. } => return None,
             Event::Planned { steps, seconds } => {
                 self.began = now;
-                format!("{steps} writes are planned, about {} by the rate limit", duration(*seconds))
-            }
-            Event::InDoubt { mapping, writes, seconds } => {
                 format!(
-                    "{mapping}: looking what became of {writes} writes without an answer, for {} at most",
+                    "{} planned, about {} by the rate limit",
+                    counted(*steps, "write is", "writes are"),
                     duration(*seconds)
                 )
+            }
+            Event::InDoubt { mapping, writes, seconds } => {
+                // It is looked at every few seconds, and told when it has changed.
+                if self.doubts.insert((*mapping).to_owned(), *writes) == Some(*writes) {
+                    return None;
+                }
+                format!(
+                    "{mapping}: looking what became of {} without an answer, for {} at most",
+                    counted(*writes as u64, "write", "writes"),
+                    duration(*seconds)
+                )
+            }
+            Event::Waiting { holder, seconds } if due => {
+                format!("waiting for another pagerow ({holder}), for {seconds} s at most")
             }
             Event::Looked { mapping, side, records } if due => {
                 format!("looking at {mapping} in {side}: {records} records")
@@ -141,9 +164,12 @@ impl Lines {
                 let seconds = now.duration_since(self.began).as_secs_f64().max(0.001);
                 #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
                 let (rate, left) = (*done as f64 / seconds, (total - done) as f64);
-                format!("{mapping}: {done} of {total} written, {rate:.1} a second, {} left", duration(left / rate))
+                format!(
+                    "{mapping}: {done} of {total} written, {rate:.1} a second, {} left",
+                    duration(left / rate)
+                )
             }
-            Event::Looked { .. } | Event::Stepped { .. } => return None,
+            Event::Looked { .. } | Event::Stepped { .. } | Event::Waiting { .. } => return None,
         };
         self.last = now;
         Some(text)
@@ -171,7 +197,7 @@ mod tests {
     #[test]
     fn plain_lines_keep_their_distance() {
         let start = Instant::now();
-        let mut lines = Lines { last: start, began: start };
+        let mut lines = Lines { last: start, began: start, doubts: BTreeMap::new() };
         let looked = Event::Looked { mapping: "a", side: Side::Notion, records: 500 };
         assert_eq!(lines.next(&looked, start + Duration::from_secs(1)), None);
         assert_eq!(

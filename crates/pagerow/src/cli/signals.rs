@@ -9,7 +9,8 @@ use crate::engine::Stop;
 /// The system does not let the program listen.
 pub(super) fn watch(console: &Console) -> Result<Stop, CliError> {
     let stop = Stop::default();
-    let mut signals = Signals::listen().map_err(|error| CliError::io("signals cannot be listened to", &error))?;
+    let mut signals =
+        Signals::listen().map_err(|error| CliError::io("signals cannot be listened to", &error))?;
     let (asked, console) = (stop.clone(), console.clone());
     tokio::spawn(async move {
         signals.next().await;

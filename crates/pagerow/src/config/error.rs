@@ -154,6 +154,18 @@ impl ConfigErrors {
         if errors.is_empty() {
             return Ok(());
         }
+        // A key that is misspelt is there: that it is missing would be the same trouble told twice.
+        let misspelt: Vec<String> = errors
+            .iter()
+            .filter(|error| error.code == "unknown_key")
+            .filter_map(|error| {
+                let (section, _) = error.key.as_deref()?.rsplit_once('.')?;
+                Some(format!("{section}.{}", error.suggestion.as_deref()?))
+            })
+            .collect();
+        errors.retain(|error| {
+            error.code != "missing_key" || !error.key.as_ref().is_some_and(|key| misspelt.contains(key))
+        });
         errors.sort_by_key(|error| (error.line.unwrap_or(usize::MAX), error.column));
         errors.dedup();
         Err(Self(errors))
@@ -192,10 +204,11 @@ impl From<ConfigError> for ConfigErrors {
 }
 
 /// Keys of the sections with secrets whose values anybody may see.
-const SHOWABLE: [&str; 8] = [
+const SHOWABLE: [&str; 9] = [
     "schema",
     "base_url",
     "requests_per_minute",
+    "doubt",
     "supabase_url",
     "jwks_url",
     "issuer",

@@ -1,5 +1,7 @@
 //! The sections that are there once: `[postgres]`, `[notion]`, `[serve]` and `[auth]`.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use url::Url;
 
@@ -22,6 +24,8 @@ pub struct Notion {
     /// Without a slash at its end.
     pub base_url: String,
     pub requests_per_minute: u32,
+    /// How long what was written may take to show in lists: so long a page that was not found may still turn up.
+    pub doubt: Duration,
     /// The verification token of webhooks, when it is known in advance.
     pub webhook_secret: Option<Setting<SecretString>>,
 }
@@ -52,6 +56,7 @@ pub enum AuthKeys {
 
 pub(super) const BASE_URL: &str = "https://api.notion.com";
 pub(super) const REQUESTS_PER_MINUTE: u32 = 180;
+pub(super) const DOUBT: Duration = Duration::from_secs(60);
 pub(super) const OWN_SCHEMA: &str = "pagerow";
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
 
@@ -81,11 +86,18 @@ impl Notion {
         let token = required_secret(&reader, "token", "write token = \"env:NOTION_API_KEY\"", |_| false);
         let base_url = address(&reader, "base_url").unwrap_or_else(|| BASE_URL.to_owned());
         let requests = reader.integer("requests_per_minute", 1..=100_000_000);
+        let doubt = reader.duration("doubt");
         let webhook_secret = reader.secret("webhook_secret");
         reader.finish();
         let requests_per_minute =
             requests.and_then(|requests| u32::try_from(requests.value).ok()).unwrap_or(REQUESTS_PER_MINUTE);
-        Some(Self { token: token?, base_url, requests_per_minute, webhook_secret })
+        Some(Self {
+            token: token?,
+            base_url,
+            requests_per_minute,
+            doubt: doubt.map_or(DOUBT, |doubt| doubt.value),
+            webhook_secret,
+        })
     }
 }
 

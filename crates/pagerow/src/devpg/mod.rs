@@ -119,6 +119,16 @@ impl DevPostgres {
         self.cluster.socket_folder()
     }
 
+    /// The folder of the server, a temporary one included: what else is put there goes with it.
+    pub fn folder(&self) -> &Path {
+        self.cluster.folder()
+    }
+
+    /// Another program of the same installation (`psql`, `pg_dump`), if it is there.
+    pub fn program(&self, name: &str) -> Option<PathBuf> {
+        Some(self.cluster.program(name)).filter(|program| program.is_file())
+    }
+
     /// What is running, for a person: `PostgreSQL 15.18 from /usr/lib/postgresql/15/bin`.
     pub fn description(&self) -> String {
         self.cluster.description()

@@ -13,15 +13,18 @@ use pagerow_core::{
 use super::{
     Engine, EngineError, Event, Progress,
     cycle::Decided,
-    look::{RecordName, View},
+    look::{RecordName, View, rows_error},
     outcome::unread,
     report::Run,
 };
 use crate::{
     postgres::transaction::Tx,
-    replica::{Pages, Relatives, Rows},
+    replica::{Pages, Relatives, RowNote, Rows},
     store::{LinkWrite, MappingState, Trouble},
 };
+
+/// Why a record waits for a related one: the codes of both sides, and the server's for a foreign key.
+const WAITS: [&str; 3] = ["waits_for_relation", "no_related_row", "23503"];
 
 /// How many records are written down in one statement.
 const CHUNK: usize = 2_000;
@@ -78,8 +81,9 @@ where
         for part in &plan.mappings {
             let report = run.of(&part.mapping);
             report.unchanged = part.census.unchanged;
-            report.doubles =
-                part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
+            // A look for changes only shows those that were touched.
+            let doubles = part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
+            report.doubles = report.doubles.max(doubles);
         }
         let rows_before: Vec<i64> =
             which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();
@@ -102,9 +106,9 @@ where
             };
             let mut relatives = self.take_relatives().await?;
             let work = Work { which, plan, views: &decided.views };
-            let result = self.write_waves(run, &mut acting, work, &mut relatives).await;
+            // After an error nobody knows which links came to be: they are read anew.
+            self.write_waves(run, &mut acting, work, &mut relatives).await?;
             self.relatives = Some(relatives);
-            result?;
         }
         let rows_gained: Vec<i64> = which
             .iter()
@@ -135,7 +139,11 @@ where
         }
         let mut linked = Vec::new();
         for (&at, part) in which.iter().zip(&plan.mappings) {
-            linked.push(self.keep_settlements(&mut tx, at, part).await?);
+            let new = self.keep_settlements(&mut tx, at, part).await?;
+            if !new.is_empty() {
+                self.wake_referrers(&mut tx, &part.mapping).await?;
+            }
+            linked.push(new);
             self.keep_findings(&mut tx, at, part).await?;
         }
         tx.commit().await?;
@@ -193,6 +201,20 @@ where
                 })
                 .collect();
             self.store.keep_links(tx, &bound.mapping, &writes).await?;
+            // A row that has just found its page says so, also when nothing needs to be written.
+            let notes: Vec<RowNote> = writes
+                .into_iter()
+                .filter(|write| write.id.is_none())
+                .map(|write| RowNote {
+                    key: write.key,
+                    page: Some(write.page),
+                    synced_at: self.clock.now(),
+                    status: if write.unsettled { "conflict" } else { "synced" },
+                    error: None,
+                    checksum: String::new(),
+                })
+                .collect();
+            bound.rows.note(tx, &notes).await.map_err(|error| rows_error(&bound.mapping.name, error))?;
         }
         Ok(linked)
     }
@@ -261,12 +283,14 @@ where
         Ok(tx.commit().await?)
     }
 
-    /// Makes a transaction worthless if another engine has taken over.
-    pub(super) async fn fence(&self, tx: &mut Tx) -> Result<(), EngineError> {
-        match &self.lease {
-            Some(lease) => Ok(self.store.fence(tx, lease).await?),
-            None => Err(EngineError::Store(crate::store::StoreError::Fenced)),
+    /// Records of this mapping were linked: what waited for one of them need not wait any longer.
+    pub(super) async fn wake_referrers(&self, tx: &mut Tx, mapping: &str) -> Result<(), EngineError> {
+        for bound in &self.bound {
+            if bound.mapping.fields.iter().any(|field| field.related() == Some(mapping)) {
+                self.store.wake_waiting(tx, &bound.mapping.name, &WAITS).await?;
+            }
         }
+        Ok(())
     }
 }
 

@@ -56,7 +56,9 @@ where
     ) -> Result<bool, EngineError> {
         let doubtful = self.finish_open_steps(run, which).await?;
 
-        let views = self.look_at_all(which, depth, &doubtful).await?;
+        // A look may take long, and nothing is lost with it.
+        let stop = self.stop.clone();
+        let views = Self::unless_stopped(stop, self.look_at_all(which, depth, &doubtful)).await?;
         let decided = self.decide(which, views);
         let approved = guard::check(decided.plan.clone(), &self.limits(which), consent.pass)
             .map_err(EngineError::Refused)?;

@@ -107,7 +107,12 @@ where
         let (mut sight, looked) = self.see(bound, relatives, parts, &cursors, &state, &due).await?;
         let links =
             if sight.index.len() as u64 >= looked.links { sight.index.len() as u64 } else { looked.links };
-        sight.fill_in(&looked.parts, &due).await?;
+        self.confirm(&mut sight).await?;
+        sight.fill_in(&looked.parts, &due, doubtful).await?;
+        if looked.parts.notion == Part::Changes {
+            sight.confirm_unlinked().await?;
+            self.find_unlinked(&mut sight, doubtful).await?;
+        }
         let unchanged = sight.unchanged(links);
         let (mut pairs, mut skipped) = sight.pair(self, doubtful).await?;
         let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
@@ -231,21 +236,90 @@ where
         if rows.is_empty() && pages.is_empty() && due.keys.is_empty() && due.pages.is_empty() {
             return Ok(LinkIndex::default());
         }
-        let keys: Vec<RowKey> = rows.iter().map(|row| &row.id).chain(&due.keys).cloned().collect();
-        let ids: Vec<PageId> = pages.iter().map(|page| page.id).chain(due.pages.iter().copied()).collect();
+        // A half may name another one that is linked to somebody else: a copied page does.
+        let named_keys = pages.iter().filter_map(|page| marker(&page.observation)).map(RowKey::from);
+        let named_pages = rows.iter().filter_map(|row| marker(&row.observation)).filter_map(PageId::parse);
+        let keys: Vec<RowKey> =
+            rows.iter().map(|row| &row.id).chain(&due.keys).cloned().chain(named_keys).collect();
+        let ids: Vec<PageId> =
+            pages.iter().map(|page| page.id).chain(due.pages.iter().copied()).chain(named_pages).collect();
         Ok(LinkIndex::new(self.store.links_of(mapping, &keys, &ids).await?))
     }
 
-    /// Renews the lease while something long goes on.
-    async fn keeping_lease<T>(&self, work: impl Future<Output = T>) -> Result<T, EngineError> {
-        let Some(lease) = &self.lease else { return Ok(work.await) };
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Ok(done),
-                () = tokio::time::sleep(std::time::Duration::from_secs(20)) => self.store.renew(lease).await?,
+    /// Asks for pages by themselves that a list showed as edited shortly after they were settled: the list may be older
+    /// than our own write, and would take it back.
+    async fn confirm(&self, sight: &mut Sight<'_, R, P>) -> Result<(), EngineError> {
+        let differing: Vec<usize> =
+            (0..sight.index.len()).filter(|&at| sight.pages.mark(at) == Mark::Different).collect();
+        if differing.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = differing.iter().map(|&at| sight.index.get(at).id).collect();
+        let bound = sight.bound;
+        let lately: BTreeSet<i64> =
+            self.store.settled_lately(&bound.mapping.name, &ids, bound.settings.doubt).await?;
+        let pages = differing
+            .iter()
+            .map(|&at| sight.index.get(at))
+            .filter(|link| lately.contains(&link.id))
+            .map(|link| link.page)
+            .collect();
+        sight.look_at_pages(pages).await
+    }
+
+    /// Looks for pages that carry the keys of rows without a link, where not all pages were looked at: one that was not
+    /// edited lately would otherwise be made again.
+    async fn find_unlinked(
+        &self,
+        sight: &mut Sight<'_, R, P>,
+        doubtful: &BTreeSet<RowKey>,
+    ) -> Result<(), EngineError> {
+        let mapping = &*sight.bound.mapping;
+        if !mapping.key_property || !mapping.direction.reaches(Side::Notion) {
+            return Ok(());
+        }
+        let named: BTreeSet<RowKey> =
+            sight.pages.unlinked().values().filter_map(marker).map(RowKey::from).collect();
+        let keys: Vec<RowKey> = sight
+            .rows
+            .unlinked()
+            .iter()
+            .filter(|(key, row)| {
+                matches!(row, Observation::Present(_)) && !named.contains(key) && !doubtful.contains(key)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let found = sight
+            .bound
+            .pages
+            .find(&keys, sight.relatives)
+            .await
+            .map_err(|error| pages_error(&mapping.name, error))?;
+        let pages: Vec<PageId> = found.iter().map(|(_, seen)| seen.id).collect();
+        let linked: BTreeSet<PageId> = self
+            .store
+            .links_of(&mapping.name, &[], &pages)
+            .await?
+            .into_iter()
+            .map(|link| link.page)
+            .collect();
+        for (key, seen) in found {
+            match &seen.observation {
+                Observation::Present(_) if !linked.contains(&seen.id) => {
+                    sight.pages.unlinked().insert(seen.id, seen.observation);
+                }
+                // It may be this row's page.
+                Observation::Unreadable(why) => {
+                    let why = Observation::Unreadable(format!("a page that may be its own: {why}"));
+                    sight.rows.unlinked().insert(key, why);
+                }
+                Observation::Present(_) | Observation::Unchanged | Observation::Absent(_) => {}
             }
         }
+        Ok(())
     }
 
     /// Sets aside what failed before, has not changed since, and whose time to try again has not come. The rest of
@@ -257,7 +331,10 @@ where
         skipped: &mut Vec<Skipped>,
         due: &Due,
     ) -> Result<(BTreeMap<RecordName, ParkedRecord>, Answered), EngineError> {
-        let mut answered = Answered::due(due);
+        let mut answered = {
+            let unread = Unread::of(pairs, skipped);
+            Answered::due(due, |key, page| unread.holds(key, page))
+        };
         if pairs.is_empty() {
             return Ok((BTreeMap::new(), answered));
         }
@@ -330,6 +407,37 @@ fn join_contents(row: Option<Digest>, page: Option<Digest>) -> Digest {
     Digest::of(format!("{} {}", text(row), text(page)).as_bytes())
 }
 
+/// Records of which a side could not be read.
+struct Unread<'a> {
+    keys: BTreeSet<&'a RowKey>,
+    pages: BTreeSet<PageId>,
+}
+
+impl<'a> Unread<'a> {
+    fn of(pairs: &'a [Pair], skipped: &'a [Skipped]) -> Self {
+        let is_unread = |pair: &&Pair| {
+            [Side::Postgres, Side::Notion]
+                .iter()
+                .any(|side| matches!(pair.seen.of(*side), Observation::Unreadable(_)))
+        };
+        let pairs = pairs.iter().filter(is_unread).map(|pair| (pair.identity.key(), pair.identity.page()));
+        let skipped = skipped
+            .iter()
+            .filter(|skipped| matches!(skipped.why, Why::Unreadable(..)))
+            .map(|skipped| (skipped.key.as_ref(), skipped.page));
+        let mut unread = Self { keys: BTreeSet::new(), pages: BTreeSet::new() };
+        for (key, page) in pairs.chain(skipped) {
+            unread.keys.extend(key);
+            unread.pages.extend(page);
+        }
+        unread
+    }
+
+    fn holds(&self, key: Option<&RowKey>, page: Option<PageId>) -> bool {
+        key.is_some_and(|key| self.keys.contains(key)) || page.is_some_and(|page| self.pages.contains(&page))
+    }
+}
+
 /// The numbers of a look.
 struct Totals {
     parts: Sides<Part>,
@@ -351,7 +459,12 @@ where
 
     /// Looks for what the first look left open: absences that need proof, the other half of unsettled records, and
     /// what is due to be looked at again.
-    async fn fill_in(&mut self, parts: &Sides<Part>, due: &Due) -> Result<(), EngineError> {
+    async fn fill_in(
+        &mut self,
+        parts: &Sides<Part>,
+        due: &Due,
+        doubtful: &BTreeSet<RowKey>,
+    ) -> Result<(), EngineError> {
         let due_keys: BTreeSet<&RowKey> = due.keys.iter().collect();
         let due_pages: BTreeSet<PageId> = due.pages.iter().copied().collect();
         let (mut keys, mut pages) = (Vec::new(), Vec::new());
@@ -375,10 +488,35 @@ where
         // Unlinked halves that name their other half.
         keys.extend(self.pages.unlinked().values().filter_map(marker).map(RowKey::from));
         pages.extend(self.rows.unlinked().values().filter_map(marker).filter_map(PageId::parse));
+        // A page without a link may be the one that a doubtful row waits for.
+        if !self.pages.unlinked().is_empty() {
+            keys.extend(doubtful.iter().filter(|key| self.index.of_key(key).is_none()).cloned());
+        }
         keys.retain(|key| !self.rows.unlinked().contains_key(key));
         pages.retain(|page| !self.pages.unlinked().contains_key(page));
         self.look_at_rows(keys).await?;
         self.look_at_pages(pages).await
+    }
+
+    /// Asks for unlinked pages by themselves that name a row which is not there: the list may be older than the deletion
+    /// of both, and would bring the row back.
+    async fn confirm_unlinked(&mut self) -> Result<(), EngineError> {
+        let rows = self.rows.unlinked();
+        let alone: Vec<PageId> = self
+            .pages
+            .unlinked()
+            .iter()
+            .filter(|(_, page)| {
+                marker(page)
+                    .map(RowKey::from)
+                    .is_some_and(|key| !rows.contains_key(&key) && self.index.of_key(&key).is_none())
+            })
+            .map(|(page, _)| *page)
+            .collect();
+        for page in &alone {
+            self.pages.unlinked().remove(page);
+        }
+        self.look_at_pages(alone).await
     }
 
     async fn look_at_rows(&mut self, mut keys: Vec<RowKey>) -> Result<(), EngineError> {
@@ -413,7 +551,9 @@ where
             let mut take = |page: Seen<PageId>| {
                 shown += 1;
                 unreachable += usize::from(page.observation == Observation::Absent(Absence::Unreachable));
-                if page.id.find(index).is_some() || matches!(page.observation, Observation::Present(_)) {
+                let is_news =
+                    matches!(page.observation, Observation::Present(_) | Observation::Unreadable(_));
+                if page.id.find(index).is_some() || is_news {
                     pages.take(index, page);
                 }
             };
@@ -453,6 +593,16 @@ where
         let mapping = &*self.bound.mapping;
         let mut skipped = Vec::new();
         let (mut rows, mut pages) = (self.unlinked_rows(&mut skipped), self.unlinked_pages(&mut skipped));
+        // Its page may have turned up by now; finding it is the recovery's business.
+        pages.retain(|page, sighting| {
+            let in_doubt = sighting.marker.as_deref().is_some_and(|key| doubtful.contains(&key.into()));
+            if in_doubt {
+                skipped.push(Skipped { key: None, page: Some(*page), why: Why::InDoubt });
+            }
+            !in_doubt
+        });
+        let mut pairs = first_meeting(mapping, &mut rows, &mut pages, &mut skipped);
+        // A doubtful row may have found its page just now. If not, it waits.
         rows.retain(|key, _| {
             let in_doubt = doubtful.contains(key);
             if in_doubt {
@@ -460,7 +610,6 @@ where
             }
             !in_doubt
         });
-        let mut pairs = first_meeting(mapping, &mut rows, &mut pages, &mut skipped);
         pairs.extend(rows.into_iter().map(|(key, sighting)| Pair {
             identity: Identity::Row(key),
             seen: Sides {
@@ -565,7 +714,8 @@ fn first_meeting(
             key: key.clone(),
             page: row.marker.as_deref().and_then(PageId::parse),
             natural: natural_key(mapping, row, Side::Postgres),
-            checksum: row.checksum.clone(),
+            // What a page would be stamped with: it finds the page of a create whose answer was lost.
+            checksum: row.checksum.clone().or_else(|| Some(row.digest.to_string())),
         })
         .collect();
     let page_halves: Vec<PageHalf> = pages

@@ -5,7 +5,9 @@
 mod act;
 mod cycle;
 mod error;
+mod holder;
 mod index;
+mod lease;
 mod look;
 mod missing;
 mod notion_wave;
@@ -92,7 +94,7 @@ where
 {
     /// An engine that has not looked yet.
     pub fn new(store: Store, bound: Vec<Bound<R, P>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
-        let holder = format!("process {} {}", std::process::id(), clock.new_id());
+        let holder = holder::name(clock.new_id());
         Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None }
     }
 
@@ -106,7 +108,7 @@ where
         &self.store
     }
 
-    /// Calls made to Notion so far, by mapping.
+    /// Calls made to Notion so far, by the mappings' places.
     fn calls(&self) -> Vec<u64> {
         self.bound.iter().map(|bound| bound.pages.calls()).collect()
     }

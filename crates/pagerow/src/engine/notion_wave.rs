@@ -4,6 +4,7 @@
 //! committed, so that the database never keeps the network waiting.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
@@ -29,7 +30,7 @@ use super::{
 };
 use crate::{
     postgres::transaction::Tx,
-    replica::{Cursor, Failed, Outcome, Pages, Relatives, Rows, Scope, Stamp},
+    replica::{Cursor, Failed, Outcome, Pages, Relatives, Rows, Scope, Seen, Stamp},
     store::JournalEntry,
 };
 
@@ -97,21 +98,21 @@ where
         let mut refused = None;
         let mut ended: Vec<(Item<'_>, Ended<'_>)> = Vec::new();
         let mut batch: Vec<Item<'_>> = self.next_batch(&mut items, which);
-        self.intend(acting.run, plan, &batch).await?;
+        self.intend(acting.run, plan, &batch, relatives).await?;
         while !batch.is_empty() {
             let next: Vec<Item<'_>> = self.next_batch(&mut items, which);
             let born = &acting.born;
-            let sent = self.send_all(&batch, &mut watches, relatives, born);
+            let sent = self.keeping_lease(self.send_all(&batch, &mut watches, relatives, born));
             let kept = async {
                 let links = self.keep_ended(acting, plan, views, &ended).await?;
-                self.intend(acting.run, plan, &next).await?;
+                self.intend(acting.run, plan, &next, relatives).await?;
                 Ok::<_, EngineError>(links)
             };
             let (sent, kept) = tokio::join!(sent, kept);
             fresh.extend(kept?);
             self.count(run, acting, plan, &ended);
             // What was sent is written down even when the batch met an error.
-            let (now_ended, error) = sent;
+            let (now_ended, error) = sent?;
             ended = now_ended;
             refused = refused.or_else(|| first_refusal(&ended));
             if error.is_some() || refused.is_some() || self.stop.is_asked() {
@@ -150,17 +151,35 @@ where
         items.take(size).collect()
     }
 
-    async fn intend(&self, run: i64, plan: &Plan, batch: &[Item<'_>]) -> Result<(), EngineError> {
+    async fn intend(
+        &self,
+        run: i64,
+        plan: &Plan,
+        batch: &[Item<'_>],
+        relatives: &Relatives,
+    ) -> Result<(), EngineError> {
         if batch.is_empty() {
             return Ok(());
         }
+        // What the journal says of a create is what is sent: recovery must not take a reference that waits for one
+        // that was written.
+        let sent: Vec<Cow<'_, Step>> = batch
+            .iter()
+            .map(|item| match item.step.action {
+                Action::Create => {
+                    without(item.step, &missing_relatives(&self.bound[item.at].mapping, item.step, relatives))
+                }
+                _ => Cow::Borrowed(item.step),
+            })
+            .collect();
         let entries: Vec<JournalEntry<'_>> = batch
             .iter()
-            .map(|item| JournalEntry {
+            .zip(&sent)
+            .map(|(item, step)| JournalEntry {
                 seq: item.seq,
                 mapping: &plan.mappings[item.part].mapping,
                 columns: &plan.mappings[item.part].columns,
-                step: item.step,
+                step,
                 status: Status::Intended,
                 reason: None,
             })
@@ -184,7 +203,8 @@ where
         for part in parts {
             let Some(watch) = watches.get_mut(&part) else { continue };
             let Some(at) = batch.iter().find(|item| item.part == part).map(|item| item.at) else { continue };
-            if let Err(error) = self.refresh(&self.bound[at], watch, relatives).await {
+            let steps = batch.iter().filter(|item| item.part == part).map(|item| item.step);
+            if let Err(error) = self.refresh(&self.bound[at], watch, steps, relatives).await {
                 return (batch.iter().map(|&item| (item, not_sent(item))).collect(), Some(error));
             }
         }
@@ -203,11 +223,13 @@ where
         (ended, None)
     }
 
-    /// Asks once for all pages of a mapping whether they were edited since they were looked at.
-    async fn refresh(
+    /// Asks once for all pages of a mapping whether they were edited since they were looked at. Those that seem to have
+    /// been are asked for by themselves: the list may be older than our own last write.
+    async fn refresh<'p>(
         &self,
         bound: &Bound<R, P>,
         watch: &mut Watch,
+        steps: impl Iterator<Item = &'p Step>,
         relatives: &Relatives,
     ) -> Result<(), EngineError> {
         if watch.checked.elapsed() <= FRESH {
@@ -218,18 +240,26 @@ where
         let Some(cursor) = watch.cursor.clone() else { return Ok(()) };
         let started = Instant::now();
         let moved = &mut watch.moved;
-        let mut take = |page: crate::replica::Seen<PageId>| {
-            let digest = match page.observation {
-                Observation::Present(sighting) => Some(sighting.digest),
-                Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => None,
-            };
-            moved.insert(page.id, digest);
+        let mut take = |page: Seen<PageId>| {
+            moved.insert(page.id, digest(page.observation));
         };
         bound
             .pages
             .look(Scope::Since(&cursor), relatives, &mut take)
             .await
             .map_err(|error| pages_error(&bound.mapping.name, error))?;
+        let doubted: Vec<PageId> =
+            steps.filter(|step| is_stale(step, Some(moved))).filter_map(|step| step.page).collect();
+        if !doubted.is_empty() {
+            let mut take = |page: Seen<PageId>| {
+                moved.insert(page.id, digest(page.observation));
+            };
+            bound
+                .pages
+                .look(Scope::These(&doubted), relatives, &mut take)
+                .await
+                .map_err(|error| pages_error(&bound.mapping.name, error))?;
+        }
         watch.checked = started;
         Ok(())
     }
@@ -260,9 +290,7 @@ where
             if step.action != Action::Create {
                 return ended(How::Failed(waits_for_relative(bound, &missing)), Vec::new());
             }
-            let mut without = step_now.unwrap_or_else(|| step.clone());
-            without.fields.retain(|write| !missing.contains(&write.field));
-            step_now = Some(without);
+            step_now = Some(without(step_now.as_ref().unwrap_or(step), &missing).into_owned());
         }
         let stamp = Stamp {
             at: self.clock.now(),
@@ -305,6 +333,9 @@ where
             let links = self
                 .settle(&mut tx, &self.bound[at], &views[part], &acting.troubled[mapping], &group)
                 .await?;
+            if !links.is_empty() {
+                self.wake_referrers(&mut tx, mapping).await?;
+            }
             tx.commit().await?;
             fresh.extend(links.into_iter().map(|(key, page)| (mapping.to_owned(), key, page)));
         }
@@ -324,6 +355,13 @@ where
     }
 }
 
+fn digest(observation: Observation) -> Option<Digest> {
+    match observation {
+        Observation::Present(sighting) => Some(sighting.digest),
+        Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => None,
+    }
+}
+
 /// Whether the page was edited since the look that the step was planned on.
 fn is_stale(step: &Step, moved: Option<&BTreeMap<PageId, Option<Digest>>>) -> bool {
     let Some(now) = step.page.and_then(|page| moved?.get(&page)) else { return false };
@@ -333,6 +371,16 @@ fn is_stale(step: &Step, moved: Option<&BTreeMap<PageId, Option<Digest>>>) -> bo
         Expect::Absent(Absence::Trashed | Absence::Deleted) => now.is_some(),
         Expect::Absent(_) | Expect::Nothing => false,
     }
+}
+
+/// A step without some of its fields.
+fn without<'s>(step: &'s Step, fields: &[usize]) -> Cow<'s, Step> {
+    if fields.is_empty() {
+        return Cow::Borrowed(step);
+    }
+    let mut step = step.clone();
+    step.fields.retain(|write| !fields.contains(&write.field));
+    Cow::Owned(step)
 }
 
 fn waits_for_relative<R, P>(bound: &Bound<R, P>, missing: &[usize]) -> Failed {

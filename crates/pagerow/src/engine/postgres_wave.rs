@@ -93,6 +93,9 @@ where
             self.store.journal(&mut tx, acting.run, &entries).await?;
             let all: Vec<&Ended<'_>> = ended.iter().collect();
             let fresh = self.settle(&mut tx, bound, view, &troubled, &all).await?;
+            if !fresh.is_empty() {
+                self.wake_referrers(&mut tx, mapping).await?;
+            }
             tx.commit().await?;
 
             run.next_seq += i32::try_from(batch.len()).unwrap_or(i32::MAX);

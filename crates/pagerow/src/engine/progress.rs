@@ -16,6 +16,8 @@ pub enum Event<'a> {
     Planned { steps: u64, seconds: f64 },
     /// A step is over; `done` of `total` are.
     Stepped { mapping: &'a str, columns: &'a [String], step: &'a Step, ok: bool, done: u64, total: u64 },
+    /// Somebody else holds the lease, for so many seconds more unless it is renewed.
+    Waiting { holder: &'a str, seconds: u64 },
     /// The fate of so many writes is being looked up; the next look is in so many seconds.
     InDoubt { mapping: &'a str, writes: usize, seconds: f64 },
 }

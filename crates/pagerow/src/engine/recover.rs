@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     fidelity::Reason,
     journal::Status,
-    observation::Observation,
-    plan::Action,
-    record::{PageId, RowKey},
+    mapping::{Mapping, PropertyKind},
+    observation::{Observation, Sighting},
+    plan::{Action, Step},
+    record::{PageId, Record, RowKey},
     settle,
 };
 
@@ -19,9 +20,26 @@ use super::{
 };
 use crate::{
     postgres::transaction::Tx,
-    replica::{Pages, Rows, Seen},
-    store::{LinkWrite, OpenStep, StepUpdate},
+    replica::{Pages, Relatives, Rows},
+    store::{CompactLink, LinkWrite, OpenStep, StepUpdate},
 };
+
+/// Rows whose page may or may not have been made.
+#[derive(Default)]
+struct Doubts {
+    /// All of them: nothing may be sent for these.
+    keys: BTreeSet<RowKey>,
+    /// Those that end by themselves, once the index has had its time.
+    passing: usize,
+}
+
+/// What carries an open create's key in Notion now.
+#[derive(Default)]
+struct Found {
+    pages: Vec<(PageId, Box<Sighting>)>,
+    /// Some page that may be it could not be read.
+    is_unsure: bool,
+}
 
 impl<R, P> Engine<R, P>
 where
@@ -34,36 +52,54 @@ where
         run: &mut Run,
         which: &[usize],
     ) -> Result<Vec<BTreeSet<RowKey>>, EngineError> {
-        run.doubts = 0;
+        (run.doubts, run.unsure) = (0, 0);
         let mut doubtful = Vec::with_capacity(which.len());
         for &at in which {
+            let open = self.open_steps(&self.bound[at]).await?;
+            if open.is_empty() {
+                doubtful.push(BTreeSet::new());
+                continue;
+            }
+            let mut relatives = self.take_relatives().await?;
             let bound = &self.bound[at];
-            let open = self.store.open_steps(&bound.mapping.name).await?;
             let (creates, others): (Vec<OpenStep>, Vec<OpenStep>) =
                 open.into_iter().partition(|open| open.step.action == Action::Create);
-            self.look_again(bound, &others, "it was looked at again").await?;
-            let (doubts, linked) = self.find_creates(bound, creates).await?;
-            run.doubts += doubts.len();
-            if !doubts.is_empty() {
+            self.look_again(bound, &others).await?;
+            let (doubts, linked) = self.find_creates(bound, creates, &relatives).await?;
+            run.doubts += doubts.passing;
+            run.unsure += doubts.keys.len() - doubts.passing.min(doubts.keys.len());
+            if !doubts.keys.is_empty() {
                 let event = Event::InDoubt {
                     mapping: &bound.mapping.name,
-                    writes: doubts.len(),
+                    writes: doubts.keys.len(),
                     seconds: bound.settings.doubt.as_secs_f64(),
                 };
                 self.progress.tell(&event);
             }
-            if let Some(relatives) = &mut self.relatives {
-                let name = &self.bound[at].mapping.name;
-                linked.into_iter().for_each(|(key, page)| relatives.add(name, key, page));
-            }
-            doubtful.push(doubts);
+            linked.into_iter().for_each(|(key, page)| relatives.add(&bound.mapping.name, key, page));
+            self.relatives = Some(relatives);
+            doubtful.push(doubts.keys);
         }
         Ok(doubtful)
     }
 
+    /// The open steps of a mapping. What is still only intended was given up on its way by this very engine.
+    async fn open_steps(&self, bound: &Bound<R, P>) -> Result<Vec<OpenStep>, EngineError> {
+        let name = &bound.mapping.name;
+        let open = self.store.open_steps(name).await?;
+        if open.iter().all(|open| open.status != Status::Intended) {
+            return Ok(open);
+        }
+        let mut tx = self.store.begin().await?;
+        self.fence(&mut tx).await?;
+        self.store.lose_track(&mut tx, Some(name), None).await?;
+        tx.commit().await?;
+        Ok(self.store.open_steps(name).await?)
+    }
+
     /// Writes of absolute values to known pages: whether they happened shows when the page is read, since its base
     /// is still the old one.
-    async fn look_again(&self, bound: &Bound<R, P>, open: &[OpenStep], why: &str) -> Result<(), EngineError> {
+    async fn look_again(&self, bound: &Bound<R, P>, open: &[OpenStep]) -> Result<(), EngineError> {
         if open.is_empty() {
             return Ok(());
         }
@@ -72,113 +108,165 @@ where
         let records: Vec<RecordName> =
             open.iter().map(|open| (open.step.key.clone(), open.step.page)).collect();
         self.store.revisit(&mut tx, &bound.mapping.name, &records, 0.0).await?;
-        self.conclude(&mut tx, open, Status::Failed, "unknown", why).await?;
+        self.conclude(&mut tx, open, "unknown", "it was looked at again").await?;
         Ok(tx.commit().await?)
     }
 
     /// Looks for pages whose create was not answered, by the key they carry.
     ///
     /// Found once: it happened. Found several times: the look reports the doubles. Not found: it may still turn up
-    /// until Notion's index has had its time; after that it did not happen.
+    /// until Notion's index has had its time; after that it did not happen. Without a key property only the look can
+    /// recognise the page, by natural key or checksum; it has the same time for it.
     async fn find_creates(
         &self,
         bound: &Bound<R, P>,
         open: Vec<OpenStep>,
-    ) -> Result<(BTreeSet<RowKey>, Vec<(RowKey, PageId)>), EngineError> {
-        let mut doubts = BTreeSet::new();
+        relatives: &Relatives,
+    ) -> Result<(Doubts, Vec<(RowKey, PageId)>), EngineError> {
+        let mut doubts = Doubts::default();
         let mut linked = Vec::new();
         if open.is_empty() {
             return Ok((doubts, linked));
         }
+        let mapping = bound.mapping.name.as_str();
         let keys: Vec<RowKey> = open.iter().filter_map(|open| open.step.key.clone()).collect();
-        let mut found: BTreeMap<RowKey, Vec<Seen<PageId>>> = BTreeMap::new();
-        if bound.mapping.key_property {
-            let empty = crate::replica::Relatives::default();
-            let relatives = self.relatives.as_ref().unwrap_or(&empty);
-            let pages = bound
-                .pages
-                .find(&keys, relatives)
-                .await
-                .map_err(|error| pages_error(&bound.mapping.name, error))?;
-            for (key, page) in pages {
-                found.entry(key).or_default().push(page);
-            }
-        }
-        let linked_already: BTreeSet<PageId> = self
-            .store
-            .links_of(&bound.mapping.name, &keys, &[])
-            .await?
-            .into_iter()
-            .map(|link| link.page)
-            .collect();
+        let found = self.find_pages(bound, &keys, relatives).await?;
+        let pages: Vec<PageId> =
+            found.values().flat_map(|found| &found.pages).map(|(page, _)| *page).collect();
+        let links = self.store.links_of(mapping, &keys, &pages).await?;
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
+        let nothing = Found::default();
         for open in open {
-            let pages = open.step.key.as_ref().and_then(|key| found.get(key));
-            match pages.map(Vec::as_slice) {
-                Some([page]) if !linked_already.contains(&page.id) => {
-                    let Observation::Present(sighting) = &page.observation else { continue };
-                    let Some(key) = open.step.key.clone() else { continue };
-                    let base =
-                        settle::after_step(&bound.mapping, &open.step, &sighting.record, unread(bound), &[]);
-                    let link = LinkWrite {
-                        id: open.step.link,
-                        key: key.clone(),
-                        page: page.id,
-                        base,
-                        unsettled: false,
-                    };
-                    self.store.keep_links(&mut tx, &bound.mapping, &[link]).await?;
-                    // The page may have been edited since it was made: it is looked at like any other.
-                    self.store
-                        .revisit(&mut tx, &bound.mapping.name, &[(Some(key.clone()), Some(page.id))], 0.0)
-                        .await?;
-                    let update =
-                        StepUpdate { seq: open.seq, status: Status::Done, page: Some(page.id), reason: None };
+            let found = open.step.key.as_ref().and_then(|key| found.get(key)).unwrap_or(&nothing);
+            match (found.pages.as_slice(), &open.step.key) {
+                // A look has recognised the page meanwhile, by natural key or checksum.
+                ([], Some(key)) if open.step.link.is_none() && linked_page(&links, key).is_some() => {
+                    let page = linked_page(&links, key);
+                    let update = StepUpdate { seq: open.seq, status: Status::Done, page, reason: None };
                     self.store.conclude(&mut tx, open.run, &[update]).await?;
-                    linked.push((key, page.id));
                 }
-                Some([_, ..]) => {
+                ([(page, sighting)], Some(key)) if !is_linked(&links, key, *page) => {
+                    self.take_in(&mut tx, bound, &open, *page, sighting).await?;
+                    linked.push((key.clone(), *page));
+                }
+                ([_, ..], _) => {
+                    // All of them have to be seen at once, or one of them would be taken for the only one.
+                    let mut again: Vec<RecordName> =
+                        found.pages.iter().map(|(page, _)| (None, Some(*page))).collect();
+                    again.push((open.step.key.clone(), None));
+                    self.store.revisit(&mut tx, mapping, &again, 0.0).await?;
                     let why = "the page is there, and another one or a link with it";
-                    self.conclude(&mut tx, &[open], Status::Failed, "double", why).await?;
+                    self.conclude(&mut tx, &[open], "double", why).await?;
                 }
-                Some([]) | None => {
-                    if open.age < bound.settings.doubt.as_secs_f64() && bound.mapping.key_property {
-                        doubts.extend(open.step.key.clone());
+                ([], _) => {
+                    let may_turn_up = open.age < bound.settings.doubt.as_secs_f64();
+                    if may_turn_up || found.is_unsure {
+                        doubts.keys.extend(open.step.key.clone());
+                        doubts.passing += usize::from(may_turn_up);
                         continue;
                     }
                     let record = (open.step.key.clone(), open.step.page);
-                    self.store.revisit(&mut tx, &bound.mapping.name, &[record], 0.0).await?;
-                    let why = "no page carries the row's key: the write did not happen";
-                    self.conclude(&mut tx, &[open], Status::Failed, "not_applied", why).await?;
+                    self.store.revisit(&mut tx, mapping, &[record], 0.0).await?;
+                    let why = "no page is the row's: the write did not happen";
+                    self.conclude(&mut tx, &[open], "not_applied", why).await?;
                 }
             }
+        }
+        if !linked.is_empty() {
+            self.wake_referrers(&mut tx, &bound.mapping.name).await?;
         }
         tx.commit().await?;
         Ok((doubts, linked))
     }
 
+    async fn find_pages(
+        &self,
+        bound: &Bound<R, P>,
+        keys: &[RowKey],
+        relatives: &Relatives,
+    ) -> Result<BTreeMap<RowKey, Found>, EngineError> {
+        let mut found: BTreeMap<RowKey, Found> = BTreeMap::new();
+        if !bound.mapping.key_property {
+            return Ok(found);
+        }
+        let pages = bound
+            .pages
+            .find(keys, relatives)
+            .await
+            .map_err(|error| pages_error(&bound.mapping.name, error))?;
+        for (key, page) in pages {
+            let found = found.entry(key).or_default();
+            match page.observation {
+                Observation::Present(sighting) => found.pages.push((page.id, Box::new(sighting))),
+                Observation::Unreadable(_) => found.is_unsure = true,
+                Observation::Unchanged | Observation::Absent(_) => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Links a row with the page that was made for it.
+    async fn take_in(
+        &self,
+        tx: &mut Tx,
+        bound: &Bound<R, P>,
+        open: &OpenStep,
+        page: PageId,
+        sighting: &Sighting,
+    ) -> Result<(), EngineError> {
+        let Some(key) = open.step.key.clone() else { return Ok(()) };
+        let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
+        let base = settle::after_step(&bound.mapping, &open.step, &answer, unread(bound), &[]);
+        let link = LinkWrite { id: open.step.link, key: key.clone(), page, base, unsettled: false };
+        self.store.keep_links(tx, &bound.mapping, &[link]).await?;
+        // The page may have been edited since it was made: it is looked at like any other.
+        self.store.revisit(tx, &bound.mapping.name, &[(Some(key), Some(page))], 0.0).await?;
+        let update = StepUpdate { seq: open.seq, status: Status::Done, page: Some(page), reason: None };
+        Ok(self.store.conclude(tx, open.run, &[update]).await?)
+    }
+
+    /// Concludes steps as failed, with the reason.
     async fn conclude(
         &self,
         tx: &mut Tx,
         open: &[OpenStep],
-        status: Status,
         code: &str,
         why: &str,
     ) -> Result<(), EngineError> {
         let mut by_run: BTreeMap<i64, Vec<StepUpdate>> = BTreeMap::new();
         for open in open {
             let reason = Some(Reason::new(code, why));
-            by_run.entry(open.run).or_default().push(StepUpdate {
-                seq: open.seq,
-                status,
-                page: None,
-                reason,
-            });
+            let update = StepUpdate { seq: open.seq, status: Status::Failed, page: None, reason };
+            by_run.entry(open.run).or_default().push(update);
         }
         for (run, updates) in by_run {
             self.store.conclude(tx, run, &updates).await?;
         }
         Ok(())
     }
+}
+
+/// The page with which a row is linked.
+fn linked_page(links: &[CompactLink], key: &RowKey) -> Option<PageId> {
+    links.iter().find(|link| link.key == *key).map(|link| link.page)
+}
+
+/// Whether one of the two is linked already, with whomever.
+fn is_linked(links: &[CompactLink], key: &RowKey, page: PageId) -> bool {
+    links.iter().any(|link| link.key == *key || link.page == page)
+}
+
+/// What Notion would have answered when the page was made. A value that is another one by now was edited since, which
+/// must go on counting as an edit; only how Notion writes a body down, nobody can say beforehand.
+fn as_answered(mapping: &Mapping, step: &Step, shown: &Record) -> Record {
+    let mut answer = shown.clone();
+    for write in step.fields.iter().filter(|write| !write.withheld) {
+        let is_body =
+            mapping.fields.get(write.field).is_some_and(|field| matches!(field.shows, PropertyKind::Body));
+        if !is_body && shown.get(write.field).is_some() {
+            answer.set(write.field, Some(write.after.clone()));
+        }
+    }
+    answer
 }

@@ -68,23 +68,26 @@ pub(super) struct Run {
     pub(super) origin: String,
     pub(super) mappings: BTreeMap<String, MappingReport>,
     pub(super) started: Instant,
-    /// Calls to Notion before the run, by the mappings' places in the engine.
+    /// By the mappings' places in the engine.
     pub(super) calls_before: Vec<u64>,
     /// Creates of which nobody knows yet whether they happened.
     pub(super) doubts: usize,
+    /// Those of which time alone will not tell.
+    pub(super) unsure: usize,
     pub(super) failed: u64,
 }
 
 impl Run {
-    pub(super) fn new(origin: &str, calls: Vec<u64>) -> Self {
+    pub(super) fn new(origin: &str, calls_before: Vec<u64>) -> Self {
         Self {
             id: None,
             next_seq: 1,
             origin: origin.to_owned(),
             mappings: BTreeMap::new(),
             started: Instant::now(),
-            calls_before: calls,
+            calls_before,
             doubts: 0,
+            unsure: 0,
             failed: 0,
         }
     }

@@ -51,7 +51,7 @@ pub enum Beat<'a> {
     Begins { mappings: &'a [String] },
     /// A pass is over.
     Ended {
-        result: Result<&'a Report, &'a EngineError>,
+        result: Result<Report, EngineError>,
         /// How many passes have failed in a row.
         failures: u32,
         /// Until the next pass, unless somebody calls.
@@ -111,7 +111,7 @@ where
         schedule: &mut Schedule,
         wake: &Wake,
         origin: &str,
-        mut tell: impl FnMut(&Beat<'_>),
+        mut tell: impl FnMut(Beat<'_>),
     ) -> Result<(), EngineError> {
         let stop = self.stop.clone();
         while !stop.is_asked() {
@@ -125,7 +125,7 @@ where
                 }
                 continue;
             }
-            tell(&Beat::Begins { mappings: &mappings });
+            tell(Beat::Begins { mappings: &mappings });
             let mut result = self.sync(&mappings, Depth::Changes, None, origin).await;
             if matches!(result, Err(EngineError::Stopped)) {
                 break;
@@ -136,7 +136,7 @@ where
                 result = result.and(Err(error));
             }
             let pause = schedule.passed(&mappings, result.is_ok(), Instant::now());
-            tell(&Beat::Ended { result: result.as_ref(), failures: schedule.failures, pause });
+            tell(Beat::Ended { result, failures: schedule.failures, pause });
         }
         self.rest().await
     }

@@ -41,7 +41,9 @@ where
             let keys: BTreeSet<_> = open.into_iter().filter_map(|open| open.step.key).collect();
             doubtful.push(keys);
         }
-        let views = self.look_at_all(&which, Depth::Everything, &doubtful).await?;
+        let stop = self.stop.clone();
+        let views =
+            Self::unless_stopped(stop, self.look_at_all(&which, Depth::Everything, &doubtful)).await?;
         let decided = self.decide(&which, views);
         let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), None) {
             Ok(_) => Vec::new(),
@@ -76,10 +78,9 @@ where
         self.take_lease().await?;
         let mut run = Run::new(origin, self.calls());
         let result = self.until_quiet(&mut run, &which, depth, pass).await;
-        self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await.and_then(|report| {
-            result?;
-            Ok(report)
-        })
+        let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
+        // When both fail, the first cause is the one to tell.
+        result.and(closed)
     }
 
     /// Carries out one kept plan, if it is still the plan that would be made.
@@ -98,40 +99,10 @@ where
         let mut run = Run::new(origin, self.calls());
         let consent = Consent { pass, only: Some(kept.hash()) };
         let result = self.cycle(&mut run, &which, Depth::Everything, consent).await;
-        self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await.and_then(|report| {
-            result?;
-            Ok(report)
-        })
-    }
-
-    /// Gives the lease back. A dropped engine's lease ends by itself after a minute.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn rest(&mut self) -> Result<(), EngineError> {
-        if let Some(lease) = self.lease.take() {
-            self.store.give_back(&lease).await?;
-        }
-        self.relatives = None;
-        Ok(())
-    }
-
-    async fn take_lease(&mut self) -> Result<(), EngineError> {
-        if let Some(lease) = &self.lease {
-            match self.store.renew(lease).await {
-                Ok(()) => return Ok(()),
-                // Somebody else worked meanwhile: what was read before is not to be relied on.
-                Err(crate::store::StoreError::Fenced) => {
-                    self.lease = None;
-                    self.relatives = None;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.lease = Some(self.store.take_lease("sync", &self.holder).await?);
-        let mut tx = self.store.begin().await?;
-        self.store.close_abandoned_runs(&mut tx).await?;
-        Ok(tx.commit().await?)
+        // Whether a further plan would be empty is not looked at; that all of this one was written is known.
+        let quiet = result.as_ref().map(|_| run.failed == 0 && run.doubts + run.unsure == 0);
+        let closed = self.close(run, &which, quiet, result.as_ref().err()).await;
+        result.and(closed)
     }
 
     /// Answers whether it became quiet.
@@ -143,7 +114,14 @@ where
         pass: Option<Digest>,
     ) -> Result<bool, EngineError> {
         let consent = Consent { pass, only: None };
-        let mut busy = self.cycle(run, which, depth, consent).await?;
+        let mut busy = match self.cycle(run, which, depth, consent).await {
+            // A plan is stopped, shown and let pass only as a complete look makes it, so that its hash is the same
+            // each time.
+            Err(EngineError::Refused(_)) if depth == Depth::Changes => {
+                self.cycle(run, which, Depth::Everything, consent).await?
+            }
+            result => result?,
+        };
         for _ in 1..MOST_PLANS {
             while run.doubts > 0 && !busy {
                 // Nothing else is left: the index needs its time, and nothing may be sent before.
@@ -154,14 +132,14 @@ where
                 busy = self.cycle(run, which, Depth::Changes, consent).await?;
             }
             if !busy {
-                return Ok(true);
+                return Ok(run.unsure == 0);
             }
             if self.stop.is_asked() {
                 return Err(EngineError::Stopped);
             }
             busy = self.cycle(run, which, Depth::Changes, consent).await?;
         }
-        if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(true) }
+        if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(run.unsure == 0) }
     }
 
     async fn close(
@@ -175,11 +153,14 @@ where
             let name = self.bound[at].mapping.name.clone();
             let conflicts = self.store.open_conflicts(Some(&name)).await?.len() as u64;
             let parked = self.store.parked(Some(&name)).await?.len() as u64;
-            let before = run.calls_before.get(at).copied().unwrap_or(0);
             let report = run.of(&name);
             report.conflicts = conflicts;
             report.parked = parked;
-            report.calls = self.bound[at].pages.calls().saturating_sub(before);
+        }
+        let calls_now = self.calls();
+        for &at in which {
+            let calls = calls_now[at].saturating_sub(run.calls_before.get(at).copied().unwrap_or(0));
+            run.of(&self.bound[at].mapping.name).calls = calls;
         }
         let calls = run.mappings.values().map(|report| report.calls).sum::<u64>();
         let report = Report {

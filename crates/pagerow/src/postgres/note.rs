@@ -103,7 +103,14 @@ async fn set(
     for (i, (says, name)) in columns(rows).into_iter().enumerate() {
         let Some((_, declared)) = types.iter().find(|(known, _)| known == name) else { continue };
         let cast = convert::castable(declared);
-        sets.push(format!("{} = pagerow_asked.n{i}::{cast}", quoted(name)));
+        let value = match says {
+            // What is not known is left as it is.
+            Says::Checksum => {
+                format!("coalesce(pagerow_asked.n{i}::{cast}, {}.{})", rows.sql.name, quoted(name))
+            }
+            _ => format!("pagerow_asked.n{i}::{cast}"),
+        };
+        sets.push(format!("{} = {value}", quoted(name)));
         names.push(format!("n{i}"));
         let local = declared == "timestamp without time zone";
         arrays.push(notes.iter().map(|note| says.text(note, rows, local)).collect());
@@ -132,7 +139,7 @@ impl Says {
             Self::Status => Some(note.status.to_owned()),
             Self::Error => note.error.as_ref().map(|text| text.replace('\0', "")),
             Self::Synced => Some((note.status == "synced").to_string()),
-            Self::Checksum => Some(note.checksum.clone()),
+            Self::Checksum => Some(note.checksum.clone()).filter(|checksum| !checksum.is_empty()),
         }
     }
 }

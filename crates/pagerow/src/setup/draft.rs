@@ -1,7 +1,7 @@
 //! The configuration held against the tables alone: what each field holds, and what its property should be.
 //!
 //! This much is known before a data source is made; [`super::schema`] makes data sources from it and
-//! [`super::resolve`] completes it.
+//! [`super::resolve`](mod@super::resolve) completes it.
 
 mod columns;
 mod field;

@@ -64,7 +64,7 @@ pub struct Due {
     pub keys: Vec<RowKey>,
     pub pages: Vec<PageId>,
     /// The requests themselves, to take them back once they are answered.
-    requests: Vec<Entry>,
+    requests: Vec<(Option<RowKey>, Option<PageId>, Entry)>,
 }
 
 /// What was known to wait when a plan was made, and is answered once the plan has been carried out. What has been
@@ -80,10 +80,11 @@ pub struct Answered {
 type Entry = (i64, i64);
 
 impl Answered {
-    /// Everything that was due: it has been looked at.
+    /// What was due and has been looked at: all but what `is_unread`.
     #[must_use]
-    pub fn due(due: &Due) -> Self {
-        Self { revisits: due.requests.clone(), ..Self::default() }
+    pub fn due(due: &Due, is_unread: impl Fn(Option<&RowKey>, Option<PageId>) -> bool) -> Self {
+        let read = due.requests.iter().filter(|(key, page, _)| !is_unread(key.as_ref(), *page));
+        Self { revisits: read.map(|(_, _, entry)| *entry).collect(), ..Self::default() }
     }
 
     /// A conflict whose record was planned again.
@@ -355,11 +356,31 @@ impl Store {
         tx.commit().await?;
         let mut due = Due::default();
         for row in &rows {
-            due.keys.extend(row.get::<_, Option<String>>(0).map(RowKey::from));
-            due.pages.extend(row.get::<_, Option<Uuid>>(1).map(PageId));
-            due.requests.extend(row.get::<_, Option<i64>>(2).zip(row.get::<_, Option<i64>>(3)));
+            let key = row.get::<_, Option<String>>(0).map(RowKey::from);
+            let page = row.get::<_, Option<Uuid>>(1).map(PageId);
+            due.keys.extend(key.clone());
+            due.pages.extend(page);
+            let request = row.get::<_, Option<i64>>(2).zip(row.get::<_, Option<i64>>(3));
+            due.requests.extend(request.map(|entry| (key, page, entry)));
         }
         Ok(due)
+    }
+
+    /// Lets records that wait for a related record be tried again at once, since one has arrived.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn wake_waiting(&self, tx: &mut Tx, mapping: &str, codes: &[&str]) -> Result<(), StoreError> {
+        tx.execute(
+            &format!(
+                "update {}.parked set next_try = clock_timestamp() where connection_id = $1 and mapping = $2 \
+                 and next_try > clock_timestamp() and reason ->> 'code' = any($3)",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&codes, Type::TEXT_ARRAY)],
+        )
+        .await?;
+        Ok(())
     }
 }
 

@@ -18,7 +18,12 @@ pub enum StoreError {
     #[error("migration {version} of pagerow's tables is not the one that this program would have made")]
     Altered { version: i32 },
     #[error("another pagerow works on this connection ({holder}, for {seconds} s at most); wait, or stop it")]
-    Held { holder: String, seconds: i64 },
+    Held {
+        holder: String,
+        seconds: i64,
+        /// When it ends unless it is renewed; a later time is a sign of life.
+        until: jiff::Timestamp,
+    },
     #[error("this pagerow lost its lease to another one and has stopped writing")]
     Fenced,
     #[error("pagerow's own tables lost {0}")]

@@ -1,39 +1,81 @@
 //! Who works on a connection: a lease row with a fencing number, since sessions mean nothing behind a pooler.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use tokio_postgres::types::Type;
 
 use super::{Store, StoreError};
-use crate::postgres::transaction::Tx;
+use crate::postgres::transaction::{Tx, TxError};
 
 /// How long a lease lasts without being renewed.
 const TERM: Duration = Duration::from_secs(60);
+/// How often it is renewed while something long goes on.
+const RENEWAL: Duration = Duration::from_secs(20);
+/// So long before its end the holder no longer counts on it.
+const MARGIN: Duration = Duration::from_secs(15);
 
-/// The right to work on a connection, as long as its epoch is the newest.
+/// The right to work on a connection, as long as its epoch is the newest. Clones know of each other's renewals.
 #[derive(Clone, Debug)]
 pub struct Lease {
     name: String,
     holder: String,
     epoch: i64,
+    /// In milliseconds since the machine started: when the last renewal that certainly came through was begun.
+    renewed: Arc<AtomicU64>,
+}
+
+impl Lease {
+    /// How long until it is to be renewed; nothing when that is overdue.
+    #[must_use]
+    pub fn until_renewal(&self) -> Duration {
+        RENEWAL.saturating_sub(self.age())
+    }
+
+    /// Whether nobody else can have taken it: also after this process, or the whole machine, has slept.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.age() < TERM.saturating_sub(MARGIN)
+    }
+
+    fn age(&self) -> Duration {
+        let renewed = Duration::from_millis(self.renewed.load(Ordering::Relaxed));
+        since_start().saturating_sub(renewed)
+    }
+
+    fn was_renewed(&self, begun: Duration) {
+        let millis = u64::try_from(begun.as_millis()).unwrap_or(u64::MAX);
+        self.renewed.fetch_max(millis, Ordering::Relaxed);
+    }
 }
 
 impl Store {
-    /// Takes the lease, if nobody else holds it.
+    /// Takes the lease, if nobody else holds it: if it was given back or has ended, or if its holder `is_gone`. What an
+    /// earlier holder left open is closed in the same transaction: its runs count as stopped, and of what it was about
+    /// to send nobody knows whether it went out.
     ///
     /// # Errors
     /// [`StoreError::Held`] with who holds it.
-    pub async fn take_lease(&self, name: &str, holder: &str) -> Result<Lease, StoreError> {
+    pub async fn take_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        is_gone: impl Fn(&str) -> bool,
+    ) -> Result<Lease, StoreError> {
+        let begun = since_start();
         let mut tx = self.begin().await?;
-        let rows = tx
+        let made = tx
             .query(
                 &format!(
-                    "insert into {0}.leases as lease (connection_id, name, holder, expires_at) \
+                    "insert into {}.leases (connection_id, name, holder, expires_at) \
                      values ($1, $2, $3, clock_timestamp() + $4 * interval '1 second') \
-                     on conflict (connection_id, name) do update \
-                     set holder = excluded.holder, epoch = lease.epoch + 1, expires_at = excluded.expires_at \
-                     where lease.expires_at < clock_timestamp() or lease.holder = excluded.holder \
-                     returning epoch",
+                     on conflict (connection_id, name) do nothing returning epoch",
                     self.schema
                 ),
                 &[
@@ -44,24 +86,82 @@ impl Store {
                 ],
             )
             .await?;
-        if let Some(row) = rows.first() {
-            let epoch = row.get(0);
-            tx.commit().await?;
-            return Ok(Lease { name: name.to_owned(), holder: holder.to_owned(), epoch });
-        }
-        let rows = tx
+        let epoch = match made.first() {
+            Some(row) => row.get(0),
+            None => self.take_over(&mut tx, name, holder, is_gone).await?,
+        };
+        tx.commit().await?;
+        let lease =
+            Lease { name: name.to_owned(), holder: holder.to_owned(), epoch, renewed: Arc::default() };
+        lease.was_renewed(begun);
+        Ok(lease)
+    }
+
+    async fn take_over(
+        &self,
+        tx: &mut Tx,
+        name: &str,
+        holder: &str,
+        is_gone: impl Fn(&str) -> bool,
+    ) -> Result<i64, StoreError> {
+        let found = tx
             .query(
-                &format!(
-                    "select holder, greatest(extract(epoch from expires_at - clock_timestamp()), 0)::int8 \
-                     from {}.leases where connection_id = $1 and name = $2",
-                    self.schema
-                ),
+                &format!("{} for update", self.who_holds()),
                 &[(&self.connection, Type::INT8), (&name, Type::TEXT)],
             )
+            .await;
+        let found = match found {
+            Ok(found) => found,
+            // Somebody is writing under it this very moment.
+            Err(TxError::Statement(refused)) if refused.code == "55P03" => {
+                return Err(self.held(name).await?);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let row = found.first().ok_or(StoreError::Lost("a lease"))?;
+        let (before, ended, until): (String, bool, Timestamp) = (row.get(0), row.get(1), row.get(2));
+        if !ended && before != holder && !is_gone(&before) {
+            return Err(StoreError::Held { holder: before, seconds: row.get(3), until });
+        }
+        let taken = tx
+            .query(
+                &format!(
+                    "update {}.leases set holder = $3, epoch = epoch + 1, \
+                     expires_at = clock_timestamp() + $4 * interval '1 second' \
+                     where connection_id = $1 and name = $2 returning epoch",
+                    self.schema
+                ),
+                &[
+                    (&self.connection, Type::INT8),
+                    (&name, Type::TEXT),
+                    (&holder, Type::TEXT),
+                    (&TERM.as_secs_f64(), Type::FLOAT8),
+                ],
+            )
             .await?;
+        // A holder sends nothing after its lease has ended.
+        self.lose_track(tx, None, Some(until)).await?;
+        self.close_abandoned_runs(tx, &before).await?;
+        taken.first().map(|row| row.get(0)).ok_or(StoreError::Lost("a lease"))
+    }
+
+    /// That somebody else holds the lease, as an error.
+    async fn held(&self, name: &str) -> Result<StoreError, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows =
+            tx.query(&self.who_holds(), &[(&self.connection, Type::INT8), (&name, Type::TEXT)]).await?;
         tx.commit().await?;
-        let held = rows.first().ok_or(StoreError::Lost("a lease"))?;
-        Err(StoreError::Held { holder: held.get(0), seconds: held.get(1) })
+        let row = rows.first().ok_or(StoreError::Lost("a lease"))?;
+        Ok(StoreError::Held { holder: row.get(0), seconds: row.get(3), until: row.get(2) })
+    }
+
+    fn who_holds(&self) -> String {
+        format!(
+            "select holder, expires_at < clock_timestamp(), expires_at, \
+             greatest(extract(epoch from expires_at - clock_timestamp()), 0)::int8 \
+             from {}.leases where connection_id = $1 and name = $2",
+            self.schema
+        )
     }
 
     /// Renews the lease inside a transaction, which is what fences everything else in it: a holder that came too
@@ -89,14 +189,17 @@ impl Store {
         if renewed == 1 { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
-    /// Renews the lease by itself, for long looks during which nothing is written.
+    /// Renews the lease by itself, for long work during which nothing is written down.
     ///
     /// # Errors
     /// As [`Store::fence`].
     pub async fn renew(&self, lease: &Lease) -> Result<(), StoreError> {
+        let begun = since_start();
         let mut tx = self.begin().await?;
         self.fence(&mut tx, lease).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        lease.was_renewed(begun);
+        Ok(())
     }
 
     /// Gives the lease back, so that the next one need not wait for its end.
@@ -120,5 +223,37 @@ impl Store {
         )
         .await?;
         Ok(tx.commit().await?)
+    }
+}
+
+/// A clock that only goes forwards and, where the system has one, also counts the time in which the machine sleeps.
+#[cfg(target_os = "linux")]
+fn since_start() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn since_start() -> Duration {
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    // Never nothing: nothing is the age of a lease that was never renewed.
+    START.elapsed() + TERM
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_not_counted_on_to_its_end() {
+        let lease = Lease { name: "n".into(), holder: "h".into(), epoch: 1, renewed: Arc::default() };
+        let now = since_start();
+        lease.was_renewed(now);
+        assert!(lease.is_sure());
+        assert!(lease.until_renewal() > RENEWAL - Duration::from_secs(5));
+        let of_long_ago = Lease { renewed: Arc::default(), ..lease };
+        of_long_ago.was_renewed(now.saturating_sub(Duration::from_secs(46)));
+        assert!(!of_long_ago.is_sure());
+        assert_eq!(of_long_ago.until_renewal(), Duration::ZERO);
     }
 }

@@ -1,5 +1,7 @@
 //! Which row is which page, and the base of each side.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use futures_util::StreamExt as _;
 use pagerow_core::{
     digest::Digest,
@@ -109,6 +111,36 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(rows.iter().map(compact_link).collect())
+    }
+
+    /// Those of these links that were settled less than so long ago.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn settled_lately(
+        &self,
+        mapping: &str,
+        ids: &[i64],
+        within: Duration,
+    ) -> Result<BTreeSet<i64>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select id from {}.links where connection_id = $1 and mapping = $2 and id = any($3) \
+                     and settled_at > clock_timestamp() - $4 * interval '1 second'",
+                    self.schema
+                ),
+                &[
+                    (&self.connection, Type::INT8),
+                    (&mapping, Type::TEXT),
+                    (&ids, Type::INT8_ARRAY),
+                    (&within.as_secs_f64(), Type::FLOAT8),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// Links with their bases, by number. Those that are gone are left out.

@@ -14,7 +14,7 @@ pub use cursors::MappingState;
 pub use error::StoreError;
 pub use lease::Lease;
 pub use links::{CompactLink, LinkWrite};
-pub use runs::{JournalEntry, OpenStep, RunRow, StepRow, StepUpdate};
+pub use runs::{JournalEntry, OpenStep, RunRow, StepRow, StepUpdate, action_name};
 
 use deadpool_postgres::Pool;
 use tokio_postgres::types::Type;

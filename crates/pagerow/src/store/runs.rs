@@ -39,7 +39,8 @@ pub struct OpenStep {
     pub run: i64,
     pub seq: i32,
     pub step: Step,
-    /// Seconds since it was intended, by the database's clock.
+    pub status: Status,
+    /// Seconds since it may last have gone out, by the database's clock: since track of it was lost.
     pub age: f64,
 }
 
@@ -68,6 +69,7 @@ pub struct StepRow {
     pub columns: Vec<String>,
     pub page: Option<PageId>,
     pub intended_at: Timestamp,
+    /// When it ended; of an unknown one, when track of it was lost.
     pub finished_at: Option<Timestamp>,
     pub reason: Option<Reason>,
 }
@@ -152,22 +154,45 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Says of runs that a crash left running that they were stopped.
+    /// Says of runs that an earlier holder of the lease left running that they were stopped.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn close_abandoned_runs(&self, tx: &mut Tx) -> Result<u64, StoreError> {
-        Ok(tx
-            .execute(
-                &format!(
-                    "update {}.runs set state = 'stopped', finished_at = clock_timestamp(), \
-                     error = coalesce(error, 'the program ended before the run did') \
-                     where connection_id = $1 and state = 'running'",
-                    self.schema
-                ),
-                &[(&self.connection, Type::INT8)],
-            )
-            .await?)
+    pub(super) async fn close_abandoned_runs(&self, tx: &mut Tx, holder: &str) -> Result<(), StoreError> {
+        let error = format!("the program ended before the run did ({holder})");
+        tx.execute(
+            &format!(
+                "update {}.runs set state = 'stopped', finished_at = clock_timestamp(), error = coalesce(error, $2) \
+                 where connection_id = $1 and state = 'running'",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&error, Type::TEXT)],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Says of steps that were intended and never concluded that nobody knows what became of them, which was so from
+    /// `since` on, or from now. Only those of one mapping, when one is given.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn lose_track(
+        &self,
+        tx: &mut Tx,
+        mapping: Option<&str>,
+        since: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        tx.execute(
+            &format!(
+                "update {}.steps set status = 'unknown', finished_at = least(clock_timestamp(), $3) \
+                 where connection_id = $1 and status = 'intended' and ($2::text is null or mapping = $2)",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&since, Type::TIMESTAMPTZ)],
+        )
+        .await?;
+        Ok(())
     }
 
     /// Writes steps into the journal.
@@ -251,7 +276,7 @@ impl Store {
             &format!(
                 "update {}.steps as step set status = new.status, page_id = coalesce(new.page_id, step.page_id), \
                  reason = new.reason::json, \
-                 finished_at = case when new.status in ('intended', 'unknown') then null else clock_timestamp() end \
+                 finished_at = case when new.status = 'intended' then null else clock_timestamp() end \
                  from unnest($3::int4[], $4::text[], $5::uuid[], $6::text[]) as new (seq, status, page_id, reason) \
                  where step.connection_id = $1 and step.run_id = $2 and step.seq = new.seq",
                 self.schema
@@ -278,7 +303,8 @@ impl Store {
         let rows = tx
             .query(
                 &format!(
-                    "select run_id, seq, step::text, extract(epoch from clock_timestamp() - intended_at)::float8 \
+                    "select run_id, seq, step::text, status = 'intended', \
+                     extract(epoch from clock_timestamp() - coalesce(finished_at, intended_at))::float8 \
                      from {}.steps where connection_id = $1 and mapping = $2 \
                      and status in ('intended', 'unknown') order by run_id, seq",
                     self.schema
@@ -289,7 +315,13 @@ impl Store {
         tx.commit().await?;
         rows.iter()
             .map(|row| {
-                Ok(OpenStep { run: row.get(0), seq: row.get(1), step: decode(row, 2)?, age: row.get(3) })
+                Ok(OpenStep {
+                    run: row.get(0),
+                    seq: row.get(1),
+                    step: decode(row, 2)?,
+                    status: if row.get(3) { Status::Intended } else { Status::Unknown },
+                    age: row.get(4),
+                })
             })
             .collect()
     }
@@ -393,7 +425,7 @@ impl Store {
 
 /// The word for what a step does to its side: rows are inserted and deleted, pages created and trashed.
 #[must_use]
-pub(super) fn action_name(step: &Step) -> &'static str {
+pub fn action_name(step: &Step) -> &'static str {
     use pagerow_core::{plan::Action, side::Side};
     match (step.action, step.side) {
         (Action::Create, Side::Postgres) => "insert",

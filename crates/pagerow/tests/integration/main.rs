@@ -1,5 +1,6 @@
 //! All integration tests of pagerow, as one program: one thing to link, one Postgres for all of them.
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "a test stops at the first surprise, and says on the terminal what it could not check"
@@ -12,8 +13,12 @@
 mod support;
 
 mod catalogue;
+mod cli;
 mod connect;
+mod demo;
 mod devpg;
+mod examples;
+mod pages;
 mod pooler;
 mod rows;
 mod setup;

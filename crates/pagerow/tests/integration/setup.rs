@@ -1,12 +1,16 @@
 //! From a database and an empty workspace to mappings that resolve: proposing, making, remembering, looking again.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use notion_emulator::{Emulator, Options};
 use pagerow::{
     config::Config,
     notion::NotionClient,
-    postgres::Session,
+    postgres::{Session, rows::PgRows},
+    replica::{Rows, Scope},
     setup::{
         self, Found, Resolution,
         doctor::{self, Status},
@@ -14,7 +18,10 @@ use pagerow::{
         schema,
     },
 };
-use pagerow_core::mapping::{ColumnKind, Flow, KeySource};
+use pagerow_core::{
+    mapping::{ColumnKind, Flow, KeySource},
+    observation::Observation,
+};
 use serde_json::json;
 
 use crate::support::postgres::{TestDatabase, northwind};
@@ -24,6 +31,30 @@ struct World {
     database: TestDatabase,
     emulator: Emulator,
     folder: tempfile::TempDir,
+}
+
+/// Looks at every row of every mapping; how many there are, all of them readable.
+async fn rows_of(resolution: &Resolution, config: &Config) -> Vec<(String, usize)> {
+    let database = setup::connect::database(config).await.unwrap();
+    let mut counts = Vec::new();
+    for one in &resolution.mappings {
+        let rows = PgRows::new(database.pool().clone(), Arc::clone(&one.mapping), one.table.clone()).unwrap();
+        let mut seen = Vec::new();
+        let looked = rows.look(Scope::Everything, &mut |row| seen.push(row.observation)).await.unwrap();
+        assert!(looked.complete);
+        for observation in &seen {
+            let Observation::Present(sighting) = observation else {
+                unreachable!("{}: {observation:?}", one.mapping.name)
+            };
+            assert!(
+                sighting.record.values().iter().all(Option::is_some),
+                "{}: a field was not read",
+                one.mapping.name
+            );
+        }
+        counts.push((one.mapping.name.clone(), seen.len()));
+    }
+    counts
 }
 
 /// Both sides, as the configuration names them.
@@ -162,6 +193,12 @@ async fn northwind_is_proposed_made_and_resolved() {
         "nothing in it is a text"
     );
 
+    let counts = rows_of(&resolution, &sides.config).await;
+    assert!(
+        counts.contains(&("orders".to_owned(), 830)) && counts.contains(&("order_details".to_owned(), 2155)),
+        "{counts:?}"
+    );
+
     // Comments stay, and only the ids are new.
     let after = std::fs::read_to_string(world.file()).unwrap();
     assert_eq!(before.lines().count(), after.lines().count());
@@ -271,6 +308,16 @@ async fn types_of_every_kind_become_properties() {
     assert!(suppliers.warnings.is_empty(), "{:?}", suppliers.warnings);
     assert_eq!(of("people").mapping.key, KeySource::Generated);
     assert!(of("people").table.key[0].identity_always);
+    let admin = world.database.client().await;
+    admin
+        .batch_execute(
+            "INSERT INTO suppliers (name, code, tier, status, tiers, price, meta, seen, during)
+             VALUES ('A', 'a', 'gold', 'new', '{gold,silver}', 200.50, '{\"a\": 1}', now(), '[2026-01-01,2026-02-01)'), ('B', 'b', NULL, 'Active', NULL, NULL, NULL, NULL, NULL)",
+        )
+        .await
+        .unwrap();
+    let counts = rows_of(&resolution, &sides(&world.file()).await.config).await;
+    assert_eq!(counts, [("people".to_owned(), 0), ("suppliers".to_owned(), 2), ("dear".to_owned(), 1)]);
     let dear = of("dear");
     assert_eq!(
         (dear.mapping.direction, dear.table.writable, dear.table.key[0].name.as_str()),

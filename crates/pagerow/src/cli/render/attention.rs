@@ -66,8 +66,10 @@ pub(crate) fn parked(records: &[ParkedRecord]) -> String {
         .iter()
         .map(|one| {
             let column = if one.column.is_empty() { String::new() } else { format!(" {}", one.column) };
-            let value = one.value.as_ref().map_or_else(String::new, |v| format!("; the value is {}", value::text(v)));
-            let limit = one.reason.limit.as_ref().map_or_else(String::new, |limit| format!(" (at most {limit})"));
+            let value =
+                one.value.as_ref().map_or_else(String::new, |v| format!("; the value is {}", value::text(v)));
+            let limit =
+                one.reason.limit.as_ref().map_or_else(String::new, |limit| format!(" (at most {limit})"));
             let again = match (one.attempts, one.next_try) {
                 (0, _) => String::new(),
                 (tries, Some(next)) => format!("; tried {tries} times, next at {}", moment(next)),

@@ -88,7 +88,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> Json {
 fn conflict(conflict: &Conflict, part: &MappingPlan, mapping: Option<&Mapping>) -> Json {
     let mut members = conflict_json(conflict);
     let field = contested(conflict);
-    members["column"] = field.and_then(|field| part.columns.get(field)).map_or(Json::Null, |c| c.as_str().into());
+    members["column"] =
+        field.and_then(|field| part.columns.get(field)).map_or(Json::Null, |c| c.as_str().into());
     members["property"] = field
         .and_then(|field| mapping?.fields.get(field))
         .map_or(Json::Null, |field| field.property.as_str().into());

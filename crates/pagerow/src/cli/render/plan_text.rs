@@ -30,11 +30,7 @@ pub(crate) fn plan(
         out.push_str(&mapping(part, most));
     }
     for refusal in refusals {
-        let _ = writeln!(
-            out,
-            "stopped: {}: {} ({} at most)",
-            refusal.mapping, refusal.text, refusal.limit
-        );
+        let _ = writeln!(out, "stopped: {}: {} ({} at most)", refusal.mapping, refusal.text, refusal.limit);
     }
     let hash = plan.hash();
     if !refusals.is_empty() {
@@ -49,7 +45,11 @@ pub(crate) fn plan(
             "plan {hash}: {}, {} to Notion, {}",
             counted(steps, "write", "writes"),
             counted(calls, "call", "calls"),
-            if calls == 0 { "at once".to_owned() } else { format!("about {} by the rate limit", duration(seconds)) }
+            if calls == 0 {
+                "at once".to_owned()
+            } else {
+                format!("about {} by the rate limit", duration(seconds))
+            }
         );
     }
     out
@@ -133,8 +133,12 @@ fn step(step: &Step, columns: &[String]) -> String {
     for write in step.fields.iter().filter(|write| !write.withheld) {
         let column = columns.get(write.field).map_or("?", String::as_str);
         match &write.before {
+            Some(before) if sign == '-' => {
+                let _ = writeln!(out, "      {column}: {}", value::text(before));
+            }
             Some(before) => {
-                let _ = writeln!(out, "      {column}: {} → {}", value::text(before), value::text(&write.after));
+                let _ =
+                    writeln!(out, "      {column}: {} → {}", value::text(before), value::text(&write.after));
             }
             None if write.after.is_null() => {}
             None => {
@@ -159,13 +163,16 @@ pub(crate) fn conflict(conflict: &Conflict, columns: &[String]) -> String {
             value::text(&values.notion),
             value::known(base.postgres.as_ref().or(base.notion.as_ref()))
         ),
-        ConflictKind::Deleted { on, how } => format!("{name}: {} in {on}; what shall become of the other half?", absence(*how)),
+        ConflictKind::Deleted { on, how } => {
+            format!("{name}: {} in {on}; what shall become of the other half?", absence(*how))
+        }
     }
 }
 
 fn parked(parked: &Parked, columns: &[String]) -> String {
     let name = name(parked.key.as_ref(), parked.page);
-    let column = parked.field.and_then(|field| columns.get(field)).map_or_else(String::new, |c| format!(" {c}"));
+    let column =
+        parked.field.and_then(|field| columns.get(field)).map_or_else(String::new, |c| format!(" {c}"));
     let limit = parked.reason.limit.as_ref().map_or_else(String::new, |limit| format!(" (at most {limit})"));
     format!("{name}{column} for {}: {}{limit}", parked.side, parked.reason.text)
 }
@@ -202,6 +209,7 @@ fn absence(how: Absence) -> &'static str {
         Absence::Archived => "archived",
         Absence::Moved => "moved elsewhere",
         Absence::Unreachable => "out of reach",
+        Absence::OutOfScope => "outside of the mapping's condition",
     }
 }
 

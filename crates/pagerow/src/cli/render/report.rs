@@ -48,6 +48,8 @@ pub(crate) fn report(report: &Report) -> String {
 
 fn verdict(report: &Report) -> String {
     let sum = |of: fn(&crate::engine::MappingReport) -> u64| report.mappings.iter().map(of).sum::<u64>();
+    let all = sum(|m| m.conflicts + m.parked + m.doubles);
+    let wait = if all == 1 { "waits" } else { "wait" };
     let waiting: Vec<String> = [
         (sum(|m| m.conflicts), "conflict", "conflicts"),
         (sum(|m| m.parked), "parked record", "parked records"),
@@ -60,11 +62,13 @@ fn verdict(report: &Report) -> String {
     match (report.quiet, waiting.is_empty()) {
         (true, true) => "both sides are equal".to_owned(),
         (true, false) => format!(
-            "both sides are equal but for {}, which wait for a decision (`pagerow conflicts`, `pagerow parked`)",
+            "both sides are equal but for {}, which {wait} for a decision (`pagerow conflicts`, `pagerow parked`)",
             waiting.join(", ")
         ),
         (false, true) => "something is left to do; the next `pagerow sync` goes on".to_owned(),
-        (false, false) => format!("something is left to do, and {} wait for a decision", waiting.join(", ")),
+        (false, false) => {
+            format!("something is left to do, and {} {wait} for a decision", waiting.join(", "))
+        }
     }
 }
 
@@ -77,7 +81,11 @@ mod tests {
     fn a_report_is_a_table_with_a_verdict() {
         let mut told = Report {
             run: Some(7),
-            mappings: vec![MappingReport { mapping: "orders".into(), unchanged: 12, ..MappingReport::default() }],
+            mappings: vec![MappingReport {
+                mapping: "orders".into(),
+                unchanged: 12,
+                ..MappingReport::default()
+            }],
             calls: 2,
             seconds: 0.4,
             quiet: true,
@@ -92,7 +100,7 @@ mod tests {
         told.mappings[0].parked = 1;
         told.run = None;
         assert!(report(&told).ends_with(
-            "nothing to do: 2 calls to Notion in less than a second; both sides are equal but for 1 parked record, which wait for a decision (`pagerow conflicts`, `pagerow parked`)"
+            "nothing to do: 2 calls to Notion in less than a second; both sides are equal but for 1 parked record, which waits for a decision (`pagerow conflicts`, `pagerow parked`)"
         ));
     }
 }

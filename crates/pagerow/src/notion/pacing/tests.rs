@@ -321,3 +321,22 @@ async fn the_forecast_comes_true() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_turn_takes_nothing() {
+    let pacing = Pacing::new(Limits { requests_per_minute: Some(3), in_flight: 8 });
+    let start = Instant::now();
+    for _ in 0..10 {
+        pacing.ready(Urgency::Interactive).await;
+    }
+    assert_eq!((pacing.counters().calls, start.elapsed()), (0, Duration::ZERO));
+    for _ in 0..3 {
+        pacing.admit(Urgency::Interactive).await.answered();
+    }
+    pacing.ready(Urgency::Interactive).await;
+    assert!(start.elapsed() >= WINDOW, "{:?}", start.elapsed());
+    assert_eq!(pacing.counters().calls, 3);
+    let ready = Instant::now();
+    pacing.admit(Urgency::Interactive).await.answered();
+    assert_eq!(ready.elapsed(), Duration::ZERO, "the turn that was waited for is still there");
+}

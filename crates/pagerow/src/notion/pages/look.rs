@@ -68,7 +68,7 @@ enum Arrived {
 
 /// What a call about one page brought.
 enum OfOne {
-    Itself(PageId, Result<Answer<Entry<Page>>, NotionError>),
+    Itself(PageId, Result<Box<Page>, NotionError>),
     Rest(PageId, Box<Page>, Result<Fetched, NotionError>),
 }
 
@@ -242,7 +242,10 @@ impl<'a> Look<'a> {
     fn fetch(&mut self, id: PageId) {
         let api = self.pages.api.clone();
         self.fetching += 1;
-        self.tasks.spawn(async move { Arrived::OfOne(OfOne::Itself(id, api.page(id).await)) });
+        self.tasks.spawn(async move {
+            let page = api.page(id).await.and_then(Answer::into_whole).map(Box::new);
+            Arrived::OfOne(OfOne::Itself(id, page))
+        });
     }
 
     /// The next answer; `None` when no call is on its way.
@@ -368,8 +371,8 @@ impl<'a> Look<'a> {
     fn take(&mut self, one: OfOne) -> Result<(), PagesError> {
         self.fetching -= 1;
         match one {
-            OfOne::Itself(id, result) => match result.and_then(Answer::into_whole) {
-                Ok(page) => self.take_page(id, page),
+            OfOne::Itself(id, result) => match result {
+                Ok(page) => self.take_page(id, *page),
                 Err(NotionError::NotShared { .. }) => {
                     if self.seen.insert(id) {
                         self.show(id, Observation::Absent(Absence::Unreachable));

@@ -8,11 +8,12 @@ mod verdict;
 mod windows;
 mod write;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::tz::TimeZone;
 use pagerow_core::{
     mapping::Mapping,
+    observation::Observation,
     plan::Step,
     record::{PageId, RowKey},
 };
@@ -105,23 +106,29 @@ impl Pages for NotionPages {
         keys: &[RowKey],
         relatives: &Relatives,
     ) -> Result<Vec<(RowKey, Seen<PageId>)>, PagesError> {
-        let mut found = Vec::new();
-        let mut take = |page| found.push(page);
+        let mut seen: Vec<Seen<PageId>> = Vec::new();
+        let mut take = |page| seen.push(page);
         Look::new(self, relatives, &mut take).by_key(keys).await?;
-        Ok(found
-            .into_iter()
-            .filter_map(|seen: Seen<PageId>| {
-                let marker = match &seen.observation {
-                    pagerow_core::observation::Observation::Present(sighting) => {
-                        sighting.marker.as_deref()?
-                    }
-                    _ => return None,
-                };
-                // Notion's `equals` may be laxer than ours: only the very key counts.
-                let key = keys.iter().find(|key| key.as_str() == marker)?.clone();
-                Some((key, seen))
-            })
-            .collect())
+        let (readable, unreadable): (Vec<_>, Vec<_>) =
+            seen.into_iter().partition(|seen| matches!(seen.observation, Observation::Present(_)));
+        let mut missing: BTreeSet<&RowKey> = keys.iter().collect();
+        let wanted = missing.clone();
+        let mut found: Vec<(RowKey, Seen<PageId>)> = Vec::new();
+        for seen in readable {
+            let Observation::Present(sighting) = &seen.observation else { continue };
+            // Notion's `equals` may be laxer than ours: only the very key counts.
+            let Some(key) = sighting.marker.as_deref().map(RowKey::from).filter(|key| wanted.contains(key))
+            else {
+                continue;
+            };
+            missing.remove(&key);
+            found.push((key, seen));
+        }
+        // A page that carries one of the keys and cannot be read may be any of those that were not found.
+        for seen in unreadable {
+            found.extend(missing.iter().map(|key| ((*key).clone(), seen.clone())));
+        }
+        Ok(found)
     }
 
     async fn ready(&self) {

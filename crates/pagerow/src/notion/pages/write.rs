@@ -4,6 +4,8 @@
 //! since the answer to the properties then shows the page after both. If the properties are refused after the body
 //! was written, the step has failed: the next look finds the new body on both sides and settles it.
 
+use std::time::Duration;
+
 use pagerow_core::{
     digest::Digest,
     fidelity::Reason,
@@ -31,6 +33,9 @@ use crate::{
     },
     replica::{Failed, Outcome, Relatives, Seen, Stamp},
 };
+
+/// How often a write that collided with another one is sent again.
+const COLLISIONS: u32 = 4;
 
 /// What a step writes, as Notion takes it.
 struct Content {
@@ -161,7 +166,18 @@ impl NotionPages {
         if let Some(markdown) = &markdown {
             body["markdown"] = markdown.as_str().into();
         }
-        let result = self.api.client.page_create(&body, self.api.shown()).await.and_then(Answer::into_whole);
+        let mut collisions = 0;
+        let result = loop {
+            let result = self.api.client.page_create(&body, self.api.shown()).await;
+            match result {
+                // It was not made, and nothing is there that could have changed meanwhile.
+                Err(NotionError::Conflict { .. }) if collisions < COLLISIONS => {
+                    collisions += 1;
+                    pause(collisions).await;
+                }
+                result => break result.and_then(Answer::into_whole),
+            }
+        };
         let fetched = || Fetched {
             // A new page without Markdown has an empty body; how Notion writes a given one, only it can say.
             body: if markdown.is_none() { Some(String::new()) } else { None },
@@ -235,7 +251,18 @@ impl NotionPages {
         fetched: Fetched,
         relatives: &Relatives,
     ) -> Outcome<PageId> {
-        let result = self.api.client.page_patch(&id.to_string(), body, self.api.shown()).await;
+        let mut collisions = 0;
+        let result = loop {
+            let result = self.api.client.page_patch(&id.to_string(), body, self.api.shown()).await;
+            let Err(NotionError::Conflict { .. }) = &result else { break result };
+            // Somebody saved at the same moment; perhaps nothing that matters here.
+            let Expect::Seen(expected) = step.expect else { break result };
+            if collisions == COLLISIONS || self.digest(id, relatives).await != Some(expected) {
+                break result;
+            }
+            collisions += 1;
+            pause(collisions).await;
+        };
         match result.and_then(Answer::into_whole) {
             Ok(page) => self.done(step, &page, fetched, relatives).await,
             Err(error) => match self.after_failure(step, id, &error, relatives).await {
@@ -351,6 +378,12 @@ impl NotionPages {
     fn is_body(&self, field: usize) -> bool {
         self.mapping.fields.get(field).is_some_and(|field| matches!(field.shows, PropertyKind::Body))
     }
+}
+
+/// Some time, so that those who collided do not meet again.
+async fn pause(collisions: u32) {
+    let longest = Duration::from_millis(200) * (1 << collisions.min(4));
+    tokio::time::sleep(longest.mul_f64(rand::random_range(0.0..=1.0))).await;
 }
 
 /// Whether a refusal speaks of this id, or of none: a page that is referred to may be what was not found.

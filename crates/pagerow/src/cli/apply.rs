@@ -1,0 +1,47 @@
+//! `pagerow apply`: carries out one kept plan, or nothing.
+
+use std::path::{Path, PathBuf};
+
+use pagerow_core::digest::Digest;
+
+use super::{console::Console, error::CliError, exit::Exit, plan_file, progress::Meter, signals, sync};
+use crate::{config::Config, wiring::Wiring};
+
+/// Carry out a plan that was kept with `pagerow plan --out`
+///
+/// Both sides are looked at again first: a plan whose state has moved is refused, and nothing is written.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  pagerow plan --out plan.json && pagerow apply plan.json")]
+pub(super) struct Args {
+    /// The kept plan
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Let this plan pass, although the guard stopped it
+    #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
+    pass: Option<Digest>,
+}
+
+pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
+    let plan = plan_file::read(&args.file)?;
+    let config = Config::load(config, &[])?;
+    for part in &plan.mappings {
+        super::check_names(&config, std::slice::from_ref(&part.mapping))?;
+    }
+    let stop = signals::watch(console)?;
+    let wiring = Wiring::connect(config).await?;
+    let meter = Meter::new(console);
+    let (mut engine, warnings) = wiring.engine(meter.listener(), stop).await?;
+    let applied = engine.apply(&plan, args.pass, "apply").await;
+    meter.finish();
+    let rested = engine.rest().await;
+    let report = applied.map_err(|error| CliError::of_engine(error, &wiring.database))?;
+    rested.map_err(|error| CliError::of_engine(error, &wiring.database))?;
+    console.warn(&warnings);
+    sync::tell(&report, console)
+}
+
+/// A plan's hash, as a plan and a stop print it.
+pub(super) fn parse_hash(text: &str) -> Result<Digest, String> {
+    Digest::try_from(text.trim().to_lowercase())
+        .map_err(|_| "a plan's hash has 32 hexadecimal digits; `pagerow plan` prints it".to_owned())
+}

@@ -1,0 +1,83 @@
+//! `pagerow status`: where each mapping stands.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{
+    console::Console,
+    error::CliError,
+    exit::Exit,
+    remembered,
+    render::status::{MappingStatus, status},
+};
+use crate::{clock::Clock, store::Store};
+
+/// Show where each mapping stands: links, the last look, what is pending and what waits
+///
+/// As far as pagerow remembers; neither side is looked at. Ends with 3 when decisions are waiting.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  pagerow status --json | jq '.mappings[] | {mapping, lag}'")]
+pub(super) struct Args {}
+
+pub(super) async fn run(_: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
+    let known = remembered::open(config).await?;
+    let clock = Clock::system();
+    let mut mappings = Vec::with_capacity(known.config.mappings.len());
+    for mapping in &known.config.mappings {
+        mappings.push(match &known.store {
+            Some(store) => standing(store, &mapping.name, &clock).await.map_err(known.explain())?,
+            None => unseen(&mapping.name),
+        });
+    }
+    let waiting = mappings.iter().any(|one| one.conflicts + one.parked > 0);
+    console.answer(&json!({ "mappings": mappings }), || status(&mappings))?;
+    Ok(if waiting { Exit::Decisions } else { Exit::Done })
+}
+
+async fn standing(
+    store: &Store,
+    mapping: &str,
+    clock: &Clock,
+) -> Result<MappingStatus, crate::store::StoreError> {
+    let state = store.mapping_state(mapping).await?;
+    let conflicts = store.open_conflicts(Some(mapping)).await?.len() as u64;
+    let parked = store.parked(Some(mapping)).await?.len() as u64;
+    let due = store.due(mapping).await?;
+    let pending = store.open_steps(mapping).await?.len() + due.keys.len().max(due.pages.len());
+    let lag = state.last_look.map(|last| clock.now().duration_since(last).as_secs_f64().max(0.0));
+    Ok(MappingStatus {
+        mapping: mapping.to_owned(),
+        state: match (state.last_look, pending, conflicts + parked) {
+            (None, ..) => "new",
+            (Some(_), 0, 0) => "equal",
+            (Some(_), 0, _) => "waiting",
+            (Some(_), ..) => "pending",
+        },
+        links: store.count_links(mapping).await?,
+        rows: state.rows,
+        pages: state.pages,
+        pending: pending as u64,
+        conflicts,
+        parked,
+        last_look: state.last_look,
+        last_full: state.last_full,
+        lag,
+    })
+}
+
+fn unseen(mapping: &str) -> MappingStatus {
+    MappingStatus {
+        mapping: mapping.to_owned(),
+        state: "new",
+        links: 0,
+        rows: None,
+        pages: None,
+        pending: 0,
+        conflicts: 0,
+        parked: 0,
+        last_look: None,
+        last_full: None,
+        lag: None,
+    }
+}

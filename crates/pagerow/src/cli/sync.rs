@@ -1,0 +1,73 @@
+//! `pagerow sync`: makes both sides equal, and says what it did and what is left.
+
+use std::path::Path;
+
+use pagerow_core::digest::Digest;
+
+use super::{
+    apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, progress::Meter, render,
+    signals,
+};
+use crate::{
+    config::Config,
+    engine::{Depth, Report},
+    wiring::Wiring,
+};
+
+/// Make both sides equal, then print what was done
+///
+/// Plans and writes until nothing is left to do but what waits for a person. A run that would delete or blank too much
+/// is stopped before it writes anything; --override lets that one plan pass. Ctrl-C stops between two writes; the next
+/// sync goes on from there.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  pagerow sync\n  pagerow sync suppliers --full\n  pagerow sync --json | jq .mappings"
+)]
+pub(super) struct Args {
+    /// Only these mappings
+    #[arg(value_name = "MAPPING")]
+    mappings: Vec<String>,
+    /// Compare everything, not only what changed since the last look
+    #[arg(long)]
+    full: bool,
+    /// Let the plan with this hash pass, although the guard stopped it
+    #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
+    pass: Option<Digest>,
+}
+
+pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
+    let config = Config::load(config, &[])?;
+    check_names(&config, &args.mappings)?;
+    let stop = signals::watch(console)?;
+    let wiring = Wiring::connect(config).await?;
+    let meter = Meter::new(console);
+    meter.say("reading both schemas");
+    let (mut engine, warnings) = wiring.engine(meter.listener(), stop).await?;
+    meter.say("looking at both sides");
+    // The plan that was stopped was made from a complete look; so is the one that it is compared with.
+    let depth = if args.full || args.pass.is_some() { Depth::Everything } else { Depth::Changes };
+    let synced = engine.sync(&args.mappings, depth, args.pass, "sync").await;
+    meter.finish();
+    let rested = engine.rest().await;
+    let report = synced.map_err(|error| CliError::of_engine(error, &wiring.database))?;
+    rested.map_err(|error| CliError::of_engine(error, &wiring.database))?;
+    console.warn(&warnings);
+    tell(&report, console)
+}
+
+/// Prints a report; answers the exit code that it asks for.
+pub(super) fn tell(report: &Report, console: &Console) -> Result<Exit, CliError> {
+    console.answer(report, || render::report::report(report))?;
+    Ok(exit(report))
+}
+
+/// What a report means for scripts.
+pub(super) fn exit(report: &Report) -> Exit {
+    if report.needs_decision() {
+        Exit::Decisions
+    } else if report.quiet {
+        Exit::Done
+    } else {
+        Exit::Failed
+    }
+}

@@ -1,0 +1,108 @@
+//! Working only while the lease certainly holds: taking it, keeping it through long work, giving it back.
+
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
+
+use super::{Engine, EngineError, Event, holder};
+use crate::{
+    postgres::transaction::Tx,
+    replica::{Pages, Rows},
+    store::StoreError,
+};
+
+/// The lease's name: one engine at a time works on a connection.
+const LEASE: &str = "sync";
+
+/// Between two tries for a lease that somebody else holds.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl<R, P> Engine<R, P>
+where
+    R: Rows<Tx = Tx>,
+    P: Pages,
+{
+    /// Takes the lease, or renews it. That of a process of this machine which is gone is taken at once; any other one is
+    /// waited for, as long as nothing shows that its holder lives.
+    pub(super) async fn take_lease(&mut self) -> Result<(), EngineError> {
+        if let Some(lease) = &self.lease {
+            match self.store.renew(lease).await {
+                Ok(()) => return Ok(()),
+                // Somebody else worked meanwhile: what was read before is not to be relied on.
+                Err(StoreError::Fenced) => {
+                    self.lease = None;
+                    self.relatives = None;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let mut known = None;
+        loop {
+            match self.store.take_lease(LEASE, &self.holder, holder::is_gone).await {
+                Ok(lease) => {
+                    self.lease = Some(lease);
+                    return Ok(());
+                }
+                Err(StoreError::Held { holder, seconds, until })
+                    if known.is_none_or(|known| known == until) =>
+                {
+                    known = Some(until);
+                    self.progress.tell(&Event::Waiting { holder: &holder, seconds: seconds.unsigned_abs() });
+                    tokio::select! {
+                        () = tokio::time::sleep(PAUSE) => {}
+                        () = self.stop.asked() => return Err(EngineError::Stopped),
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Gives the lease back. A dropped engine's lease ends by itself after a minute.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn rest(&mut self) -> Result<(), EngineError> {
+        if let Some(lease) = self.lease.take() {
+            self.store.give_back(&lease).await?;
+        }
+        self.relatives = None;
+        Ok(())
+    }
+
+    /// Renews the lease while something long goes on, and goes on with it only while the lease certainly holds: a
+    /// process that slept through its end must not send what another one may have sent meanwhile.
+    pub(super) async fn keeping_lease<T>(&self, work: impl Future<Output = T>) -> Result<T, EngineError> {
+        let Some(lease) = &self.lease else { return Ok(work.await) };
+        let mut work = pin!(work);
+        loop {
+            let guarded = poll_fn(|context| {
+                // The renewal that is overdue then wakes this up.
+                if lease.is_sure() { work.as_mut().poll(context) } else { Poll::Pending }
+            });
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(lease.until_renewal()) => self.store.renew(lease).await?,
+                done = guarded => return Ok(done),
+            }
+        }
+    }
+
+    /// Makes a transaction worthless if another engine has taken over.
+    pub(super) async fn fence(&self, tx: &mut Tx) -> Result<(), EngineError> {
+        match &self.lease {
+            Some(lease) => Ok(self.store.fence(tx, lease).await?),
+            None => Err(EngineError::Store(StoreError::Fenced)),
+        }
+    }
+
+    /// Ends work that writes nothing as soon as a stop is asked for.
+    pub(super) async fn unless_stopped<T>(
+        stop: super::Stop,
+        work: impl Future<Output = Result<T, EngineError>>,
+    ) -> Result<T, EngineError> {
+        tokio::select! {
+            biased;
+            () = stop.asked() => Err(EngineError::Stopped),
+            done = work => done,
+        }
+    }
+}
