@@ -8,6 +8,10 @@ mod large;
 mod northwind;
 mod parked;
 mod pooled;
+mod references;
+mod rules;
+mod schema_drift;
+mod texts;
 
 /// A small business: suppliers that have products, and products that are in bundles.
 const SHOP: &str = "
