@@ -1,5 +1,6 @@
 //! People rename, remove and retype things in Notion, and developers change tables: fields pause, nothing is lost.
 
+use pagerow::engine::Depth;
 use serde_json::{Value as Json, json};
 
 use super::{MAPPINGS, SHOP};
@@ -17,7 +18,7 @@ async fn renamed_properties_and_databases_break_nothing() {
         }))
         .await;
     world.sql("UPDATE products SET price = 77 WHERE id = 1").await;
-    let report = engine.sync(&[], pagerow::engine::Depth::Changes, None, "test").await.unwrap();
+    let report = engine.sync(&[], Depth::Changes, None, "test").await.unwrap();
     assert_eq!(written(&report), [0, 1, 0, 0, 0, 0], "{report:#?}");
     assert_eq!(world.page(&products, "Key", "1").await.values["Preis"], 77);
     engine.rest().await.unwrap();
@@ -29,13 +30,20 @@ async fn a_property_that_is_removed_while_we_run_pauses_its_field_alone() {
     world.sync().await;
     let products = world.source("Products").await;
     let mut engine = world.engine().await;
-    let removed = json!({ "properties": { "Price": Json::Null } });
-    world.control("PATCH", &format!("data_sources/{products}"), &removed).await;
+    for change in [json!({ "Price": Json::Null }), json!({ "Supplier": Json::Null })] {
+        let change = json!({ "properties": change });
+        world.control("PATCH", &format!("data_sources/{products}"), &change).await;
+    }
     let page = world.page(&products, "Name", "Product 2").await;
     world.edit(&page, json!({"Stock": 222})).await;
-    let _ = engine.sync(&[], pagerow::engine::Depth::Everything, None, "test").await;
-    let prices = world.count("products WHERE price IS NOT NULL").await;
-    assert_eq!(prices, 30, "no price was blanked");
+    world.sql("UPDATE products SET stock = 333 WHERE id = 3").await;
+    for depth in [Depth::Changes, Depth::Everything] {
+        let report = engine.sync(&[], depth, None, "test").await;
+        assert_eq!(world.count("products WHERE price IS NOT NULL AND supplier_id IS NOT NULL").await, 30);
+        assert!(report.is_ok(), "{report:?}");
+    }
+    assert_eq!(world.count("products WHERE id = 2 AND stock = 222").await, 1);
+    assert_eq!(world.page(&products, "Name", "Product 3").await.values["Stock"], 333);
     engine.rest().await.unwrap();
 }
 
