@@ -72,6 +72,10 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
         (Known::Linked, Same, Same) => Decision::Quiet,
         (Known::Linked, Same | Changed, Same | Changed) => Decision::Merge,
         (Known::Adopted, Same | Changed, Same | Changed) => Decision::Merge,
+        // A page is back whose row is marked as deleted, since the page was: the link is long forgotten.
+        (Known::Adopted, Away(Trashed), Changed) if mapping.direction.reaches(Side::Postgres) => {
+            Decision::Restore(Side::Postgres, Because::New)
+        }
         // A pair of which one half left again meanwhile: the next look tells.
         (Known::Adopted, Away(_), _) | (Known::Adopted, _, Away(_)) => Decision::Quiet,
 

@@ -322,6 +322,9 @@ const RECORDS: &[RecordCase] = &[
 
     r("no base, the row deleted: nothing is deleted",  "unknown", ["deleted", "edited"], "", "create P"),
     r("no base, the page trashed: nothing is deleted", "unknown", ["edited", "trashed"], "page=delete", "restore N"),
+    r("a page is back, its row marked as deleted",     "adopted", ["trashed", "edited"], "page=soft_delete", "restore P"),
+    r("a page is back, nothing flows to its row",      "adopted", ["trashed", "edited"], "page=soft_delete mapping=to_notion", "quiet"),
+    r("a row is back, its page gone again",            "adopted", ["edited", "trashed"], "page=soft_delete", "quiet"),
     r("the page lost its key",                         "unmarked", ["same", "same"], "", "mark N"),
     r("the page lost its key, the row edited",         "unmarked", ["edited", "same"], "", "mark N:='b'"),
     r("the page lost its key, the row deleted",        "unmarked", ["deleted", "same"], "", "trash N"),

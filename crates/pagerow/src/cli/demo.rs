@@ -4,7 +4,7 @@ mod crossing;
 mod stage;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::PathBuf,
     time::{Duration, Instant},
@@ -99,7 +99,7 @@ async fn play(stage: &Stage, stop: &Stop, console: &Console) -> Result<(), CliEr
         names,
         clock: Clock::system(),
         waiting: BTreeSet::new(),
-        trouble: None,
+        troubles: BTreeMap::new(),
     };
     let (kept, told) = tokio::join!(live(engine, &wiring.config, tells), teller.tell_all(hears, stop));
     kept.map_err(|error| CliError::of_engine(error, &wiring.database))?;
@@ -157,7 +157,7 @@ async fn live(mut engine: Keeper, config: &Config, tells: UnboundedSender<Told>)
     let tell = move |beat: Beat<'_>| {
         let told = match beat {
             Beat::Begins { .. } => Told::Begins { at: Instant::now() },
-            Beat::Ended { result, .. } => Told::Ended { result },
+            Beat::Ended { mappings, result, .. } => Told::Ended { mappings: mappings.to_vec(), result },
         };
         let _unheard = tells.send(told);
     };
@@ -168,7 +168,7 @@ async fn live(mut engine: Keeper, config: &Config, tells: UnboundedSender<Told>)
 enum Told {
     Begins { at: Instant },
     Step { mapping: String, step: Step, at: Instant },
-    Ended { result: Result<Report, EngineError> },
+    Ended { mappings: Vec<String>, result: Result<Report, EngineError> },
 }
 
 /// Tells what happens, in the order in which it happens.
@@ -181,8 +181,8 @@ struct Teller<'a> {
     clock: Clock,
     /// What waits for a person and was told, by kind and number.
     waiting: BTreeSet<(&'static str, i64)>,
-    /// The error of the last pass, while passes fail.
-    trouble: Option<String>,
+    /// The errors of mappings over which the last pass failed.
+    troubles: BTreeMap<String, String>,
 }
 
 impl Teller<'_> {
@@ -197,11 +197,11 @@ impl Teller<'_> {
                     Ok(())
                 }
                 Told::Step { mapping, step, at } => self.step(&mapping, &step, at.duration_since(before)),
-                Told::Ended { result } => {
+                Told::Ended { mappings, result } => {
                     if result.is_ok() {
                         before = now;
                     }
-                    self.pass(result).await
+                    self.pass(&mappings, result).await
                 }
             };
             if told.is_err() && outcome.is_ok() {
@@ -220,34 +220,43 @@ impl Teller<'_> {
         self.console.answer(&crossing.json(at), || crossing.line(&clock))
     }
 
-    async fn pass(&mut self, result: Result<Report, EngineError>) -> Result<(), CliError> {
-        match result {
+    async fn pass(
+        &mut self,
+        mappings: &[String],
+        result: Result<Report, EngineError>,
+    ) -> Result<(), CliError> {
+        let error = match result {
             Ok(report) => {
-                if self.trouble.take().is_some() {
-                    self.console.note("both sides are looked at again");
+                let troubled =
+                    mappings.iter().filter(|mapping| self.troubles.remove(*mapping).is_some()).count();
+                if troubled > 0 && self.troubles.is_empty() {
+                    self.console.note("the trouble is over");
                 }
-                if report.run.is_some() {
-                    self.stage.save()?;
+                let saved = if report.run.is_some() { self.stage.save() } else { Ok(()) };
+                match saved {
+                    Ok(()) if report.needs_decision() || !self.waiting.is_empty() => match self.waits().await
+                    {
+                        Ok(told) => return told,
+                        Err(error) => CliError::of_store(error, &self.wiring.database),
+                    },
+                    Ok(()) => return Ok(()),
+                    Err(error) => error,
                 }
-                if report.needs_decision() || !self.waiting.is_empty() {
-                    let waits = self.waits().await;
-                    waits.map_err(|error| CliError::of_store(error, &self.wiring.database))??;
-                }
-                Ok(())
             }
-            // The next try follows by itself; what is told once is not told again.
-            Err(error) => {
-                let error = CliError::of_engine(error, &self.wiring.database);
-                // The message itself may name a request, and then each is another.
-                let told = error.to_json();
-                let trouble = format!("{} {} {}", told["kind"], told["code"], told["key"]);
-                if self.trouble.as_ref() != Some(&trouble) {
-                    let _exit = self.console.fail(&error);
-                    self.trouble = Some(trouble);
-                }
-                Ok(())
-            }
+            Err(error) => CliError::of_engine(error, &self.wiring.database),
+        };
+        // The next try follows by itself; what is told once is not told again. The message itself may name a request,
+        // and then each is another.
+        let told = error.to_json();
+        let trouble = format!("{} {} {}", told["kind"], told["code"], told["key"]);
+        let mut is_news = false;
+        for mapping in mappings {
+            is_news |= self.troubles.insert(mapping.clone(), trouble.clone()).as_ref() != Some(&trouble);
         }
+        if is_news {
+            let _exit = self.console.fail(&error);
+        }
+        Ok(())
     }
 
     /// Tells what has begun to wait for a person.

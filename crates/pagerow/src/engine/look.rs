@@ -528,8 +528,10 @@ where
         let mapping = self.bound.mapping.name.as_str();
         let (index, rows) = (&self.index, &mut self.rows);
         let mut take = |row: Seen<RowKey>| {
-            // A page may name a row that is not there; that is no news of the row.
-            if row.id.find(index).is_some() || matches!(row.observation, Observation::Present(_)) {
+            // A page may name a row that is not there; that is no news of the row, unless it can come back.
+            let tells =
+                matches!(row.observation, Observation::Present(_) | Observation::Absent(Absence::Trashed));
+            if row.id.find(index).is_some() || tells {
                 rows.take(index, row);
             }
         };
@@ -592,6 +594,10 @@ where
     ) -> Result<(Vec<Pair>, Vec<Skipped>), EngineError> {
         let mapping = &*self.bound.mapping;
         let mut skipped = Vec::new();
+        let marked: BTreeSet<RowKey> = (self.rows.unlinked().iter())
+            .filter(|(_, seen)| **seen == Observation::Absent(Absence::Trashed))
+            .map(|(key, _)| key.clone())
+            .collect();
         let (mut rows, mut pages) = (self.unlinked_rows(&mut skipped), self.unlinked_pages(&mut skipped));
         // Its page may have turned up by now; finding it is the recovery's business.
         pages.retain(|page, sighting| {
@@ -617,12 +623,20 @@ where
                 notion: Observation::Absent(Absence::Deleted),
             },
         }));
-        pairs.extend(pages.into_iter().map(|(page, sighting)| Pair {
-            identity: Identity::Page(page),
-            seen: Sides {
-                postgres: Observation::Absent(Absence::Deleted),
-                notion: Observation::Present(sighting),
-            },
+        pairs.extend(pages.into_iter().map(|(page, sighting)| {
+            let row = sighting.marker.as_deref().map(RowKey::from).filter(|key| marked.contains(key));
+            let notion = Observation::Present(sighting);
+            match row {
+                // Its row is still there, marked as deleted: nothing new is to be made.
+                Some(key) => Pair {
+                    identity: Identity::Adopted { key, page },
+                    seen: Sides { postgres: Observation::Absent(Absence::Trashed), notion },
+                },
+                None => Pair {
+                    identity: Identity::Page(page),
+                    seen: Sides { postgres: Observation::Absent(Absence::Deleted), notion },
+                },
+            }
         }));
 
         let moved: Vec<usize> = (0..self.index.len())

@@ -243,7 +243,7 @@ where
         let mut take = |page: Seen<PageId>| {
             moved.insert(page.id, digest(page.observation));
         };
-        bound
+        let looked = bound
             .pages
             .look(Scope::Since(&cursor), relatives, &mut take)
             .await
@@ -260,6 +260,8 @@ where
                 .await
                 .map_err(|error| pages_error(&bound.mapping.name, error))?;
         }
+        // What was shown is kept in `moved`; the next question goes on from here.
+        watch.cursor = looked.cursor.or(Some(cursor));
         watch.checked = started;
         Ok(())
     }

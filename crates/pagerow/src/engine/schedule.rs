@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pagerow_core::guard::Refused;
+
 use super::{Depth, Engine, EngineError, report::Report};
 use crate::{
     postgres::transaction::Tx,
@@ -22,7 +24,6 @@ pub struct Schedule {
     pub longest_pause: Duration,
     /// Gives the lease back after each pass, so that commands can work in between.
     pub shares: bool,
-    failures: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ struct Slot {
     interval: Duration,
     /// `None`: at once.
     due: Option<Instant>,
+    /// How many passes over it have failed in a row.
+    failures: u32,
 }
 
 /// Calls for a look before its time. A call during a pass brings about another one right after it. Cheap to clone.
@@ -49,11 +52,11 @@ impl Wake {
 pub enum Beat<'a> {
     /// A pass over these mappings begins.
     Begins { mappings: &'a [String] },
-    /// A pass is over.
+    /// A pass over these mappings is over. Where the guard stopped some of those that began, these are they; the
+    /// others follow in a pass of their own.
     Ended {
+        mappings: &'a [String],
         result: Result<Report, EngineError>,
-        /// How many passes have failed in a row.
-        failures: u32,
         /// Until the next pass, unless somebody calls.
         pause: Duration,
     },
@@ -62,8 +65,9 @@ pub enum Beat<'a> {
 impl Schedule {
     /// Each mapping with the time between two looks at it. All of them are due at once.
     pub fn new(intervals: impl IntoIterator<Item = (String, Duration)>) -> Self {
-        let slots = intervals.into_iter().map(|(mapping, interval)| Slot { mapping, interval, due: None });
-        Self { slots: slots.collect(), longest_pause: Duration::from_secs(60), shares: false, failures: 0 }
+        let slot = |(mapping, interval)| Slot { mapping, interval, due: None, failures: 0 };
+        let slots = intervals.into_iter().map(slot).collect();
+        Self { slots, longest_pause: Duration::from_secs(60), shares: false }
     }
 
     /// The mappings whose time has come.
@@ -78,13 +82,13 @@ impl Schedule {
 
     /// Settles when the mappings of a pass that ended now are looked at again; answers the time until the next pass.
     fn passed(&mut self, mappings: &[String], ok: bool, now: Instant) -> Duration {
-        self.failures = if ok { 0 } else { self.failures.saturating_add(1) };
-        let pause = (self.failures > 0).then(|| {
-            let doubled = FIRST_PAUSE.saturating_mul(1 << (self.failures - 1).min(16));
-            doubled.min(self.longest_pause)
-        });
         for slot in self.slots.iter_mut().filter(|slot| mappings.contains(&slot.mapping)) {
-            slot.due = Some(now + slot.interval.max(pause.unwrap_or_default()));
+            slot.failures = if ok { 0 } else { slot.failures.saturating_add(1) };
+            let pause = match slot.failures {
+                0 => Duration::ZERO,
+                failures => FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(16)).min(self.longest_pause),
+            };
+            slot.due = Some(now + slot.interval.max(pause));
         }
         self.until_next(now)
     }
@@ -135,11 +139,23 @@ where
             {
                 result = result.and(Err(error));
             }
-            let pause = schedule.passed(&mappings, result.is_ok(), Instant::now());
-            tell(Beat::Ended { result, failures: schedule.failures, pause });
+            // One mapping's stop is not the others': they are due as before.
+            let over = match &result {
+                Err(EngineError::Refused(refused)) => stopped(refused, &mappings),
+                _ => mappings,
+            };
+            let pause = schedule.passed(&over, result.is_ok(), Instant::now());
+            tell(Beat::Ended { mappings: &over, result, pause });
         }
         self.rest().await
     }
+}
+
+/// Those of the mappings that the guard stopped.
+fn stopped(refused: &Refused, mappings: &[String]) -> Vec<String> {
+    let named = |mapping: &&String| refused.refusals.iter().any(|refusal| refusal.mapping == **mapping);
+    let stopped: Vec<String> = mappings.iter().filter(named).cloned().collect();
+    if stopped.is_empty() { mappings.to_vec() } else { stopped }
 }
 
 #[cfg(test)]
@@ -185,15 +201,26 @@ mod tests {
         let pauses: Vec<Duration> = (0..5).map(|_| schedule.passed(&both, false, now)).collect();
         assert_eq!(pauses, [SECOND, SECOND * 2, SECOND * 4, SECOND * 5, SECOND * 5]);
         assert_eq!(schedule.passed(&both, true, now), SECOND);
-        assert_eq!(schedule.failures, 0);
+        assert_eq!(schedule.passed(&both, false, now), SECOND);
     }
 
     #[test]
     fn failing_for_ever_overflows_nothing() {
         let mut schedule = schedule();
-        schedule.failures = u32::MAX;
+        schedule.slots.iter_mut().for_each(|slot| slot.failures = u32::MAX);
         let now = Instant::now();
         assert_eq!(schedule.passed(&schedule.due(now), false, now), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn one_mapping_s_failures_do_not_slow_the_others_down() {
+        let mut schedule = schedule();
+        let now = Instant::now();
+        for _ in 0..5 {
+            schedule.passed(&["slow".to_owned()], false, now);
+        }
+        assert_eq!(schedule.passed(&["quick".to_owned()], true, now), SECOND);
+        assert_eq!(schedule.due(now + SECOND), ["quick"]);
     }
 
     #[tokio::test]

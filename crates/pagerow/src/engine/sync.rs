@@ -21,7 +21,7 @@ use crate::{
 /// Plans of one run before it is called restless: circles of references take two, defaults and triggers one more.
 const MOST_PLANS: u32 = 12;
 
-/// Between two looks for pages whose create was not answered.
+/// Before the first further look for pages whose create was not answered; each one after it waits twice as long.
 const DOUBT_PAUSE: Duration = Duration::from_secs(2);
 
 impl<R, P> Engine<R, P>
@@ -114,6 +114,8 @@ where
         pass: Option<Digest>,
     ) -> Result<bool, EngineError> {
         let consent = Consent { pass, only: None };
+        let doubt = which.iter().map(|&at| self.bound[at].settings.doubt).max().unwrap_or_default();
+        let longest = (doubt / 4).max(DOUBT_PAUSE);
         let mut busy = match self.cycle(run, which, depth, consent).await {
             // A plan is stopped, shown and let pass only as a complete look makes it, so that its hash is the same
             // each time.
@@ -123,12 +125,15 @@ where
             result => result?,
         };
         for _ in 1..MOST_PLANS {
+            let mut pause = DOUBT_PAUSE;
             while run.doubts > 0 && !busy {
                 // Nothing else is left: the index needs its time, and nothing may be sent before.
                 tokio::select! {
-                    () = tokio::time::sleep(DOUBT_PAUSE) => {}
+                    () = tokio::time::sleep(pause) => {}
                     () = self.stop.asked() => return Err(EngineError::Stopped),
                 }
+                // Each look costs calls, and the longer it has taken, the longer it may still take.
+                pause = (pause * 2).min(longest);
                 busy = self.cycle(run, which, Depth::Changes, consent).await?;
             }
             if !busy {

@@ -1,6 +1,7 @@
 //! The whole program on a real Postgres and the emulator: what is promised, seen from both sides.
 
 mod bases;
+mod commands;
 mod deletions;
 mod idle;
 mod kinds;
@@ -8,6 +9,10 @@ mod large;
 mod northwind;
 mod parked;
 mod pooled;
+mod references;
+mod rules;
+mod schema_drift;
+mod texts;
 
 /// A small business: suppliers that have products, and products that are in bundles.
 const SHOP: &str = "

@@ -197,7 +197,11 @@ impl Crossing {
                 if more > 0 {
                     shown.push(format!("{more} more"));
                 }
-                format!("new {half}  {}", shown.join(", "))
+                if shown.is_empty() {
+                    format!("new {half}, empty")
+                } else {
+                    format!("new {half}  {}", shown.join(", "))
+                }
             }
             Action::Update => self.changes.iter().map(change).collect::<Vec<_>>().join(", "),
             Action::Trash if self.to == Side::Postgres => "row marked as deleted".to_owned(),
@@ -206,5 +210,130 @@ impl Crossing {
             Action::Restore => "page taken out of the trash".to_owned(),
             Action::Delete => format!("{half} deleted"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pagerow_core::{
+        mapping::{ColumnKind, Field, Flow, KeySource, OnPageTrashed, OnRowDeleted, Policy},
+        number::Number,
+        plan::{Because, Expect},
+    };
+
+    use super::*;
+
+    fn field(column: &str, holds: ColumnKind, shows: PropertyKind) -> Field {
+        Field {
+            column: column.to_owned(),
+            property: column.to_owned(),
+            property_id: column.to_owned(),
+            holds,
+            shows,
+            required: false,
+            flow: Flow::Both,
+            wins: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    fn names() -> Names {
+        let relation = PropertyKind::Relation { mapping: "products".into(), single: true };
+        let mapping = Mapping {
+            name: "products".into(),
+            fields: vec![
+                field("name", ColumnKind::Text { max: None }, PropertyKind::Title),
+                field("price", ColumnKind::Double, PropertyKind::Number),
+                field("part_of", ColumnKind::Reference { mapping: "products".into() }, relation),
+            ],
+            direction: Flow::Both,
+            on_conflict: Policy::Manual,
+            on_row_deleted: OnRowDeleted::Trash,
+            on_page_trashed: OnPageTrashed::SoftDelete,
+            match_on: Vec::new(),
+            key: KeySource::Generated,
+            key_property: true,
+        };
+        Names::new([Arc::new(mapping)])
+    }
+
+    fn page() -> PageId {
+        PageId(uuid::Uuid::from_u128(7))
+    }
+
+    fn write(field: usize, before: Option<Value>, after: Value) -> FieldWrite {
+        FieldWrite { field, before, after, source: None, withheld: false }
+    }
+
+    fn step(side: Side, action: Action, key: Option<&str>, fields: Vec<FieldWrite>) -> Step {
+        Step {
+            wave: 0,
+            side,
+            action,
+            link: None,
+            key: key.map(Into::into),
+            page: Some(page()),
+            fields,
+            mark: false,
+            expect: Expect::Nothing,
+            source: None,
+            because: Because::Edited,
+        }
+    }
+
+    fn number(text: &str) -> Value {
+        Value::Number(Number::parse(text).unwrap())
+    }
+
+    fn line(names: &mut Names, step: &Step) -> Option<String> {
+        let crossing = names.tell("products", step, Duration::from_millis(412))?;
+        // Colours depend on where the tests' output goes.
+        let plain = crossing.line("12:00:00").replace("\u{1b}[36m", "").replace("\u{1b}[35m", "");
+        Some(plain.replace("\u{1b}[2m", "").replace("\u{1b}[39m", "").replace("\u{1b}[0m", ""))
+    }
+
+    #[test]
+    fn a_record_is_called_by_what_was_learnt() {
+        let mut names = names();
+        let new = vec![write(0, None, Value::Text("Blend".into())), write(1, None, Value::Null)];
+        assert_eq!(
+            line(&mut names, &step(Side::Postgres, Action::Create, None, new)).unwrap(),
+            "12:00:00  Notion → Postgres  products  \"Blend\"  new row  name: \"Blend\"  within 0.5 s"
+        );
+        // The key goes to the page: nobody's news, but now the key has a name.
+        assert_eq!(line(&mut names, &step(Side::Notion, Action::Update, Some("1"), Vec::new())), None);
+        let part = write(2, Some(Value::Null), Value::Ref(Ref::Row("1".into())));
+        let fields = vec![write(1, Some(number("1.5")), number("2")), part];
+        assert_eq!(
+            line(&mut names, &step(Side::Notion, Action::Update, Some("1"), fields)).unwrap(),
+            "12:00:00  Postgres → Notion  products  \"Blend\" (1)  price: 1.5 → 2, part_of: nothing → \"Blend\"  within 0.5 s"
+        );
+    }
+
+    #[test]
+    fn what_is_only_remembered_is_not_told() {
+        let withheld = FieldWrite { withheld: true, ..write(1, Some(number("1")), number("2")) };
+        assert_eq!(line(&mut names(), &step(Side::Notion, Action::Update, Some("1"), vec![withheld])), None);
+    }
+
+    #[test]
+    fn deletions_say_what_became_of_the_other_half() {
+        let mut names = names();
+        let mut says = |side, action| line(&mut names, &step(side, action, Some("1"), Vec::new())).unwrap();
+        assert!(says(Side::Notion, Action::Trash).contains("page put in the trash"));
+        assert!(says(Side::Postgres, Action::Trash).contains("row marked as deleted"));
+        assert!(says(Side::Postgres, Action::Restore).contains("row no longer marked as deleted"));
+        assert!(says(Side::Postgres, Action::Delete).contains("row deleted"));
+        assert!(says(Side::Postgres, Action::Create).contains("new row, empty"));
+    }
+
+    #[test]
+    fn scripts_get_plain_values() {
+        let fields = vec![write(1, Some(number("1.5")), number("2"))];
+        let step = step(Side::Notion, Action::Update, Some("1"), fields);
+        let json = names().tell("products", &step, Duration::from_millis(412)).unwrap();
+        let json = json.json("2026-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(json["fields"], json!({ "price": { "before": 1.5, "after": 2 } }));
+        assert_eq!((&json["to"], &json["within_seconds"]), (&json!("notion"), &json!(0.412)));
     }
 }

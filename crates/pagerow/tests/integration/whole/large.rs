@@ -83,15 +83,19 @@ async fn more_pages_than_notion_lists_are_pulled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute"]
-async fn twelve_thousand_rows_are_pushed_past_the_true_cap() {
-    pushed(12_000, None).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a minute"]
-async fn twelve_thousand_pages_are_pulled_past_the_true_cap() {
-    pulled(12_000, None).await;
+async fn twelve_thousand_rows_survive_the_true_cap_both_ways() {
+    let world = pushed(12_000, None).await;
+    let source = world.source("Pushed").await;
+    world.configure(&format!(
+        "[mapping.pulled]\ntable = \"pulled\"\ndata_source = \"{source}\"\nkey_property = false\n\
+         direction = \"to_postgres\"\n[mapping.pulled.fields]\n\
+         name = {{ property = \"Name\", as = \"title\" }}\nnumber = \"Number\"\n"
+    ));
+    let report = world.sync().await;
+    assert_eq!(written(&report), [0, 0, 0, 12_000, 0, 0], "{report:#?}");
+    let same = "(SELECT name, number FROM pulled INTERSECT SELECT name, number FROM pushed) same";
+    assert_eq!(world.count(same).await, 12_000);
+    world.nothing_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,11 +81,9 @@ async fn edits_of_both_sides_meet(world: &World, mut before: Json) {
 
     // Exactly this is different, and nothing else.
     world
-        .sql(&format!(
-            "UPDATE products SET product_name = 'Chai' WHERE product_id = 1 AND product_name = 'Chai Latte';
+        .sql("UPDATE products SET product_name = 'Chai' WHERE product_id = 1 AND product_name = 'Chai Latte';
              UPDATE orders SET ship_city = 'Rio de Janeiro' WHERE order_id = 10250 AND ship_city = 'São Paulo';
-             UPDATE employees SET reports_to = 2 WHERE employee_id = 1 AND reports_to = 5",
-        ))
+             UPDATE employees SET reports_to = 2 WHERE employee_id = 1 AND reports_to = 5")
         .await;
     let detail = format!("order_id = {} AND product_id = {}", key[0], key[1]);
     assert_eq!(
