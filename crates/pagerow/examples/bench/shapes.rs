@@ -94,7 +94,7 @@ impl Shape {
                 let value = match *kind {
                     "title" => json!(format!("Item {n}")),
                     "number" => json!((n % 10_000) as f64 + 0.25),
-                    "checkbox" => json!(n % 2 == 0),
+                    "checkbox" => json!(n.is_multiple_of(2)),
                     "date" => json!(format!("2026-{:02}-{:02}", n % 12 + 1, n % 28 + 1)),
                     "url" => json!(format!("https://example.com/{n}")),
                     "email" => json!(format!("p{n}@example.com")),
