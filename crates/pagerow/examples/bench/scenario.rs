@@ -77,7 +77,11 @@ pub(crate) async fn run(order: &Order) -> Result<Figures> {
     std::fs::write(&path, configuration(order))?;
     let stage = Stage { order, http: reqwest::Client::new() };
 
-    // The stage is set without a limit.
+    // The stage is set without a limit. More pages are then made in one minute than Notion lists of one, which its
+    // real limit makes impossible; only the pull keeps the cap.
+    if !matches!(order.work, Work::Pull) {
+        stage.control("POST", "caps", &json!({ "results": 10_000_000 })).await?;
+    }
     let mut wiring = stage.connect(&path, None).await?;
     let session = wiring.database.session().await?;
     let rows = if let Work::Pull = order.work { 0 } else { order.records };
