@@ -164,7 +164,10 @@ pub(crate) fn marks(kind: Kind, value: &Json) -> Vec<String> {
             .collect(),
         Kind::Day => value.as_str().map(|day| day.chars().take(10).collect()).into_iter().collect(),
         Kind::Flag | Kind::Choice | Kind::Relation => Vec::new(),
-        Kind::Words | Kind::List | Kind::Tags | Kind::Url | Kind::Body => words(&value.to_string()),
+        Kind::Words | Kind::List | Kind::Tags | Kind::Url | Kind::Body => match value {
+            Json::String(text) => words(text),
+            other => words(&other.to_string()),
+        },
     }
 }
 

@@ -58,7 +58,9 @@ pub(crate) async fn settle(stage: &Stage, engines: &mut Engines, summary: &mut S
     let counters = stage.control("GET", "counters", &Json::Null).await?;
     let calls = counters["total"].as_u64().unwrap_or(0);
     summary.figures.insert("quiet phase: calls of a further sync".to_owned(), calls);
-    for endpoint in counters["endpoints"].as_object().into_iter().flat_map(|endpoints| endpoints.keys()) {
+    for (endpoint, statuses) in counters["endpoints"].as_object().into_iter().flatten() {
+        let times = statuses.as_object().into_iter().flatten().filter_map(|(_, times)| times.as_u64()).sum();
+        summary.figures.insert(format!("quiet phase: a further sync called {endpoint}"), times);
         if !(endpoint.starts_with("GET ") || endpoint.ends_with("/query")) {
             summary.violations.push(format!("a further sync called {endpoint}"));
         }
