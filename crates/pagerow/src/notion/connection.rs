@@ -278,11 +278,7 @@ impl Connection {
         }
         permit.answered();
         let unreadable = |reason: String| {
-            let refusal = Refusal {
-                status,
-                request_id: refusal::request_id(&headers),
-                ..Refusal::default()
-            };
+            let refusal = Refusal { status, request_id: refusal::request_id(&headers), ..Refusal::default() };
             NotionError::UnreadableAnswer { reason, committed: Vec::new(), refusal: Box::new(refusal) }
         };
         let body = match body {
