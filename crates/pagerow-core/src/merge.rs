@@ -42,6 +42,9 @@ pub fn merge(
     now: Sides<&Value>,
     edited: Sides<Option<Timestamp>>,
 ) -> Merged {
+    if field.is_paused() {
+        return Merged::Quiet;
+    }
     let changed =
         Sides { postgres: change(base.postgres, now.postgres), notion: change(base.notion, now.notion) };
     match (changed.postgres, changed.notion) {
@@ -75,6 +78,7 @@ fn contest(field: &Field, policy: Policy, now: Sides<&Value>, edited: Sides<Opti
         Flow::ToNotion => Some(Side::Postgres),
         Flow::ToPostgres => Some(Side::Notion),
         Flow::Both => field.wins.or_else(|| by_policy(policy, edited)),
+        Flow::Paused => None,
     };
     winner.map_or(Merged::Conflict, |winner| write(field, winner, now, true))
 }

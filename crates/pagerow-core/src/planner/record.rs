@@ -30,8 +30,16 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
         Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
         Decision::Merge => one.merge(out),
-        Decision::Create(side, because) => one.create(side, because, out),
+        Decision::Create(side, because) => match one.held_back(side) {
+            Some(column) => one.skip(Why::Paused { column }, out),
+            None => one.create(side, because, out),
+        },
         Decision::Restore(side, because) => one.restore(side, because, out),
+        // Nobody sees what the other half holds in a paused field: an edit there would beat the deletion.
+        Decision::Trash(_) | Decision::Delete if mapping.paused().next().is_some() => {
+            let column = mapping.paused().next().map(|field| field.column.clone()).unwrap_or_default();
+            one.skip(Why::Paused { column }, out);
+        }
         Decision::Trash(side) => out.steps.push(one.removal(side, Action::Trash)),
         Decision::Delete => out.steps.push(one.removal(Side::Postgres, Action::Delete)),
         Decision::Ask(on, how) => out.conflicts.push(one.conflict(ConflictKind::Deleted { on, how })),
@@ -46,9 +54,7 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
                 });
             }
         }
-        Decision::Skip(why) => {
-            out.skipped.push(Skipped { key: pair.identity.key().cloned(), page: pair.identity.page(), why });
-        }
+        Decision::Skip(why) => one.skip(why, out),
     }
 }
 
@@ -103,7 +109,34 @@ impl<'a> One<'a> {
         let Identity::Linked(link) = &self.pair.identity else { return false };
         let basis = self.sighting(side).map_or(link.base.of(side), |sighting| &sighting.record);
         matches!(self.pair.seen.of(side.other()), Observation::Absent(_))
-            && (0..self.mapping.fields.len()).any(|field| basis.get(field).is_none())
+            && self
+                .mapping
+                .fields
+                .iter()
+                .enumerate()
+                .any(|(number, field)| !field.is_paused() && basis.get(number).is_none())
+    }
+
+    fn skip(&self, why: Why, out: &mut Entries) {
+        let identity = &self.pair.identity;
+        out.skipped.push(Skipped { key: identity.key().cloned(), page: identity.page(), why });
+    }
+
+    /// The paused field without which nothing can be made on this side: a column that must be filled, a part of the
+    /// key, or of what tells for the first time which row is which page.
+    fn held_back(&self, side: Side) -> Option<String> {
+        let names = |place: &usize| match &self.mapping.key {
+            KeySource::Fields(places) if side == Side::Postgres => places.contains(place),
+            _ => false,
+        };
+        let needed = |(place, field): &(usize, &Field)| {
+            field.is_paused()
+                && (self.mapping.match_on.contains(place)
+                    || names(place)
+                    || (side == Side::Postgres && field.required))
+        };
+        let mut fields = self.mapping.fields.iter().enumerate();
+        fields.find(needed).map(|(_, field)| field.column.clone())
     }
 
     fn sighting(&self, side: Side) -> Option<&'a Sighting> {
@@ -211,7 +244,7 @@ impl<'a> One<'a> {
         let mut writes = Sides::<Vec<FieldWrite>>::default();
         let mut decided = Sides { postgres: false, notion: false };
         let mut settled = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate() {
+        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused()) {
             let (row, page) = match (self.now(Side::Postgres, number), self.now(Side::Notion, number)) {
                 (Some(row), Some(page)) => (row, page),
                 (Some(row), None) => {
@@ -367,7 +400,7 @@ impl<'a> One<'a> {
     /// not change since, with the digits and seconds that the other half cannot hold.
     fn all_fields(&self, side: Side) -> Result<Vec<FieldWrite>, Box<Parked>> {
         let mut fields = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate() {
+        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused()) {
             let Some(source) = self.now(side.other(), number) else { continue };
             let settled = |side| self.base(side).and_then(|base| base.get(number));
             let stored = match settled(side) {
