@@ -11,7 +11,7 @@ use crate::{
     digest::Digest,
     fidelity::{self, Fidelity, Reason},
     mapping::{Field, KeySource, Mapping},
-    merge::{Merged, merge},
+    merge::{Merged, compare, merge},
     observation::{Identity, Observation, Pair, Sighting},
     plan::{
         Action, Because, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement, Skipped,
@@ -23,9 +23,9 @@ use crate::{
 };
 
 /// Plans one record; adds nothing when there is nothing to do and nothing to say.
-pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
-    let one = One { mapping, pair };
-    match decide(one.known(), one.states(), mapping) {
+pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, lost: bool, out: &mut Entries) {
+    let one = One { mapping, pair, lost };
+    match one.careful(decide(one.known(), one.states(), mapping)) {
         // Both halves are as they were, but the page lost the row's key.
         Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
@@ -61,6 +61,8 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
 struct One<'a> {
     mapping: &'a Mapping,
     pair: &'a Pair,
+    /// Where a base is unknown, it was lost.
+    lost: bool,
 }
 
 impl<'a> One<'a> {
@@ -71,6 +73,43 @@ impl<'a> One<'a> {
             Identity::Row(_) => Known::Row,
             Identity::Page(_) => Known::Page,
         }
+    }
+
+    /// The decision as the lack of a base leaves it: whether a half that is gone was deleted since the two were last
+    /// equal, or the other one came back from the past, cannot be told.
+    fn careful(&self, decision: Decision) -> Decision {
+        if !self.lost || self.has_bases() {
+            return decision;
+        }
+        let ask = |on: Side| match self.pair.seen.of(on) {
+            Observation::Absent(how) => Decision::Ask(on, *how),
+            Observation::Unchanged | Observation::Present(_) | Observation::Unreadable(_) => {
+                Decision::Skip(Why::Unreadable(on, "its base was lost, and it was not looked at".to_owned()))
+            }
+        };
+        match decision {
+            Decision::Trash(side) => ask(side.other()),
+            Decision::Delete => ask(Side::Notion),
+            Decision::Restore(side, _) => ask(side),
+            Decision::Create(side, _) if self.pair.identity.link().is_some() => ask(side),
+            Decision::Quiet
+            | Decision::Merge
+            | Decision::Create(..)
+            | Decision::Ask(..)
+            | Decision::Forget
+            | Decision::Skip(_) => decision,
+        }
+    }
+
+    /// Whether every field that is seen has a base on both sides.
+    fn has_bases(&self) -> bool {
+        (0..self.mapping.fields.len()).all(|field| self.has_base(field))
+    }
+
+    fn has_base(&self, field: usize) -> bool {
+        [Side::Postgres, Side::Notion]
+            .iter()
+            .all(|side| self.base(*side).is_some_and(|base| base.get(field).is_some()))
     }
 
     fn states(&self) -> Sides<State<'a>> {
@@ -168,7 +207,10 @@ impl<'a> One<'a> {
             && match (self.pair.identity.key(), self.sighting(Side::Notion)) {
                 // A page cannot be marked with nothing.
                 (Some(key), Some(page)) => {
-                    !key.as_str().is_empty() && page.marker.as_deref() != Some(key.as_str())
+                    let other = page.marker.as_deref() != Some(key.as_str());
+                    // Whose the page is by now, a memory from the past does not know.
+                    let is_free = !self.lost || page.marker.is_none() || self.has_bases();
+                    !key.as_str().is_empty() && other && is_free
                 }
                 _ => false,
             }
@@ -264,7 +306,12 @@ impl<'a> One<'a> {
                 notion: self.base(Side::Notion).and_then(|base| base.get(number)),
             };
             let now = Sides { postgres: row, notion: page };
-            match merge(field, self.mapping.on_conflict, base, now, self.edited()) {
+            let merged = if self.lost && !self.has_base(number) {
+                compare(field, now)
+            } else {
+                merge(field, self.mapping.on_conflict, base, now, self.edited())
+            };
+            match merged {
                 Merged::Quiet => {}
                 Merged::Settle => settled.push(Settled {
                     field: number,
