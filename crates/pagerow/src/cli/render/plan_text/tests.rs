@@ -20,7 +20,14 @@ fn page(number: u128) -> PageId {
 
 fn write(field: usize, before: Option<&str>, after: &str) -> FieldWrite {
     let value = |text: &str| if text.is_empty() { Value::Null } else { Value::Text(text.into()) };
-    FieldWrite { field, before: before.map(value), after: value(after), source: None, withheld: false }
+    FieldWrite {
+        field,
+        before: before.map(value),
+        after: value(after),
+        source: None,
+        withheld: false,
+        by: None,
+    }
 }
 
 fn step(side: Side, action: Action, key: Option<&str>, on: Option<u128>, fields: Vec<FieldWrite>) -> Step {
