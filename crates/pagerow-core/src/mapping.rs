@@ -269,6 +269,14 @@ impl Mapping {
         Digest::of(serde_json::to_string(&(fields, rules)).unwrap_or_default().as_bytes())
     }
 
+    /// A name for what the fields can hold at all, options, known people and limits included: what could not be
+    /// written under another shape may be possible now.
+    #[must_use]
+    pub fn shape(&self) -> Digest {
+        // Plain structs of strings and enums always serialise.
+        Digest::of(serde_json::to_string(&self.fields).unwrap_or_default().as_bytes())
+    }
+
     /// The place of a field by its column.
     #[must_use]
     pub fn field(&self, column: &str) -> Option<usize> {

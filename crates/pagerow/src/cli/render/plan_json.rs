@@ -159,5 +159,6 @@ fn word(why: &Why) -> &'static str {
         Why::Double { .. } => "double",
         Why::InDoubt => "in_doubt",
         Why::Waiting => "waiting",
+        Why::JustGone(_) => "just_gone",
     }
 }

@@ -64,6 +64,7 @@ fn sample() -> Plan {
             page: page(9),
             fields: vec![],
             forget: false,
+            raise: false,
         }],
         conflicts: vec![Conflict {
             link: Some(1),
@@ -75,6 +76,7 @@ fn sample() -> Plan {
                 values: Sides { postgres: Value::Text("b".into()), notion: Value::Text("c".into()) },
             },
             edited: Sides { postgres: None, notion: Some(jiff::Timestamp::UNIX_EPOCH) },
+            authors: Sides::default(),
         }],
         parked: vec![Parked {
             link: None,
