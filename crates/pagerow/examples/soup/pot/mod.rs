@@ -114,6 +114,7 @@ pub(crate) async fn cook(recipe: &Recipe, say: &(dyn Fn(&str) + Sync)) -> Result
     result?;
     check::reckon(&stage, &people.ledger, &mut summary, say).await?;
     summary.seconds = began.elapsed().as_secs();
+    drop((people, trouble, quiet));
     if let Some(stage) = Arc::into_inner(stage) {
         stage.clear(recipe.keep).await?;
     }

@@ -233,6 +233,7 @@ impl Stage {
         let postgres = self.postgres.into_inner();
         tokio::task::spawn_blocking(move || drop(postgres)).await?;
         if keep {
+            tracing::info!(folder = %self.folder.path().display(), "kept");
             // Left where it is, for whoever wants to look.
             drop(self.folder.keep());
         }
