@@ -23,4 +23,6 @@ mod order;
 #[cfg(test)]
 mod small_world;
 #[cfg(test)]
+mod undo;
+#[cfg(test)]
 mod world;
