@@ -165,6 +165,7 @@ impl Pacing {
             };
             match at {
                 Some(at) => tokio::select! {
+                    biased;
                     () = sleep_until(at) => {}
                     () = turn.notified() => {}
                 },
