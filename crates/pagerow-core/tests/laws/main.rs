@@ -21,6 +21,8 @@ mod loses_nothing;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod rich_text;
+#[cfg(test)]
 mod small_world;
 #[cfg(test)]
 mod world;

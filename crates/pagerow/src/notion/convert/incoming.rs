@@ -10,7 +10,7 @@ use pagerow_core::{
     value::{File, Person, Ref, Value},
 };
 
-use super::dates;
+use super::{dates, rich_text};
 use crate::{
     notion::wire::{
         self, DateValue, FileLocation, FileValue, Formula, PropertyValue, RollupValue, SelectOption,
@@ -56,10 +56,22 @@ fn natural(property: &PropertyValue, field: &Field, incoming: Incoming<'_>) -> V
         }),
     };
     match property {
-        PropertyValue::Title(rich) | PropertyValue::RichText(rich) => text(Some(rich.plain_text())),
+        PropertyValue::RichText(rich) if matches!(field.shows, PropertyKind::Markdown) => {
+            rich_text::read_markdown(rich)
+        }
+        // A computed property is read only: its words are all that a column can take.
+        PropertyValue::Title(rich) | PropertyValue::RichText(rich)
+            if matches!(field.shows, PropertyKind::ReadOnly(_)) =>
+        {
+            text(Some(rich.plain_text()))
+        }
+        PropertyValue::Title(rich) | PropertyValue::RichText(rich) => rich_text::read(rich),
         PropertyValue::Number(shown) => number(shown.as_ref()),
         PropertyValue::Select(option) | PropertyValue::Status(option) => {
             text(option.as_ref().map(|option| option.name.clone()))
+        }
+        PropertyValue::MultiSelect(options) if field.keeps_order() && !options.is_empty() => {
+            Value::List(options.iter().map(|option| Value::Text(option.name.clone())).collect())
         }
         PropertyValue::MultiSelect(options) => {
             set(options.iter().map(|SelectOption { name, .. }| Value::Text(name.clone())))
@@ -138,14 +150,15 @@ fn files(shown: &[FileValue]) -> Value {
     }
     let mut files = Vec::with_capacity(shown.len());
     for FileValue { name, location } in shown {
-        let url = match location {
-            FileLocation::External { url } | FileLocation::Hosted { url, .. } => url,
+        let (url, hosted) = match location {
+            FileLocation::External { url } => (url, false),
+            FileLocation::Hosted { url, .. } => (url, true),
             // One file without an address makes the list more than we understand.
             FileLocation::Upload { id } => return Value::opaque("file_upload", id),
             FileLocation::Unknown { kind, raw } => return Value::opaque(kind, raw.as_json()),
         };
         let name = name.clone().unwrap_or_default();
-        files.push(Value::File(Box::new(File { url: url.clone(), name })));
+        files.push(Value::File(Box::new(File { url: url.clone(), name, hosted })));
     }
     Value::List(files)
 }

@@ -3,6 +3,7 @@
 mod dates;
 mod incoming;
 mod outgoing;
+mod rich_text;
 
 pub use incoming::{Incoming, value};
 pub use outgoing::{Outgoing, Unsendable, plain_text, property};

@@ -7,11 +7,9 @@ use pagerow_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::dates;
+use super::{dates, rich_text};
 use crate::replica::Relatives;
 
-/// Longest content of one rich text item, in UTF-16 units.
-const ITEM_UNITS: usize = 2_000;
 /// Longest name of a file, in UTF-16 units.
 const FILE_NAME_UNITS: usize = 100;
 
@@ -41,7 +39,13 @@ pub fn property(value: &Value, field: &Field, outgoing: Outgoing<'_>) -> Result<
     let payload = match &field.shows {
         PropertyKind::Title | PropertyKind::RichText => match value {
             Value::Null => json!([]),
-            Value::Text(text) => rich_text(text),
+            Value::Text(text) => rich_text::write(text),
+            Value::Markdown(markdown) => rich_text::write_markdown(markdown),
+            _ => return Err(Unsendable::NotStored),
+        },
+        PropertyKind::Markdown => match value {
+            Value::Null => json!([]),
+            Value::Markdown(markdown) => rich_text::write_markdown(markdown),
             _ => return Err(Unsendable::NotStored),
         },
         PropertyKind::Number => number(value)?,
@@ -96,34 +100,10 @@ pub fn property(value: &Value, field: &Field, outgoing: Outgoing<'_>) -> Result<
 #[must_use]
 pub fn plain_text(kind: &str, text: &str) -> Json {
     match kind {
-        "title" | "rich_text" => json!({ kind: rich_text(text) }),
+        "title" | "rich_text" => json!({ kind: rich_text::write(text) }),
         _ if text.is_empty() => json!({ kind: null }),
         _ => json!({ kind: text }),
     }
-}
-
-/// Text as rich text items, each as long as allowed, cut between characters.
-fn rich_text(text: &str) -> Json {
-    pieces(text, ITEM_UNITS).map(|piece| json!({ "text": { "content": piece } })).collect()
-}
-
-/// Cuts text into pieces of at most `limit` UTF-16 units. A character is never cut, so that no half of a surrogate
-/// pair is ever sent.
-fn pieces(text: &str, limit: usize) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut units = 0;
-        let end = rest.char_indices().find_map(|(at, character)| {
-            units += character.len_utf16();
-            (units > limit).then_some(at)
-        });
-        let (piece, others) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = others;
-        Some(piece)
-    })
 }
 
 fn number(value: &Value) -> Result<Json, Unsendable> {
@@ -132,9 +112,12 @@ fn number(value: &Value) -> Result<Json, Unsendable> {
         Value::Number(number) => number,
         _ => return Err(Unsendable::NotStored),
     };
-    let double = number.as_exact_f64().ok_or(Unsendable::NotStored)?;
-    #[expect(clippy::cast_possible_truncation, reason = "exact whole numbers end at 2^53")]
-    let json = if number.is_whole() { json!(double as i64) } else { json!(double) };
+    let double = number.as_double().ok_or(Unsendable::NotStored)?;
+    let json = match number.as_exact_f64() {
+        #[expect(clippy::cast_possible_truncation, reason = "exact whole numbers end at 2^53")]
+        Some(double) if number.is_whole() => json!(double as i64),
+        _ => json!(double),
+    };
     Ok(json)
 }
 
@@ -157,17 +140,10 @@ fn person_id<'a>(person: &'a Person, known: &'a [Person]) -> Option<&'a str> {
 
 /// A file that Notion keeps itself is sent back as such: as a mere link its signature would expire within the hour.
 fn file_object(file: &File) -> Json {
-    let name = pieces(&file.name, FILE_NAME_UNITS).next().unwrap_or("file");
-    if is_kept_by_notion(file) {
+    let name = rich_text::pieces(&file.name, FILE_NAME_UNITS).next().unwrap_or("file");
+    if file.hosted {
         json!({ "name": name, "type": "file", "file": { "url": file.url } })
     } else {
         json!({ "name": name, "type": "external", "external": { "url": file.url } })
     }
-}
-
-/// Notion hands out its own files under signed addresses of these hosts.
-fn is_kept_by_notion(file: &File) -> bool {
-    let is_signed = file.identity().len() < file.url.len();
-    let host = file.url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    is_signed && (host.starts_with("prod-files-secure.") || host.contains("notion"))
 }

@@ -48,7 +48,7 @@ fn users(single: bool) -> PropertyKind {
 }
 
 fn growing() -> Options {
-    Options { names: vec!["Gold".into()], may_grow: true }
+    Options { names: vec!["Gold".into()], may_grow: true, ordered: false }
 }
 
 fn people() -> PropertyKind {
@@ -105,7 +105,7 @@ fn person(email: Option<&str>, id: &str) -> Value {
 }
 
 fn file(url: &str) -> Value {
-    Value::File(Box::new(File { url: url.into(), name: "a".into() }))
+    Value::File(Box::new(File { url: url.into(), name: "a".into(), hosted: File::is_hosted_at(url) }))
 }
 
 fn row(key: &str) -> Value {
