@@ -237,6 +237,8 @@ pub enum Why {
     InDoubt,
     /// It failed before and its time to try again has not come.
     Waiting,
+    /// It cannot be made or deleted while this field is paused.
+    Paused { column: String },
 }
 
 impl Why {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     clock::Clock,
     config::{Config, ConfigErrors},
-    engine::{Bound, Engine, Progress, Settings, Stop},
+    engine::{Bound, Engine, Parts, Progress, Settings, Stop},
     notion::{
         NotionClient, NotionError,
         pages::{NotionPages, PagesError},
@@ -15,11 +15,20 @@ use crate::{
         rows::{PgRows, RowsError},
     },
     setup::{Found, InspectError, Resolution, Warning, connect, inspect, resolve},
-    store::{Store, StoreError},
+    store::{PgStore, StoreError},
 };
 
-/// The engine over a real database and Notion's API.
-pub type Keeper = Engine<PgRows, NotionPages>;
+/// The real things: a database and Notion's API.
+pub enum Real {}
+
+impl Parts for Real {
+    type Store = PgStore;
+    type Rows = PgRows;
+    type Pages = NotionPages;
+}
+
+/// The engine over the real things.
+pub type Keeper = Engine<Real>;
 
 /// The name under which the configuration file's own Notion connection is kept in the store.
 pub const CONNECTION: &str = "default";
@@ -60,9 +69,9 @@ impl From<InspectError> for WiringError {
 /// pagerow's own tables, made or migrated where that is needed.
 ///
 /// # Errors
-/// As for [`Store::open`].
-pub async fn store(config: &Config, database: &Database) -> Result<Store, WiringError> {
-    Store::open(database.pool(), &config.postgres.schema, CONNECTION)
+/// As for [`PgStore::open`].
+pub async fn store(config: &Config, database: &Database) -> Result<PgStore, WiringError> {
+    PgStore::open(database.pool(), &config.postgres.schema, CONNECTION)
         .await
         .map_err(|error| WiringError::Store { error, database: database.clone() })
 }

@@ -19,6 +19,8 @@ mod lint;
 #[cfg(test)]
 mod loses_nothing;
 #[cfg(test)]
+mod lost_bases;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod rich_text;

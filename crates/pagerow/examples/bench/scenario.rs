@@ -6,6 +6,7 @@ use pagerow::{
     engine::{Depth, Progress, Stop},
     notion::{Address, Limits, NotionClient, Pacing, Patience},
     setup::schema,
+    store::Links as _,
     wiring::{Keeper, Wiring},
 };
 use secrecy::SecretString;

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{check_names, console::Console, error::CliError, exit::Exit, remembered, render};
+use crate::store::Attention;
 
 /// List what both sides changed to different values, and what waits for a decision
 ///

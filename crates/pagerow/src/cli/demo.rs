@@ -28,7 +28,7 @@ use crate::{
     config::Config,
     engine::{Beat, Depth, EngineError, Event, Progress, Report, Schedule, Stop, Wake},
     setup::schema,
-    store::{Store, StoreError},
+    store::{Attention, Links, PgStore, StoreError},
     wiring::{Keeper, Wiring},
 };
 use crossing::Names;
@@ -137,7 +137,7 @@ async fn first_sync(wiring: &Wiring, stop: &Stop, meter: &Meter) -> Result<Optio
     Ok(Some(report))
 }
 
-async fn learn(names: &mut Names, engine: &Keeper, store: &Store) -> Result<(), StoreError> {
+async fn learn(names: &mut Names, engine: &Keeper, store: &PgStore) -> Result<(), StoreError> {
     for mapping in engine.mappings() {
         let mut ids = Vec::new();
         store.each_link(&mapping.name, &mut |link| ids.push(link.id)).await?;
@@ -176,7 +176,7 @@ struct Teller<'a> {
     stage: &'a Stage,
     console: &'a Console,
     wiring: &'a Wiring,
-    store: Store,
+    store: PgStore,
     names: Names,
     clock: Clock,
     /// What waits for a person and was told, by kind and number.

@@ -7,7 +7,7 @@ use crate::{
     config::Config,
     postgres::Database,
     setup::connect,
-    store::{Store, StoreError},
+    store::{PgStore, StoreError},
     wiring,
 };
 
@@ -15,14 +15,14 @@ use crate::{
 pub(super) struct Remembered {
     pub(super) config: Config,
     pub(super) database: Database,
-    pub(super) store: Option<Store>,
+    pub(super) store: Option<PgStore>,
 }
 
 /// Opens pagerow's own tables without making them.
 pub(super) async fn open(config: &Path) -> Result<Remembered, CliError> {
     let config = Config::load(config, &[])?;
     let database = connect::database(&config).await?;
-    let exists = Store::exists(database.pool(), &config.postgres.schema)
+    let exists = PgStore::exists(database.pool(), &config.postgres.schema)
         .await
         .map_err(|error| CliError::of_store(error, &database))?;
     let store = if exists { Some(wiring::store(&config, &database).await?) } else { None };

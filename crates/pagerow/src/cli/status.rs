@@ -11,7 +11,11 @@ use super::{
     remembered,
     render::status::{MappingStatus, status},
 };
-use crate::{clock::Clock, store::Store};
+use crate::{
+    clock::Clock,
+    store::PgStore,
+    store::{Attention, Cursors, Links, Runs},
+};
 
 /// Show where each mapping stands: links, the last look, what is pending and what waits
 ///
@@ -36,7 +40,7 @@ pub(super) async fn run(_: Args, config: &Path, console: &Console) -> Result<Exi
 }
 
 async fn standing(
-    store: &Store,
+    store: &PgStore,
     mapping: &str,
     clock: &Clock,
 ) -> Result<MappingStatus, crate::store::StoreError> {

@@ -11,16 +11,15 @@ use pagerow_core::{
 };
 
 use super::{
-    Engine, EngineError, Event, Progress,
+    Engine, EngineError, Event, Parts, Progress, Tx,
     cycle::Decided,
     look::{RecordName, View, rows_error},
     outcome::unread,
     report::Run,
 };
 use crate::{
-    postgres::transaction::Tx,
     replica::{Pages, Relatives, RowNote, Rows},
-    store::{LinkWrite, MappingState, Trouble},
+    store::{Attention, Cursors, LinkWrite, Links, MappingState, Runs, Transaction, Transactions, Trouble},
 };
 
 /// Why a record waits for a related one: the codes of both sides, and the server's for a foreign key.
@@ -64,11 +63,7 @@ impl Acting {
     }
 }
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// Carries out a plan. Answers whether there was anything to do.
     pub(super) async fn act(
         &mut self,
@@ -163,7 +158,7 @@ where
 
     async fn keep_settlements(
         &self,
-        tx: &mut Tx,
+        tx: &mut Tx<W>,
         at: usize,
         part: &MappingPlan,
     ) -> Result<Vec<(RowKey, PageId)>, EngineError> {
@@ -219,7 +214,7 @@ where
         Ok(linked)
     }
 
-    async fn keep_findings(&self, tx: &mut Tx, at: usize, part: &MappingPlan) -> Result<(), EngineError> {
+    async fn keep_findings(&self, tx: &mut Tx<W>, at: usize, part: &MappingPlan) -> Result<(), EngineError> {
         let mapping = &self.bound[at].mapping;
         self.store.keep_conflicts(tx, mapping, &part.conflicts).await?;
         for parked in &part.parked {
@@ -284,7 +279,7 @@ where
     }
 
     /// Records of this mapping were linked: what waited for one of them need not wait any longer.
-    pub(super) async fn wake_referrers(&self, tx: &mut Tx, mapping: &str) -> Result<(), EngineError> {
+    pub(super) async fn wake_referrers(&self, tx: &mut Tx<W>, mapping: &str) -> Result<(), EngineError> {
         for bound in &self.bound {
             if bound.mapping.fields.iter().any(|field| field.related() == Some(mapping)) {
                 self.store.wake_waiting(tx, &bound.mapping.name, &WAITS).await?;

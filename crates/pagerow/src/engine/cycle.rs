@@ -11,11 +11,9 @@ use pagerow_core::{
     record::RowKey,
 };
 
-use super::{Engine, EngineError, look::View, report::Run};
-use crate::{
-    postgres::transaction::Tx,
-    replica::{Pages, Relatives, Rows},
-};
+use super::{Engine, EngineError, Parts, look::View, report::Run};
+use crate::replica::Relatives;
+use crate::store::Links;
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +39,7 @@ pub(super) struct Decided {
     pub(super) views: Vec<View>,
 }
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// One cycle over these mappings. Answers whether it found anything to do.
     pub(super) async fn cycle(
         &mut self,

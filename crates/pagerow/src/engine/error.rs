@@ -30,12 +30,6 @@ pub enum EngineError {
     Restless(u32),
 }
 
-impl From<crate::postgres::transaction::TxError> for EngineError {
-    fn from(error: crate::postgres::transaction::TxError) -> Self {
-        Self::Store(error.into())
-    }
-}
-
 fn refusals(refused: &Refused) -> String {
     let texts: Vec<&str> = refused.refusals.iter().map(|refusal| refusal.text.as_str()).collect();
     texts.join("; ")

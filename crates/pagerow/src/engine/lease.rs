@@ -2,12 +2,8 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use super::{Engine, EngineError, Event, holder};
-use crate::{
-    postgres::transaction::Tx,
-    replica::{Pages, Rows},
-    store::StoreError,
-};
+use super::{Engine, EngineError, Event, Parts, Tx, holder};
+use crate::store::{Leases, StoreError};
 
 /// The lease's name: one engine at a time works on a connection.
 const LEASE: &str = "sync";
@@ -15,17 +11,17 @@ const LEASE: &str = "sync";
 /// Between two tries for a lease that somebody else holds.
 const PAUSE: Duration = Duration::from_secs(1);
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// Takes the lease, or renews it. That of a process of this machine which is gone is taken at once; any other one is
     /// waited for, as long as nothing shows that its holder lives.
     pub(super) async fn take_lease(&mut self) -> Result<(), EngineError> {
         if let Some(lease) = &self.lease {
+            let begun = self.clock.uptime();
             match self.store.renew(lease).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    lease.was_renewed(begun);
+                    return Ok(());
+                }
                 // Somebody else worked meanwhile: what was read before is not to be relied on.
                 Err(StoreError::Fenced) => {
                     self.lease = None;
@@ -36,7 +32,7 @@ where
         }
         let mut known = None;
         loop {
-            match self.store.take_lease(LEASE, &self.holder, holder::is_gone).await {
+            match self.store.take_lease(LEASE, &self.holder, holder::is_gone, self.clock.uptime()).await {
                 Ok(lease) => {
                     self.lease = Some(lease);
                     return Ok(());
@@ -47,6 +43,7 @@ where
                     known = Some(until);
                     self.progress.tell(&Event::Waiting { holder: &holder, seconds: seconds.unsigned_abs() });
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep(PAUSE) => {}
                         () = self.stop.asked() => return Err(EngineError::Stopped),
                     }
@@ -76,18 +73,22 @@ where
         loop {
             let guarded = poll_fn(|context| {
                 // The renewal that is overdue then wakes this up.
-                if lease.is_sure() { work.as_mut().poll(context) } else { Poll::Pending }
+                if lease.is_sure(self.clock.uptime()) { work.as_mut().poll(context) } else { Poll::Pending }
             });
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(lease.until_renewal()) => self.store.renew(lease).await?,
+                () = tokio::time::sleep(lease.until_renewal(self.clock.uptime())) => {
+                    let begun = self.clock.uptime();
+                    self.store.renew(lease).await?;
+                    lease.was_renewed(begun);
+                }
                 done = guarded => return Ok(done),
             }
         }
     }
 
     /// Makes a transaction worthless if another engine has taken over.
-    pub(super) async fn fence(&self, tx: &mut Tx) -> Result<(), EngineError> {
+    pub(super) async fn fence(&self, tx: &mut Tx<W>) -> Result<(), EngineError> {
         match &self.lease {
             Some(lease) => Ok(self.store.fence(tx, lease).await?),
             None => Err(EngineError::Store(StoreError::Fenced)),

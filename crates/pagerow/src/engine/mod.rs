@@ -33,16 +33,25 @@ pub use verify::{MappingVerdict, Verdict};
 
 use crate::{
     clock::Clock,
-    postgres::transaction::Tx,
     replica::{Pages, Relatives, Rows},
-    store::{Lease, Store},
+    store::{Lease, Store, Transactions},
 };
 
+/// What an engine is made of: its memory and the two sides.
+pub trait Parts: Send + Sync + 'static {
+    type Store: Store;
+    type Rows: Rows<Tx = Tx<Self>>;
+    type Pages: Pages;
+}
+
+/// The transaction in which rows, bases and history are written together.
+pub(crate) type Tx<W> = <<W as Parts>::Store as Transactions>::Tx;
+
 /// One mapping with its two replicas and its settings.
-pub struct Bound<R, P> {
+pub struct Bound<W: Parts> {
     pub mapping: Arc<Mapping>,
-    pub rows: R,
-    pub pages: P,
+    pub rows: W::Rows,
+    pub pages: W::Pages,
     pub settings: Settings,
 }
 
@@ -74,10 +83,10 @@ impl Default for Settings {
 }
 
 /// Keeps a set of related mappings equal.
-pub struct Engine<R, P> {
-    store: Store,
+pub struct Engine<W: Parts> {
+    store: W::Store,
     /// In foreign-key order: what is referred to comes first.
-    bound: Vec<Bound<R, P>>,
+    bound: Vec<Bound<W>>,
     clock: Clock,
     progress: Progress,
     stop: Stop,
@@ -87,13 +96,9 @@ pub struct Engine<R, P> {
     relatives: Option<Relatives>,
 }
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// An engine that has not looked yet.
-    pub fn new(store: Store, bound: Vec<Bound<R, P>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
+    pub fn new(store: W::Store, bound: Vec<Bound<W>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
         let holder = holder::name(clock.new_id());
         Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None }
     }
@@ -104,7 +109,7 @@ where
     }
 
     /// The store, to read from.
-    pub fn store(&self) -> &Store {
+    pub fn store(&self) -> &W::Store {
         &self.store
     }
 

@@ -6,7 +6,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -20,8 +20,10 @@ use pagerow_core::{
     retry::Failure,
 };
 
+use tokio::time::Instant;
+
 use super::{
-    Bound, Engine, EngineError,
+    Bound, Engine, EngineError, Parts,
     act::{Acting, Work},
     look::{View, pages_error},
     missing::missing_relatives,
@@ -29,9 +31,8 @@ use super::{
     report::Run,
 };
 use crate::{
-    postgres::transaction::Tx,
-    replica::{Cursor, Failed, Outcome, Pages, Relatives, Rows, Scope, Seen, Stamp},
-    store::JournalEntry,
+    replica::{Cursor, Failed, Outcome, Pages, Relatives, Scope, Seen, Stamp},
+    store::{JournalEntry, Runs, Transaction, Transactions},
 };
 
 /// A page that was looked at longer ago than this is looked at again before it is overwritten.
@@ -60,11 +61,7 @@ struct Watch {
     moved: BTreeMap<PageId, Option<Digest>>,
 }
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// Writes one wave's steps on pages, of all mappings.
     pub(super) async fn write_pages(
         &self,
@@ -227,7 +224,7 @@ where
     /// been are asked for by themselves: the list may be older than our own last write.
     async fn refresh<'p>(
         &self,
-        bound: &Bound<R, P>,
+        bound: &Bound<W>,
         watch: &mut Watch,
         steps: impl Iterator<Item = &'p Step>,
         relatives: &Relatives,
@@ -385,7 +382,7 @@ fn without<'s>(step: &'s Step, fields: &[usize]) -> Cow<'s, Step> {
     Cow::Owned(step)
 }
 
-fn waits_for_relative<R, P>(bound: &Bound<R, P>, missing: &[usize]) -> Failed {
+fn waits_for_relative<W: Parts>(bound: &Bound<W>, missing: &[usize]) -> Failed {
     let properties: Vec<&str> = missing
         .iter()
         .filter_map(|field| bound.mapping.fields.get(*field))

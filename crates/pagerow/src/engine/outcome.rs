@@ -13,13 +13,12 @@ use pagerow_core::{
 };
 
 use super::{
-    Bound, Engine, EngineError,
+    Bound, Engine, EngineError, Parts, Tx,
     look::{RecordName, View, step_content},
 };
 use crate::{
-    postgres::transaction::Tx,
-    replica::{Failed, Pages, RowNote, Rows},
-    store::{LinkWrite, StepUpdate, Trouble},
+    replica::{Failed, RowNote, Rows},
+    store::{Attention, LinkWrite, Links, StepUpdate, Trouble},
 };
 
 /// How one step ended.
@@ -62,16 +61,12 @@ pub(super) fn status(ended: &Ended<'_>) -> Status {
 /// What was newly linked.
 pub(super) type NewLinks = Vec<(RowKey, PageId)>;
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// Settles what was done and keeps what was not, for one mapping. The journal is the caller's.
     pub(super) async fn settle(
         &self,
-        tx: &mut Tx,
-        bound: &Bound<R, P>,
+        tx: &mut Tx<W>,
+        bound: &Bound<W>,
         view: &View,
         troubled: &BTreeSet<RecordName>,
         ended: &[&Ended<'_>],
@@ -130,8 +125,8 @@ where
     /// The links of steps as they are now, by step.
     async fn links_before(
         &self,
-        tx: &mut Tx,
-        bound: &Bound<R, P>,
+        tx: &mut Tx<W>,
+        bound: &Bound<W>,
         ended: &[&Ended<'_>],
     ) -> Result<BTreeMap<i32, LinkWrite>, EngineError> {
         let mut ids: BTreeMap<i32, i64> =
@@ -172,8 +167,8 @@ where
     /// Keeps what did not happen: parked with the reason and the time of the next try, or looked at again.
     async fn keep_failures(
         &self,
-        tx: &mut Tx,
-        bound: &Bound<R, P>,
+        tx: &mut Tx<W>,
+        bound: &Bound<W>,
         view: &View,
         ended: &[&Ended<'_>],
         again: &mut Vec<RecordName>,
@@ -259,7 +254,7 @@ pub(super) fn checksum(step: &Step, answer: &Sighting) -> String {
     }
 }
 
-pub(super) fn unread<R, P>(bound: &Bound<R, P>) -> Sides<Record> {
+pub(super) fn unread<W: Parts>(bound: &Bound<W>) -> Sides<Record> {
     let fields = bound.mapping.fields.len();
     Sides { postgres: Record::unread(fields), notion: Record::unread(fields) }
 }

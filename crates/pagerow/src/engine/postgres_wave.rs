@@ -9,7 +9,7 @@ use pagerow_core::{
 };
 
 use super::{
-    Engine, EngineError,
+    Engine, EngineError, Parts,
     act::{Acting, Work},
     look::{RecordName, rows_error},
     missing::missing_relatives,
@@ -17,19 +17,14 @@ use super::{
     report::Run,
 };
 use crate::{
-    postgres::transaction::Tx,
-    replica::{Outcome, Pages, Relatives, Rows},
-    store::JournalEntry,
+    replica::{Outcome, Relatives, Rows},
+    store::{Cursors, JournalEntry, Runs, Transaction, Transactions},
 };
 
 /// Steps in one transaction: enough to be fast, few enough to hold no lock for long.
 const BATCH: usize = 500;
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// Writes the steps of one part of the plan and one wave.
     pub(super) async fn write_rows(
         &self,

@@ -13,15 +13,16 @@ use pagerow_core::{
 };
 
 use super::{
-    Bound, Engine, EngineError, Event,
+    Bound, Engine, EngineError, Event, Parts, Tx,
     look::{RecordName, pages_error},
     outcome::unread,
     report::Run,
 };
 use crate::{
-    postgres::transaction::Tx,
-    replica::{Pages, Relatives, Rows, Scope, Seen},
-    store::{CompactLink, LinkWrite, OpenStep, StepUpdate},
+    replica::{Pages, Relatives, Scope, Seen},
+    store::{
+        Attention, CompactLink, LinkWrite, Links, OpenStep, Runs, StepUpdate, Transaction, Transactions,
+    },
 };
 
 /// Rows whose page may or may not have been made.
@@ -41,11 +42,7 @@ struct Found {
     is_unsure: bool,
 }
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// Resolves open steps of these mappings. Answers, per mapping, the rows whose page may still turn up.
     pub(super) async fn finish_open_steps(
         &mut self,
@@ -84,7 +81,7 @@ where
     }
 
     /// The open steps of a mapping. What is still only intended was given up on its way by this very engine.
-    async fn open_steps(&self, bound: &Bound<R, P>) -> Result<Vec<OpenStep>, EngineError> {
+    async fn open_steps(&self, bound: &Bound<W>) -> Result<Vec<OpenStep>, EngineError> {
         let name = &bound.mapping.name;
         let open = self.store.open_steps(name).await?;
         if open.iter().all(|open| open.status != Status::Intended) {
@@ -101,7 +98,7 @@ where
     /// answered, or it would pass for somebody's edit; in any case the record is looked at again.
     async fn look_again(
         &self,
-        bound: &Bound<R, P>,
+        bound: &Bound<W>,
         open: Vec<OpenStep>,
         relatives: &Relatives,
     ) -> Result<(), EngineError> {
@@ -146,8 +143,8 @@ where
     /// Settles an update that was found to have happened.
     async fn take_up(
         &self,
-        tx: &mut Tx,
-        bound: &Bound<R, P>,
+        tx: &mut Tx<W>,
+        bound: &Bound<W>,
         open: &OpenStep,
         link: &CompactLink,
         sighting: &Sighting,
@@ -170,7 +167,7 @@ where
     /// recognise the page, by natural key or checksum; it has the same time for it.
     async fn find_creates(
         &self,
-        bound: &Bound<R, P>,
+        bound: &Bound<W>,
         open: Vec<OpenStep>,
         relatives: &Relatives,
     ) -> Result<(Doubts, Vec<(RowKey, PageId)>), EngineError> {
@@ -233,7 +230,7 @@ where
 
     async fn find_pages(
         &self,
-        bound: &Bound<R, P>,
+        bound: &Bound<W>,
         keys: &[RowKey],
         relatives: &Relatives,
     ) -> Result<BTreeMap<RowKey, Found>, EngineError> {
@@ -260,8 +257,8 @@ where
     /// Links a row with the page that was made for it.
     async fn take_in(
         &self,
-        tx: &mut Tx,
-        bound: &Bound<R, P>,
+        tx: &mut Tx<W>,
+        bound: &Bound<W>,
         open: &OpenStep,
         page: PageId,
         sighting: &Sighting,
@@ -280,7 +277,7 @@ where
     /// Concludes steps as failed, with the reason.
     async fn conclude(
         &self,
-        tx: &mut Tx,
+        tx: &mut Tx<W>,
         open: &[OpenStep],
         code: &str,
         why: &str,

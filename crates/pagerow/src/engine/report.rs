@@ -1,6 +1,8 @@
 //! What a run did, counted.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
 
 use pagerow_core::{
     plan::{Action, Step},

@@ -1,17 +1,12 @@
 //! Keeping the sides equal for as long as it is wanted: a pass when a mapping's time has come or somebody calls.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use pagerow_core::guard::Refused;
 
-use super::{Depth, Engine, EngineError, report::Report};
-use crate::{
-    postgres::transaction::Tx,
-    replica::{Pages, Rows},
-};
+use tokio::time::Instant;
+
+use super::{Depth, Engine, EngineError, Parts, report::Report};
 
 /// The pause after the first pass that failed; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -99,11 +94,7 @@ impl Schedule {
     }
 }
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// Makes a pass over what is due, again and again, until a stop is asked for. Each pass looks for changes, and at
     /// everything where a sweep or a full compare is due. A pass that fails is told and tried again, with growing
     /// pauses; no error ends the loop. The lease is given back at the end.
@@ -123,6 +114,7 @@ where
             if mappings.is_empty() {
                 let pause = schedule.until_next(Instant::now());
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(pause) => {}
                     () = wake.0.notified() => schedule.hurry(),
                     () = stop.asked() => break,

@@ -9,14 +9,12 @@ use pagerow_core::{
 };
 
 use super::{
-    Depth, Engine, EngineError,
+    Depth, Engine, EngineError, Parts,
     cycle::Consent,
     report::{Report, Run},
 };
-use crate::{
-    postgres::transaction::Tx,
-    replica::{Pages, Rows},
-};
+use crate::replica::Pages;
+use crate::store::{Attention, Runs};
 
 /// Plans of one run before it is called restless: circles of references take two, defaults and triggers one more.
 const MOST_PLANS: u32 = 12;
@@ -24,11 +22,7 @@ const MOST_PLANS: u32 = 12;
 /// Before the first further look for pages whose create was not answered; each one after it waits twice as long.
 const DOUBT_PAUSE: Duration = Duration::from_secs(2);
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// What a sync would do, and whether the guard would let it. Writes nothing to either side.
     ///
     /// # Errors
@@ -129,6 +123,7 @@ where
             while run.doubts > 0 && !busy {
                 // Nothing else is left: the index needs its time, and nothing may be sent before.
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(pause) => {}
                     () = self.stop.asked() => return Err(EngineError::Stopped),
                 }

@@ -15,13 +15,11 @@ use pagerow_core::{
 use serde::Serialize;
 
 use super::{
-    Bound, Engine, EngineError,
+    Bound, Engine, EngineError, Parts,
     look::{pages_error, rows_error},
 };
-use crate::{
-    postgres::transaction::Tx,
-    replica::{Pages, Relatives, Rows, Scope, Seen},
-};
+use crate::replica::{Pages, Relatives, Rows, Scope, Seen};
+use crate::store::Links;
 
 /// Whether the sides are equal, and where they are not: the shape that `--json` prints.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -50,11 +48,7 @@ pub struct Difference {
     pub column: String,
 }
 
-impl<R, P> Engine<R, P>
-where
-    R: Rows<Tx = Tx>,
-    P: Pages,
-{
+impl<W: Parts> Engine<W> {
     /// Reads both sides completely and compares every linked record.
     ///
     /// # Errors
@@ -76,7 +70,7 @@ where
 
     async fn verify_one(
         &self,
-        bound: &Bound<R, P>,
+        bound: &Bound<W>,
         relatives: &Relatives,
     ) -> Result<MappingVerdict, EngineError> {
         let name = bound.mapping.name.as_str();

@@ -13,7 +13,7 @@ use pagerow_core::{
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{PgStore, StoreError, Transactions};
 use crate::postgres::transaction::Tx;
 
 /// A conflict as it is kept.
@@ -26,7 +26,8 @@ pub struct OpenConflict {
     pub property: Option<String>,
     pub conflict: Conflict,
     pub opened_at: Timestamp,
-    version: i64,
+    /// Rises with each change of the entry.
+    pub version: i64,
 }
 
 /// A parked record as it is kept.
@@ -45,7 +46,8 @@ pub struct ParkedRecord {
     pub next_try: Option<Timestamp>,
     /// What both sides held when a write failed; `None` when no write was tried.
     pub content: Option<Digest>,
-    version: i64,
+    /// Rises with each change of the entry.
+    pub version: i64,
 }
 
 /// A failure of one record, to be kept.
@@ -64,20 +66,20 @@ pub struct Due {
     pub keys: Vec<RowKey>,
     pub pages: Vec<PageId>,
     /// The requests themselves, to take them back once they are answered.
-    requests: Vec<(Option<RowKey>, Option<PageId>, Entry)>,
+    pub requests: Vec<(Option<RowKey>, Option<PageId>, Entry)>,
 }
 
 /// What was known to wait when a plan was made, and is answered once the plan has been carried out. What has been
 /// written anew meanwhile stays.
 #[derive(Clone, Debug, Default)]
 pub struct Answered {
-    conflicts: Vec<Entry>,
-    parked: Vec<Entry>,
-    revisits: Vec<Entry>,
+    pub conflicts: Vec<Entry>,
+    pub parked: Vec<Entry>,
+    pub revisits: Vec<Entry>,
 }
 
-/// A row of one of these tables, as it was read.
-type Entry = (i64, i64);
+/// A row of one of these tables, as it was read: its number and its version.
+pub type Entry = (i64, i64);
 
 impl Answered {
     /// What was due and has been looked at: all but what `is_unread`.
@@ -98,12 +100,90 @@ impl Answered {
     }
 }
 
-impl Store {
+/// What waits on one connection.
+pub trait Attention: Transactions {
     /// Takes away what a plan has answered.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn answer(&self, tx: &mut Tx, answered: &Answered) -> Result<(), StoreError> {
+    fn answer(
+        &self,
+        tx: &mut Self::Tx,
+        answered: &Answered,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps conflicts that a plan found; one that is known already is brought up to date.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn keep_conflicts(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &Mapping,
+        conflicts: &[Conflict],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Parks a record, or counts one more attempt.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn park(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &Mapping,
+        trouble: &Trouble,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Open conflicts, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn open_conflicts(
+        &self,
+        mapping: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<OpenConflict>, StoreError>> + Send;
+
+    /// Parked records, oldest first.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn parked(
+        &self,
+        mapping: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<ParkedRecord>, StoreError>> + Send;
+
+    /// Asks for records to be looked at again on both sides, not before so many seconds from now.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn revisit(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &str,
+        records: &[(Option<RowKey>, Option<PageId>)],
+        seconds: f64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// What is due to be looked at again: revisits, and parked records whose time to try again has come.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn due(&self, mapping: &str) -> impl Future<Output = Result<Due, StoreError>> + Send;
+
+    /// Lets records that wait for a related record be tried again at once, since one has arrived.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn wake_waiting(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &str,
+        codes: &[&str],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl Attention for PgStore {
+    async fn answer(&self, tx: &mut Tx, answered: &Answered) -> Result<(), StoreError> {
         let statements = [
             (
                 "update {}.conflicts as entry set closed_at = now(), resolution = 'agreed'",
@@ -132,11 +212,7 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps conflicts that a plan found; one that is known already is brought up to date.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn keep_conflicts(
+    async fn keep_conflicts(
         &self,
         tx: &mut Tx,
         mapping: &Mapping,
@@ -148,46 +224,7 @@ impl Store {
         Ok(())
     }
 
-    async fn keep_conflict(
-        &self,
-        tx: &mut Tx,
-        mapping: &Mapping,
-        conflict: &Conflict,
-    ) -> Result<(), StoreError> {
-        let json = serde_json::to_string(conflict)
-            .map_err(|source| StoreError::Unreadable { what: "a conflict", source })?;
-        let property = match &conflict.kind {
-            ConflictKind::Field { field, .. } => mapping.fields.get(*field).map(|f| f.property.as_str()),
-            ConflictKind::Deleted { .. } => None,
-        };
-        tx.execute(
-            &format!(
-                "insert into {}.conflicts as entry (connection_id, mapping, row_key, page_id, column_name, property, conflict) \
-                 values ($1, $2, $3, $4, $5, $6, $7::text::json) \
-                 on conflict (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name) \
-                 where closed_at is null do update set conflict = excluded.conflict, property = excluded.property, \
-                 version = entry.version + 1",
-                self.schema
-            ),
-            &[
-                (&self.connection, Type::INT8),
-                (&mapping.name, Type::TEXT),
-                (&conflict.key.as_ref().map(RowKey::as_str), Type::TEXT),
-                (&conflict.page.map(|page| page.0), Type::UUID),
-                (&column_of(mapping, conflict), Type::TEXT),
-                (&property, Type::TEXT),
-                (&json, Type::TEXT),
-            ],
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Parks a record, or counts one more attempt.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn park(&self, tx: &mut Tx, mapping: &Mapping, trouble: &Trouble) -> Result<(), StoreError> {
+    async fn park(&self, tx: &mut Tx, mapping: &Mapping, trouble: &Trouble) -> Result<(), StoreError> {
         let encode = |json: serde_json::Result<String>| {
             json.map_err(|source| StoreError::Unreadable { what: "a parked value", source })
         };
@@ -225,11 +262,7 @@ impl Store {
         Ok(())
     }
 
-    /// Open conflicts, oldest first.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn open_conflicts(&self, mapping: Option<&str>) -> Result<Vec<OpenConflict>, StoreError> {
+    async fn open_conflicts(&self, mapping: Option<&str>) -> Result<Vec<OpenConflict>, StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx
             .query(
@@ -257,11 +290,7 @@ impl Store {
             .collect()
     }
 
-    /// Parked records, oldest first.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn parked(&self, mapping: Option<&str>) -> Result<Vec<ParkedRecord>, StoreError> {
+    async fn parked(&self, mapping: Option<&str>) -> Result<Vec<ParkedRecord>, StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx
             .query(
@@ -297,11 +326,7 @@ impl Store {
             .collect()
     }
 
-    /// Asks for records to be looked at again on both sides, not before so many seconds from now.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn revisit(
+    async fn revisit(
         &self,
         tx: &mut Tx,
         mapping: &str,
@@ -335,11 +360,7 @@ impl Store {
         Ok(())
     }
 
-    /// What is due to be looked at again: revisits, and parked records whose time to try again has come.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn due(&self, mapping: &str) -> Result<Due, StoreError> {
+    async fn due(&self, mapping: &str) -> Result<Due, StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx
             .query(
@@ -366,11 +387,7 @@ impl Store {
         Ok(due)
     }
 
-    /// Lets records that wait for a related record be tried again at once, since one has arrived.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn wake_waiting(&self, tx: &mut Tx, mapping: &str, codes: &[&str]) -> Result<(), StoreError> {
+    async fn wake_waiting(&self, tx: &mut Tx, mapping: &str, codes: &[&str]) -> Result<(), StoreError> {
         tx.execute(
             &format!(
                 "update {}.parked set next_try = clock_timestamp() where connection_id = $1 and mapping = $2 \
@@ -378,6 +395,43 @@ impl Store {
                 self.schema
             ),
             &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&codes, Type::TEXT_ARRAY)],
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+impl PgStore {
+    async fn keep_conflict(
+        &self,
+        tx: &mut Tx,
+        mapping: &Mapping,
+        conflict: &Conflict,
+    ) -> Result<(), StoreError> {
+        let json = serde_json::to_string(conflict)
+            .map_err(|source| StoreError::Unreadable { what: "a conflict", source })?;
+        let property = match &conflict.kind {
+            ConflictKind::Field { field, .. } => mapping.fields.get(*field).map(|f| f.property.as_str()),
+            ConflictKind::Deleted { .. } => None,
+        };
+        tx.execute(
+            &format!(
+                "insert into {}.conflicts as entry (connection_id, mapping, row_key, page_id, column_name, property, conflict) \
+                 values ($1, $2, $3, $4, $5, $6, $7::text::json) \
+                 on conflict (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name) \
+                 where closed_at is null do update set conflict = excluded.conflict, property = excluded.property, \
+                 version = entry.version + 1",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&mapping.name, Type::TEXT),
+                (&conflict.key.as_ref().map(RowKey::as_str), Type::TEXT),
+                (&conflict.page.map(|page| page.0), Type::UUID),
+                (&column_of(mapping, conflict), Type::TEXT),
+                (&property, Type::TEXT),
+                (&json, Type::TEXT),
+            ],
         )
         .await?;
         Ok(())

@@ -5,7 +5,7 @@ use pagerow_core::{digest::Digest, side::Side};
 use serde_json::Value as Json;
 use tokio_postgres::types::Type;
 
-use super::{Store, StoreError};
+use super::{PgStore, StoreError, Transactions};
 use crate::postgres::transaction::Tx;
 
 /// What is known of a mapping beside its links.
@@ -21,12 +21,62 @@ pub struct MappingState {
     pub pages: Option<i64>,
 }
 
-impl Store {
+/// How far each mapping was read, and what is known of it.
+pub trait Cursors: Transactions {
     /// One mapping's state; empty when it was never looked at.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn mapping_state(&self, mapping: &str) -> Result<MappingState, StoreError> {
+    fn mapping_state(&self, mapping: &str) -> impl Future<Output = Result<MappingState, StoreError>> + Send;
+
+    /// Keeps one mapping's state.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn keep_mapping_state(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &str,
+        fingerprint: Digest,
+        state: &MappingState,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Keeps the number of rows right while a plan is carried out.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn gain_rows(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &str,
+        gained: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How far a side has been read; `None` before the first complete look.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn cursor(
+        &self,
+        mapping: &str,
+        side: Side,
+    ) -> impl Future<Output = Result<Option<Json>, StoreError>> + Send;
+
+    /// Moves a cursor, when everything before it has settled.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn move_cursor(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &str,
+        side: Side,
+        position: &Json,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl Cursors for PgStore {
+    async fn mapping_state(&self, mapping: &str) -> Result<MappingState, StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx
             .query(
@@ -49,11 +99,7 @@ impl Store {
         }))
     }
 
-    /// Keeps one mapping's state.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn keep_mapping_state(
+    async fn keep_mapping_state(
         &self,
         tx: &mut Tx,
         mapping: &str,
@@ -85,11 +131,7 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps the number of rows right while a plan is carried out.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn gain_rows(&self, tx: &mut Tx, mapping: &str, gained: i64) -> Result<(), StoreError> {
+    async fn gain_rows(&self, tx: &mut Tx, mapping: &str, gained: i64) -> Result<(), StoreError> {
         if gained == 0 {
             return Ok(());
         }
@@ -104,11 +146,7 @@ impl Store {
         Ok(())
     }
 
-    /// How far a side has been read; `None` before the first complete look.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn cursor(&self, mapping: &str, side: Side) -> Result<Option<Json>, StoreError> {
+    async fn cursor(&self, mapping: &str, side: Side) -> Result<Option<Json>, StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx
             .query(
@@ -127,11 +165,7 @@ impl Store {
             .map_err(|source| StoreError::Unreadable { what: "a cursor", source })
     }
 
-    /// Moves a cursor, when everything before it has settled.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn move_cursor(
+    async fn move_cursor(
         &self,
         tx: &mut Tx,
         mapping: &str,

@@ -11,11 +11,9 @@ use std::{
 use jiff::Timestamp;
 use tokio_postgres::types::Type;
 
-use super::{Store, StoreError};
+use super::{PgStore, Runs as _, StoreError, Transactions};
 use crate::postgres::transaction::{Tx, TxError};
 
-/// How long a lease lasts without being renewed.
-const TERM: Duration = Duration::from_secs(60);
 /// How often it is renewed while something long goes on.
 const RENEWAL: Duration = Duration::from_secs(20);
 /// So long before its end the holder no longer counts on it.
@@ -32,43 +30,104 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// How long until it is to be renewed; nothing when that is overdue.
+    /// How long it lasts without being renewed.
+    pub const TERM: Duration = Duration::from_secs(60);
+
+    /// A lease that was asked for at `begun`, in [`crate::clock::Clock::uptime`].
     #[must_use]
-    pub fn until_renewal(&self) -> Duration {
-        RENEWAL.saturating_sub(self.age())
+    pub fn new(name: &str, holder: &str, epoch: i64, begun: Duration) -> Self {
+        let lease = Self { name: name.to_owned(), holder: holder.to_owned(), epoch, renewed: Arc::default() };
+        lease.was_renewed(begun);
+        lease
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Who holds it.
+    #[must_use]
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// The fencing number.
+    #[must_use]
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// How long until it is to be renewed, at this uptime; nothing when that is overdue.
+    #[must_use]
+    pub fn until_renewal(&self, now: Duration) -> Duration {
+        RENEWAL.saturating_sub(self.age(now))
     }
 
     /// Whether nobody else can have taken it: also after this process, or the whole machine, has slept.
     #[must_use]
-    pub fn is_sure(&self) -> bool {
-        self.age() < TERM.saturating_sub(MARGIN)
+    pub fn is_sure(&self, now: Duration) -> bool {
+        self.age(now) < Self::TERM.saturating_sub(MARGIN)
     }
 
-    fn age(&self) -> Duration {
+    fn age(&self, now: Duration) -> Duration {
         let renewed = Duration::from_millis(self.renewed.load(Ordering::Relaxed));
-        since_start().saturating_sub(renewed)
+        now.saturating_sub(renewed)
     }
 
-    fn was_renewed(&self, begun: Duration) {
+    /// It was renewed by a request that began at this uptime.
+    pub fn was_renewed(&self, begun: Duration) {
         let millis = u64::try_from(begun.as_millis()).unwrap_or(u64::MAX);
         self.renewed.fetch_max(millis, Ordering::Relaxed);
     }
 }
 
-impl Store {
+/// Who works on a connection.
+pub trait Leases: Transactions {
     /// Takes the lease, if nobody else holds it: if it was given back or has ended, or if its holder `is_gone`. What an
     /// earlier holder left open is closed in the same transaction: its runs count as stopped, and of what it was about
-    /// to send nobody knows whether it went out.
+    /// to send nobody knows whether it went out. `begun` is the uptime at which it is asked for.
     ///
     /// # Errors
     /// [`StoreError::Held`] with who holds it.
-    pub async fn take_lease(
+    fn take_lease(
         &self,
         name: &str,
         holder: &str,
-        is_gone: impl Fn(&str) -> bool,
+        is_gone: impl Fn(&str) -> bool + Send,
+        begun: Duration,
+    ) -> impl Future<Output = Result<Lease, StoreError>> + Send;
+
+    /// Renews the lease inside a transaction, which is what fences everything else in it: a holder that came too
+    /// late commits nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] when another one has taken over.
+    fn fence(&self, tx: &mut Self::Tx, lease: &Lease) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Renews the lease by itself, for long work during which nothing is written down. The caller notes when
+    /// ([`Lease::was_renewed`]).
+    ///
+    /// # Errors
+    /// As [`Leases::fence`].
+    fn renew(&self, lease: &Lease) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Gives the lease back, so that the next one need not wait for its end.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn give_back(&self, lease: &Lease) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl Leases for PgStore {
+    async fn take_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        is_gone: impl Fn(&str) -> bool + Send,
+        begun: Duration,
     ) -> Result<Lease, StoreError> {
-        let begun = since_start();
         let mut tx = self.begin().await?;
         let made = tx
             .query(
@@ -82,7 +141,7 @@ impl Store {
                     (&self.connection, Type::INT8),
                     (&name, Type::TEXT),
                     (&holder, Type::TEXT),
-                    (&TERM.as_secs_f64(), Type::FLOAT8),
+                    (&Lease::TERM.as_secs_f64(), Type::FLOAT8),
                 ],
             )
             .await?;
@@ -91,18 +150,62 @@ impl Store {
             None => self.take_over(&mut tx, name, holder, is_gone).await?,
         };
         tx.commit().await?;
-        let lease =
-            Lease { name: name.to_owned(), holder: holder.to_owned(), epoch, renewed: Arc::default() };
-        lease.was_renewed(begun);
-        Ok(lease)
+        Ok(Lease::new(name, holder, epoch, begun))
     }
 
+    async fn fence(&self, tx: &mut Tx, lease: &Lease) -> Result<(), StoreError> {
+        let renewed = tx
+            .execute(
+                &format!(
+                    "update {}.leases set expires_at = clock_timestamp() + $5 * interval '1 second' \
+                     where connection_id = $1 and name = $2 and holder = $3 and epoch = $4",
+                    self.schema
+                ),
+                &[
+                    (&self.connection, Type::INT8),
+                    (&lease.name, Type::TEXT),
+                    (&lease.holder, Type::TEXT),
+                    (&lease.epoch, Type::INT8),
+                    (&Lease::TERM.as_secs_f64(), Type::FLOAT8),
+                ],
+            )
+            .await?;
+        if renewed == 1 { Ok(()) } else { Err(StoreError::Fenced) }
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        self.fence(&mut tx, lease).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        tx.execute(
+            &format!(
+                "update {}.leases set expires_at = clock_timestamp() - interval '1 second' \
+                 where connection_id = $1 and name = $2 and holder = $3 and epoch = $4",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&lease.name, Type::TEXT),
+                (&lease.holder, Type::TEXT),
+                (&lease.epoch, Type::INT8),
+            ],
+        )
+        .await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+impl PgStore {
     async fn take_over(
         &self,
         tx: &mut Tx,
         name: &str,
         holder: &str,
-        is_gone: impl Fn(&str) -> bool,
+        is_gone: impl Fn(&str) -> bool + Send,
     ) -> Result<i64, StoreError> {
         let found = tx
             .query(
@@ -135,7 +238,7 @@ impl Store {
                     (&self.connection, Type::INT8),
                     (&name, Type::TEXT),
                     (&holder, Type::TEXT),
-                    (&TERM.as_secs_f64(), Type::FLOAT8),
+                    (&Lease::TERM.as_secs_f64(), Type::FLOAT8),
                 ],
             )
             .await?;
@@ -163,81 +266,6 @@ impl Store {
             self.schema
         )
     }
-
-    /// Renews the lease inside a transaction, which is what fences everything else in it: a holder that came too
-    /// late commits nothing.
-    ///
-    /// # Errors
-    /// [`StoreError::Fenced`] when another one has taken over.
-    pub async fn fence(&self, tx: &mut Tx, lease: &Lease) -> Result<(), StoreError> {
-        let renewed = tx
-            .execute(
-                &format!(
-                    "update {}.leases set expires_at = clock_timestamp() + $5 * interval '1 second' \
-                     where connection_id = $1 and name = $2 and holder = $3 and epoch = $4",
-                    self.schema
-                ),
-                &[
-                    (&self.connection, Type::INT8),
-                    (&lease.name, Type::TEXT),
-                    (&lease.holder, Type::TEXT),
-                    (&lease.epoch, Type::INT8),
-                    (&TERM.as_secs_f64(), Type::FLOAT8),
-                ],
-            )
-            .await?;
-        if renewed == 1 { Ok(()) } else { Err(StoreError::Fenced) }
-    }
-
-    /// Renews the lease by itself, for long work during which nothing is written down.
-    ///
-    /// # Errors
-    /// As [`Store::fence`].
-    pub async fn renew(&self, lease: &Lease) -> Result<(), StoreError> {
-        let begun = since_start();
-        let mut tx = self.begin().await?;
-        self.fence(&mut tx, lease).await?;
-        tx.commit().await?;
-        lease.was_renewed(begun);
-        Ok(())
-    }
-
-    /// Gives the lease back, so that the next one need not wait for its end.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        tx.execute(
-            &format!(
-                "update {}.leases set expires_at = clock_timestamp() - interval '1 second' \
-                 where connection_id = $1 and name = $2 and holder = $3 and epoch = $4",
-                self.schema
-            ),
-            &[
-                (&self.connection, Type::INT8),
-                (&lease.name, Type::TEXT),
-                (&lease.holder, Type::TEXT),
-                (&lease.epoch, Type::INT8),
-            ],
-        )
-        .await?;
-        Ok(tx.commit().await?)
-    }
-}
-
-/// A clock that only goes forwards and, where the system has one, also counts the time in which the machine sleeps.
-#[cfg(target_os = "linux")]
-fn since_start() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::try_from(now).unwrap_or_default()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn since_start() -> Duration {
-    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    // Never nothing: nothing is the age of a lease that was never renewed.
-    START.elapsed() + TERM
 }
 
 #[cfg(test)]
@@ -246,14 +274,14 @@ mod tests {
 
     #[test]
     fn a_lease_is_not_counted_on_to_its_end() {
-        let lease = Lease { name: "n".into(), holder: "h".into(), epoch: 1, renewed: Arc::default() };
-        let now = since_start();
-        lease.was_renewed(now);
-        assert!(lease.is_sure());
-        assert!(lease.until_renewal() > RENEWAL - Duration::from_secs(5));
-        let of_long_ago = Lease { renewed: Arc::default(), ..lease };
-        of_long_ago.was_renewed(now.saturating_sub(Duration::from_secs(46)));
-        assert!(!of_long_ago.is_sure());
-        assert_eq!(of_long_ago.until_renewal(), Duration::ZERO);
+        let seconds = Duration::from_secs;
+        let lease = Lease::new("n", "h", 1, seconds(100));
+        assert!(lease.is_sure(seconds(100)));
+        assert_eq!(lease.until_renewal(seconds(105)), RENEWAL - seconds(5));
+        assert!(lease.is_sure(seconds(144)));
+        assert!(!lease.is_sure(seconds(146)));
+        assert_eq!(lease.until_renewal(seconds(146)), Duration::ZERO);
+        lease.was_renewed(seconds(140));
+        assert!(lease.is_sure(seconds(146)));
     }
 }

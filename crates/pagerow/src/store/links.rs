@@ -13,7 +13,7 @@ use pagerow_core::{
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{PgStore, StoreError, Transactions};
 use crate::postgres::transaction::Tx;
 
 /// A link without its bases: what a look is compared with.
@@ -39,12 +39,102 @@ pub struct LinkWrite {
     pub unsettled: bool,
 }
 
-impl Store {
+/// The links of one connection.
+pub trait Links: Transactions {
     /// All links of a mapping, one after another.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn each_link(
+    fn each_link(
+        &self,
+        mapping: &str,
+        found: &mut (dyn FnMut(CompactLink) + Send),
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How many links a mapping has.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn count_links(&self, mapping: &str) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// The links of these rows and of these pages.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn links_of(
+        &self,
+        mapping: &str,
+        keys: &[RowKey],
+        pages: &[PageId],
+    ) -> impl Future<Output = Result<Vec<CompactLink>, StoreError>> + Send;
+
+    /// Those of these links that were settled less than so long ago.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn settled_lately(
+        &self,
+        mapping: &str,
+        ids: &[i64],
+        within: Duration,
+    ) -> impl Future<Output = Result<BTreeSet<i64>, StoreError>> + Send;
+
+    /// Links with their bases, by number. Those that are gone are left out.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn links(
+        &self,
+        mapping: &Mapping,
+        ids: &[i64],
+    ) -> impl Future<Output = Result<Vec<Link>, StoreError>> + Send;
+
+    /// As [`Links::links`], inside a transaction.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn links_in(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &Mapping,
+        ids: &[i64],
+    ) -> impl Future<Output = Result<Vec<Link>, StoreError>> + Send;
+
+    /// Keeps links with new bases; answers their numbers in order.
+    ///
+    /// # Errors
+    /// What the database says; a row or page that is linked already is refused by the table itself.
+    fn keep_links(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &Mapping,
+        links: &[LinkWrite],
+    ) -> impl Future<Output = Result<Vec<i64>, StoreError>> + Send;
+
+    /// Says of links whether something of them waits.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn mark_unsettled(
+        &self,
+        tx: &mut Self::Tx,
+        ids: &[i64],
+        unsettled: bool,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Forgets links of which both halves are gone.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn forget_links(
+        &self,
+        tx: &mut Self::Tx,
+        ids: &[i64],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl Links for PgStore {
+    async fn each_link(
         &self,
         mapping: &str,
         found: &mut (dyn FnMut(CompactLink) + Send),
@@ -60,11 +150,7 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// How many links a mapping has.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn count_links(&self, mapping: &str) -> Result<u64, StoreError> {
+    async fn count_links(&self, mapping: &str) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx
             .query(
@@ -79,11 +165,7 @@ impl Store {
         Ok(rows.first().map_or(0, |row| row.get::<_, i64>(0)).unsigned_abs())
     }
 
-    /// The links of these rows and of these pages.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn links_of(
+    async fn links_of(
         &self,
         mapping: &str,
         keys: &[RowKey],
@@ -113,11 +195,7 @@ impl Store {
         Ok(rows.iter().map(compact_link).collect())
     }
 
-    /// Those of these links that were settled less than so long ago.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn settled_lately(
+    async fn settled_lately(
         &self,
         mapping: &str,
         ids: &[i64],
@@ -143,27 +221,14 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Links with their bases, by number. Those that are gone are left out.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn links(&self, mapping: &Mapping, ids: &[i64]) -> Result<Vec<Link>, StoreError> {
+    async fn links(&self, mapping: &Mapping, ids: &[i64]) -> Result<Vec<Link>, StoreError> {
         let mut tx = self.begin().await?;
         let links = self.links_in(&mut tx, mapping, ids).await?;
         tx.commit().await?;
         Ok(links)
     }
 
-    /// As [`Store::links`], inside a transaction.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn links_in(
-        &self,
-        tx: &mut Tx,
-        mapping: &Mapping,
-        ids: &[i64],
-    ) -> Result<Vec<Link>, StoreError> {
+    async fn links_in(&self, tx: &mut Tx, mapping: &Mapping, ids: &[i64]) -> Result<Vec<Link>, StoreError> {
         let rows = tx
             .query(
                 &format!(
@@ -192,11 +257,7 @@ impl Store {
             .collect()
     }
 
-    /// Keeps links with new bases; answers their numbers in order.
-    ///
-    /// # Errors
-    /// What the database says; a row or page that is linked already is refused by the table itself.
-    pub async fn keep_links(
+    async fn keep_links(
         &self,
         tx: &mut Tx,
         mapping: &Mapping,
@@ -269,11 +330,7 @@ impl Store {
         Ok(ids)
     }
 
-    /// Says of links whether something of them waits.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn mark_unsettled(&self, tx: &mut Tx, ids: &[i64], unsettled: bool) -> Result<(), StoreError> {
+    async fn mark_unsettled(&self, tx: &mut Tx, ids: &[i64], unsettled: bool) -> Result<(), StoreError> {
         tx.execute(
             &format!(
                 "update {}.links set unsettled = $3 where connection_id = $1 and id = any($2) and unsettled <> $3",
@@ -285,11 +342,7 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets links of which both halves are gone.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn forget_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
+    async fn forget_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
         tx.execute(
             &format!("delete from {}.links where connection_id = $1 and id = any($2)", self.schema),
             &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY)],
@@ -297,7 +350,9 @@ impl Store {
         .await?;
         Ok(())
     }
+}
 
+impl PgStore {
     fn compact(&self) -> String {
         format!(
             "select id, row_key, page_id, postgres_digest, notion_digest, unsettled from {}.links",

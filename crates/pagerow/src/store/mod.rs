@@ -9,28 +9,53 @@ mod links;
 mod migrate;
 mod runs;
 
-pub use attention::{Answered, Due, OpenConflict, ParkedRecord, Trouble};
-pub use cursors::MappingState;
+pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
+pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
-pub use lease::Lease;
-pub use links::{CompactLink, LinkWrite};
-pub use runs::{JournalEntry, OpenStep, RunRow, StepRow, StepUpdate, action_name};
+pub use lease::{Lease, Leases};
+pub use links::{CompactLink, LinkWrite, Links};
+pub use runs::{JournalEntry, OpenStep, RunRow, Runs, StepRow, StepUpdate, action_name};
 
 use deadpool_postgres::Pool;
 use tokio_postgres::types::Type;
 
 use crate::postgres::transaction::Tx;
 
+/// What the engine needs of its memory: [`PgStore`] keeps it in the user's database, a test may model it.
+pub trait Store: Links + Runs + Attention + Cursors + Leases {}
+
+impl<S: Links + Runs + Attention + Cursors + Leases> Store for S {}
+
+/// Everything that is written together is written in one transaction.
+pub trait Transactions: Send + Sync {
+    type Tx: Transaction;
+
+    /// Begins a transaction in which rows, bases and history are written together.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    fn begin(&self) -> impl Future<Output = Result<Self::Tx, StoreError>> + Send;
+}
+
+/// An open transaction; dropped without a commit, it leaves nothing behind.
+pub trait Transaction: Send {
+    /// Makes it last, all of it or nothing.
+    ///
+    /// # Errors
+    /// When it did not take place, or when nobody knows whether it did.
+    fn commit(self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
 /// pagerow's own tables, for one connection. Cheap to clone.
 #[derive(Clone)]
-pub struct Store {
+pub struct PgStore {
     pool: Pool,
     /// The schema's name, quoted.
     schema: String,
     connection: i64,
 }
 
-impl Store {
+impl PgStore {
     /// Opens the tables, making or migrating them first. `connection` is the name of the Notion connection.
     ///
     /// # Errors
@@ -69,17 +94,23 @@ impl Store {
         Ok(rows.first().is_some_and(|row| row.get(0)))
     }
 
-    /// Begins a transaction in which rows, bases and history are written together.
-    ///
-    /// # Errors
-    /// When no connection can be had.
-    pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::begin(&self.pool).await?)
-    }
-
     /// The pool, for those who read the user's tables.
     #[must_use]
     pub fn pool(&self) -> &Pool {
         &self.pool
+    }
+}
+
+impl Transactions for PgStore {
+    type Tx = Tx;
+
+    async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(Tx::begin(&self.pool).await?)
+    }
+}
+
+impl Transaction for Tx {
+    async fn commit(self) -> Result<(), StoreError> {
+        Ok(Self::commit(self).await?)
     }
 }

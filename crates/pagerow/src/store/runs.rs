@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{PgStore, StoreError, Transactions};
 use crate::postgres::transaction::Tx;
 
 /// A step as it enters the journal.
@@ -74,12 +74,86 @@ pub struct StepRow {
     pub reason: Option<Reason>,
 }
 
-impl Store {
+/// The history of one connection, as far as the engine writes and reads it.
+pub trait Runs: Transactions {
     /// Opens a run; answers its number.
     ///
     /// # Errors
     /// What the database says.
-    pub async fn open_run(&self, tx: &mut Tx, origin: &str) -> Result<i64, StoreError> {
+    fn open_run(
+        &self,
+        tx: &mut Self::Tx,
+        origin: &str,
+    ) -> impl Future<Output = Result<i64, StoreError>> + Send;
+
+    /// Notes that a run carries out one more plan, and what was overridden for it.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn add_plan(
+        &self,
+        tx: &mut Self::Tx,
+        run: i64,
+        hash: Digest,
+        overridden: &[Refusal],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Closes a run with its state and report.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn close_run(
+        &self,
+        run: i64,
+        state: &str,
+        calls: i64,
+        error: Option<&str>,
+        report: &Json,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Says of steps that were intended and never concluded that nobody knows what became of them, which was so from
+    /// `since` on, or from now. Only those of one mapping, when one is given.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn lose_track(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: Option<&str>,
+        since: Option<Timestamp>,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes steps into the journal.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn journal(
+        &self,
+        tx: &mut Self::Tx,
+        run: i64,
+        entries: &[JournalEntry<'_>],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Writes what became of steps.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn conclude(
+        &self,
+        tx: &mut Self::Tx,
+        run: i64,
+        updates: &[StepUpdate],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The steps of a mapping that may have happened without our knowing.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn open_steps(&self, mapping: &str) -> impl Future<Output = Result<Vec<OpenStep>, StoreError>> + Send;
+}
+
+impl Runs for PgStore {
+    async fn open_run(&self, tx: &mut Tx, origin: &str) -> Result<i64, StoreError> {
         let rows = tx
             .query(
                 &format!(
@@ -92,11 +166,7 @@ impl Store {
         rows.first().map(|row| row.get(0)).ok_or(StoreError::Lost("a new run"))
     }
 
-    /// Notes that a run carries out one more plan, and what was overridden for it.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn add_plan(
+    async fn add_plan(
         &self,
         tx: &mut Tx,
         run: i64,
@@ -122,11 +192,7 @@ impl Store {
         Ok(())
     }
 
-    /// Closes a run with its state and report.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn close_run(
+    async fn close_run(
         &self,
         run: i64,
         state: &str,
@@ -154,30 +220,7 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Says of runs that an earlier holder of the lease left running that they were stopped.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub(super) async fn close_abandoned_runs(&self, tx: &mut Tx, holder: &str) -> Result<(), StoreError> {
-        let error = format!("the program ended before the run did ({holder})");
-        tx.execute(
-            &format!(
-                "update {}.runs set state = 'stopped', finished_at = clock_timestamp(), error = coalesce(error, $2) \
-                 where connection_id = $1 and state = 'running'",
-                self.schema
-            ),
-            &[(&self.connection, Type::INT8), (&error, Type::TEXT)],
-        )
-        .await?;
-        Ok(())
-    }
-
-    /// Says of steps that were intended and never concluded that nobody knows what became of them, which was so from
-    /// `since` on, or from now. Only those of one mapping, when one is given.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn lose_track(
+    async fn lose_track(
         &self,
         tx: &mut Tx,
         mapping: Option<&str>,
@@ -195,16 +238,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes steps into the journal.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn journal(
-        &self,
-        tx: &mut Tx,
-        run: i64,
-        entries: &[JournalEntry<'_>],
-    ) -> Result<(), StoreError> {
+    async fn journal(&self, tx: &mut Tx, run: i64, entries: &[JournalEntry<'_>]) -> Result<(), StoreError> {
         let encode = |what, json: serde_json::Result<String>| {
             json.map_err(|source| StoreError::Unreadable { what, source })
         };
@@ -260,11 +294,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what became of steps.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn conclude(&self, tx: &mut Tx, run: i64, updates: &[StepUpdate]) -> Result<(), StoreError> {
+    async fn conclude(&self, tx: &mut Tx, run: i64, updates: &[StepUpdate]) -> Result<(), StoreError> {
         let seqs: Vec<i32> = updates.iter().map(|update| update.seq).collect();
         let statuses: Vec<&str> = updates.iter().map(|update| update.status.name()).collect();
         let pages: Vec<Option<Uuid>> = updates.iter().map(|update| update.page.map(|page| page.0)).collect();
@@ -294,11 +324,7 @@ impl Store {
         Ok(())
     }
 
-    /// The steps of a mapping that may have happened without our knowing.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn open_steps(&self, mapping: &str) -> Result<Vec<OpenStep>, StoreError> {
+    async fn open_steps(&self, mapping: &str) -> Result<Vec<OpenStep>, StoreError> {
         let mut tx = self.begin().await?;
         let rows = tx
             .query(
@@ -324,6 +350,26 @@ impl Store {
                 })
             })
             .collect()
+    }
+}
+
+impl PgStore {
+    /// Says of runs that an earlier holder of the lease left running that they were stopped.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub(super) async fn close_abandoned_runs(&self, tx: &mut Tx, holder: &str) -> Result<(), StoreError> {
+        let error = format!("the program ended before the run did ({holder})");
+        tx.execute(
+            &format!(
+                "update {}.runs set state = 'stopped', finished_at = clock_timestamp(), error = coalesce(error, $2) \
+                 where connection_id = $1 and state = 'running'",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&error, Type::TEXT)],
+        )
+        .await?;
+        Ok(())
     }
 
     /// The newest runs first, at most `limit`, older than `before` when that is given.

@@ -158,6 +158,7 @@ fn word(why: &Why) -> &'static str {
         Why::Away(_) => "away",
         Why::Double { .. } => "double",
         Why::InDoubt => "in_doubt",
+        Why::Paused { .. } => "paused",
         Why::Waiting => "waiting",
     }
 }

@@ -13,8 +13,8 @@ use pagerow_core::{
 use super::{dates, rich_text};
 use crate::{
     notion::wire::{
-        self, DateValue, FileLocation, FileValue, Formula, PropertyValue, RollupValue, SelectOption,
-        UniqueId, User,
+        self, DateValue, FileLocation, FileValue, Formula, PropertyValue, Rollup, RollupValue, SelectOption,
+        UniqueId, User, UserKind,
     },
     replica::Relatives,
 };
@@ -40,7 +40,16 @@ pub fn value(property: &PropertyValue, field: &Field, incoming: Incoming<'_>) ->
         PropertyValue::NotShown => return None,
         // Shown as empty even where it is set.
         PropertyValue::Place(None) => return None,
-        PropertyValue::People(people) => set(people.iter().map(|user| person(user, &field.shows))),
+        PropertyValue::People(people) => {
+            let people: Vec<Value> =
+                people.iter().map(|user| person(user, &field.shows)).collect::<Option<_>>()?;
+            set(people.into_iter())
+        }
+        PropertyValue::CreatedBy(user) | PropertyValue::LastEditedBy(user) => {
+            return person(user, &field.shows);
+        }
+        // Only a part went into it.
+        PropertyValue::Rollup(Rollup { value: RollupValue::Incomplete, .. }) => return None,
         PropertyValue::Relation { ids, .. } => return relation(ids, &field.shows, incoming.relatives),
         other => natural(other, field, incoming),
     })
@@ -77,7 +86,7 @@ fn natural(property: &PropertyValue, field: &Field, incoming: Incoming<'_>) -> V
             set(options.iter().map(|SelectOption { name, .. }| Value::Text(name.clone())))
         }
         PropertyValue::Date(shown) => date(shown),
-        PropertyValue::People(people) => set(people.iter().map(|user| person(user, &field.shows))),
+        PropertyValue::People(people) => set(people.iter().map(|user| shown_person(user, &field.shows))),
         PropertyValue::Files(shown) => files(shown),
         PropertyValue::Checkbox(checked) => Value::Bool(*checked),
         PropertyValue::Url(shown) | PropertyValue::Email(shown) | PropertyValue::PhoneNumber(shown) => {
@@ -103,7 +112,9 @@ fn natural(property: &PropertyValue, field: &Field, incoming: Incoming<'_>) -> V
             RollupValue::Unknown { kind, raw } => Value::opaque(kind, raw.as_json()),
         },
         PropertyValue::CreatedTime(at) | PropertyValue::LastEditedTime(at) => Value::Instant(*at),
-        PropertyValue::CreatedBy(user) | PropertyValue::LastEditedBy(user) => person(user, &field.shows),
+        PropertyValue::CreatedBy(user) | PropertyValue::LastEditedBy(user) => {
+            shown_person(user, &field.shows)
+        }
         PropertyValue::UniqueId(id) => unique_id(id),
         PropertyValue::Verification(shown) => text(shown.as_ref().map(|shown| shown.state.clone())),
         PropertyValue::Button | PropertyValue::NotShown => Value::Null,
@@ -132,8 +143,16 @@ fn set(values: impl Iterator<Item = Value>) -> Value {
     if values.is_empty() { Value::Null } else { Value::Set(values) }
 }
 
-/// A person by the address that the page shows, or that is known for their id; groups and bots have only an id.
-fn person(user: &User, shows: &PropertyKind) -> Value {
+/// A person by the address that the page shows, or that is known for their id; guests may show none, groups and bots
+/// have only an id. `None` where the connection may not see who it is.
+fn person(user: &User, shows: &PropertyKind) -> Option<Value> {
+    match shown_person(user, shows) {
+        Value::Person(person) if person.email.is_none() && user.kind == UserKind::Partial => None,
+        person => Some(person),
+    }
+}
+
+fn shown_person(user: &User, shows: &PropertyKind) -> Value {
     let known = |known: &Vec<Person>| {
         known.iter().find(|person| person.id.as_deref() == Some(user.id.as_str()))?.email.clone()
     };

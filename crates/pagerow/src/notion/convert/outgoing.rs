@@ -8,7 +8,7 @@ use pagerow_core::{
 use serde_json::{Value as Json, json};
 
 use super::{dates, rich_text};
-use crate::replica::Relatives;
+use crate::{notion::wire::DateValue, replica::Relatives};
 
 /// Longest name of a file, in UTF-16 units.
 const FILE_NAME_UNITS: usize = 100;
@@ -19,6 +19,10 @@ pub struct Outgoing<'a> {
     pub relatives: &'a Relatives,
     /// In whose offset points in time are written.
     pub zone: &'a TimeZone,
+    /// The date that the property shows now, where one end of it stays: that end keeps its offset.
+    pub date: Option<&'a DateValue>,
+    /// What the other side holds, which gives a set the order of its list.
+    pub source: Option<&'a Value>,
 }
 
 /// Why a value cannot be put in a request.
@@ -54,13 +58,15 @@ pub fn property(value: &Value, field: &Field, outgoing: Outgoing<'_>) -> Result<
             Value::Text(name) => json!({ "name": name }),
             _ => return Err(Unsendable::NotStored),
         },
-        PropertyKind::MultiSelect(_) => each(value, |option| match option {
-            Value::Text(name) => Ok(json!({ "name": name })),
-            _ => Err(Unsendable::NotStored),
-        })?,
+        PropertyKind::MultiSelect(_) => {
+            each(&in_order_of(value, outgoing.source, field), |option| match option {
+                Value::Text(name) => Ok(json!({ "name": name })),
+                _ => Err(Unsendable::NotStored),
+            })?
+        }
         PropertyKind::Date => match value {
             Value::Null => Json::Null,
-            date => dates::write(date, outgoing.zone).ok_or(Unsendable::NotStored)?,
+            date => dates::write(date, outgoing.zone, outgoing.date).ok_or(Unsendable::NotStored)?,
         },
         PropertyKind::People { known } => each(value, |person| match person {
             Value::Person(person) => {
@@ -119,6 +125,24 @@ fn number(value: &Value) -> Result<Json, Unsendable> {
         _ => json!(double),
     };
     Ok(json)
+}
+
+/// A set of options in the order in which the column lists them; Notion shows them in the order in which they are
+/// written.
+fn in_order_of(value: &Value, source: Option<&Value>, field: &Field) -> Value {
+    let (Value::Set(options), Some(Value::List(listed))) = (value, source) else { return value.clone() };
+    let place = |option: &Value| {
+        let Value::Text(name) = option else { return usize::MAX };
+        let name = name.to_lowercase();
+        let is_it = |item: &Value| match item {
+            Value::Text(text) => field.labels.get(text).unwrap_or(text).to_lowercase() == name,
+            _ => false,
+        };
+        listed.iter().position(is_it).unwrap_or(usize::MAX)
+    };
+    let mut options: Vec<Value> = options.iter().cloned().collect();
+    options.sort_by_key(place);
+    Value::List(options)
 }
 
 /// The items of a set or list, each written by `write`; nothing is an empty array.

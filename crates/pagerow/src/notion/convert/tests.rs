@@ -62,20 +62,48 @@ fn read(shown: Json, field: &Field) -> Option<Value> {
 }
 
 fn write(value: &Value, field: &Field) -> Result<Json, Unsendable> {
-    property(value, field, Outgoing { relatives: &relatives(), zone: &TimeZone::UTC })
+    property(
+        value,
+        field,
+        Outgoing { relatives: &relatives(), zone: &TimeZone::UTC, date: None, source: None },
+    )
 }
+
+/// A text item as it would come back: with what its look is otherwise, and the words of a mention.
+fn echoed_item(item: &Json) -> Json {
+    let mut shown = json!({"annotations": {"bold": false, "italic": false, "strikethrough": false, "underline": false,
+        "code": false, "color": "default"}, "href": item["text"]["link"]["url"]});
+    for (key, is_so) in item["annotations"].as_object().into_iter().flatten() {
+        shown["annotations"][key] = is_so.clone();
+    }
+    let words = if let Some(text) = item.get("text") {
+        shown["type"] = json!("text");
+        shown["text"] = json!({"content": text["content"], "link": text.get("link")});
+        text["content"].clone()
+    } else if let Some(equation) = item.get("equation") {
+        shown["type"] = json!("equation");
+        shown["equation"] = equation.clone();
+        equation["expression"].clone()
+    } else {
+        let mention = item["mention"].as_object().unwrap();
+        let kind = mention.keys().find(|key| *key != "type").unwrap();
+        shown["type"] = json!("mention");
+        shown["mention"] = json!({"type": kind, (kind): mention[kind]});
+        json!(WORDS)
+    };
+    shown["plain_text"] = words;
+    shown
+}
+
+/// What every mention of these tests shows.
+const WORDS: &str = "somebody";
 
 /// A property as it would come back after `written` was sent: what Notion adds to what it was given.
 fn echoed(written: &Json) -> Json {
     let (kind, payload) = written.as_object().unwrap().iter().next().unwrap();
     let option = |name: &Json| json!({"id": "o", "name": name, "color": "default"});
     let payload = match kind.as_str() {
-        "title" | "rich_text" => payload
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|item| json!({"type": "text", "text": item["text"], "plain_text": item["text"]["content"]}))
-            .collect(),
+        "title" | "rich_text" => payload.as_array().unwrap().iter().map(echoed_item).collect(),
         "select" | "status" if !payload.is_null() => option(&payload["name"]),
         "multi_select" => payload.as_array().unwrap().iter().map(|item| option(&item["name"])).collect(),
         "date" if !payload.is_null() => json!({
@@ -395,7 +423,7 @@ proptest! {
         let Fidelity::Stored(stored) = fidelity::in_notion(&value, &field) else { return Ok(()) };
         let zone = TimeZone::get(home).unwrap();
         let relatives = relatives();
-        let written = property(&stored, &field, Outgoing { relatives: &relatives, zone: &zone }).unwrap();
+        let written = property(&stored, &field, Outgoing { relatives: &relatives, zone: &zone, date: None, source: Some(&value) }).unwrap();
         let shown: PropertyValue = serde_json::from_str(&echoed(&written).to_string()).unwrap();
         let back = super::value(&shown, &field, Incoming { relatives: &relatives, zone: &zone });
         prop_assert_eq!(back.as_ref(), Some(&stored));

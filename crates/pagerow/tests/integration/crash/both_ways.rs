@@ -1,5 +1,6 @@
 //! Edits on both sides while syncs are killed: each arrives on the other side, but for conflicts, which are listed.
 
+use pagerow::store::Attention as _;
 use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};

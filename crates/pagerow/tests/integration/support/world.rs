@@ -8,7 +8,7 @@ use pagerow::config::Config;
 use pagerow::engine::{Depth, EngineError, MappingReport, Progress, Report, Stop, Verdict};
 use pagerow::setup::propose::{Surroundings, propose, write};
 use pagerow::setup::{self, schema};
-use pagerow::store::{ParkedRecord, Store};
+use pagerow::store::{Attention as _, ParkedRecord, PgStore};
 use pagerow::wiring::{Keeper, Wiring};
 use pagerow_core::digest::Digest;
 use serde_json::{Value as Json, json};
@@ -170,7 +170,7 @@ impl World {
         self.store().await.parked(None).await.unwrap()
     }
 
-    pub async fn store(&self) -> Store {
+    pub async fn store(&self) -> PgStore {
         self.engine().await.store().clone()
     }
 

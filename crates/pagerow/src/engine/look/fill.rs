@@ -1,0 +1,269 @@
+//! What a first look leaves open: absences that need proof, the other halves of what moved, pages that may be old news.
+
+use std::collections::BTreeSet;
+
+use pagerow_core::{
+    observation::{Absence, Observation},
+    record::{PageId, RowKey},
+    side::{Side, Sides},
+};
+
+use super::{Part, marker, pages_error, rows_error};
+use crate::{
+    engine::{
+        Bound, Engine, EngineError, Parts,
+        index::{LinkIndex, Mark, Named, SideSeen},
+    },
+    replica::{Pages, Relatives, Rows, Scope, Seen},
+    store::{Due, Links as _},
+};
+
+/// How many absent pages are asked for at once before the next are.
+const CONFIRM: usize = 100;
+
+/// Both sides of one mapping, while they are being looked at.
+pub(super) struct Sight<'a, W: Parts> {
+    pub(super) bound: &'a Bound<W>,
+    pub(super) relatives: &'a Relatives,
+    pub(super) index: LinkIndex,
+    pub(super) rows: SideSeen<RowKey>,
+    pub(super) pages: SideSeen<PageId>,
+}
+
+impl<W: Parts> Engine<W> {
+    /// Asks for pages by themselves that a list showed as edited shortly after they were settled: the list may be older
+    /// than our own write, and would take it back.
+    pub(super) async fn confirm(&self, sight: &mut Sight<'_, W>) -> Result<(), EngineError> {
+        let differing: Vec<usize> =
+            (0..sight.index.len()).filter(|&at| sight.pages.mark(at) == Mark::Different).collect();
+        if differing.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = differing.iter().map(|&at| sight.index.get(at).id).collect();
+        let bound = sight.bound;
+        let lately: BTreeSet<i64> =
+            self.store.settled_lately(&bound.mapping.name, &ids, bound.settings.doubt).await?;
+        let pages = differing
+            .iter()
+            .map(|&at| sight.index.get(at))
+            .filter(|link| lately.contains(&link.id))
+            .map(|link| link.page)
+            .collect();
+        sight.look_at_pages(pages).await
+    }
+
+    /// Looks for pages that carry the keys of rows without a link, where not all pages were looked at: one that was not
+    /// edited lately would otherwise be made again.
+    pub(super) async fn find_unlinked(
+        &self,
+        sight: &mut Sight<'_, W>,
+        doubtful: &BTreeSet<RowKey>,
+    ) -> Result<(), EngineError> {
+        let mapping = &*sight.bound.mapping;
+        if !mapping.key_property || !mapping.direction.reaches(Side::Notion) {
+            return Ok(());
+        }
+        let named: BTreeSet<RowKey> =
+            sight.pages.unlinked().values().filter_map(marker).map(RowKey::from).collect();
+        let keys: Vec<RowKey> = sight
+            .rows
+            .unlinked()
+            .iter()
+            .filter(|(key, row)| {
+                matches!(row, Observation::Present(_)) && !named.contains(key) && !doubtful.contains(key)
+            })
+            .map(|(key, _)| key.clone())
+            .collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let found = sight
+            .bound
+            .pages
+            .find(&keys, sight.relatives)
+            .await
+            .map_err(|error| pages_error(&mapping.name, error))?;
+        let pages: Vec<PageId> = found.iter().map(|(_, seen)| seen.id).collect();
+        let linked: BTreeSet<PageId> = self
+            .store
+            .links_of(&mapping.name, &[], &pages)
+            .await?
+            .into_iter()
+            .map(|link| link.page)
+            .collect();
+        for (key, seen) in found {
+            match &seen.observation {
+                Observation::Present(_) if !linked.contains(&seen.id) => {
+                    sight.pages.unlinked().insert(seen.id, seen.observation);
+                }
+                // It may be this row's page.
+                Observation::Unreadable(why) => {
+                    let why = Observation::Unreadable(format!("a page that may be its own: {why}"));
+                    sight.rows.unlinked().insert(key, why);
+                }
+                Observation::Present(_) | Observation::Unchanged | Observation::Absent(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'a, W: Parts> Sight<'a, W> {
+    pub(super) fn new(bound: &'a Bound<W>, relatives: &'a Relatives, index: LinkIndex) -> Self {
+        let (rows, pages) = (SideSeen::new(&index), SideSeen::new(&index));
+        Self { bound, relatives, index, rows, pages }
+    }
+
+    /// Looks for what the first look left open: absences that need proof, the other half of unsettled records, and
+    /// what is due to be looked at again.
+    pub(super) async fn fill_in(
+        &mut self,
+        parts: &Sides<Part>,
+        due: &Due,
+        doubtful: &BTreeSet<RowKey>,
+    ) -> Result<(), EngineError> {
+        let due_keys: BTreeSet<&RowKey> = due.keys.iter().collect();
+        let due_pages: BTreeSet<PageId> = due.pages.iter().copied().collect();
+        let (mut keys, mut pages) = (Vec::new(), Vec::new());
+        for at in 0..self.index.len() {
+            let link = self.index.get(at);
+            let again = due_keys.contains(&link.key) || due_pages.contains(&link.page);
+            let moved = self.rows.mark(at) == Mark::Different || self.pages.mark(at) == Mark::Different;
+            // A row that a look at everything did not show may only have left the mapping's condition.
+            if self.rows.mark(at) == Mark::Unseen && (parts.postgres == Part::Everything || again || moved) {
+                keys.push(link.key.clone());
+            }
+            if self.pages.mark(at) == Mark::Unseen
+                && (parts.notion == Part::Everything || again || (moved && link.unsettled))
+            {
+                pages.push(link.page);
+            }
+        }
+        // Rows and pages that are due without a link.
+        keys.extend(due.keys.iter().filter(|key| self.index.of_key(key).is_none()).cloned());
+        pages.extend(due.pages.iter().filter(|page| self.index.of_page(**page).is_none()));
+        // Unlinked halves that name their other half.
+        keys.extend(self.pages.unlinked().values().filter_map(marker).map(RowKey::from));
+        pages.extend(self.rows.unlinked().values().filter_map(marker).filter_map(PageId::parse));
+        // A page without a link may be the one that a doubtful row waits for.
+        if !self.pages.unlinked().is_empty() {
+            keys.extend(doubtful.iter().filter(|key| self.index.of_key(key).is_none()).cloned());
+        }
+        keys.retain(|key| !self.rows.unlinked().contains_key(key));
+        pages.retain(|page| !self.pages.unlinked().contains_key(page));
+        self.look_at_rows(keys).await?;
+        self.look_at_pages(pages).await
+    }
+
+    /// Asks for unlinked pages by themselves that name a row which is not there: the list may be older than the deletion
+    /// of both, and would bring the row back.
+    pub(super) async fn confirm_unlinked(&mut self) -> Result<(), EngineError> {
+        let rows = self.rows.unlinked();
+        let alone: Vec<PageId> = self
+            .pages
+            .unlinked()
+            .iter()
+            .filter(|(_, page)| {
+                marker(page)
+                    .map(RowKey::from)
+                    .is_some_and(|key| !rows.contains_key(&key) && self.index.of_key(&key).is_none())
+            })
+            .map(|(page, _)| *page)
+            .collect();
+        for page in &alone {
+            self.pages.unlinked().remove(page);
+        }
+        self.look_at_pages(alone).await
+    }
+
+    async fn look_at_rows(&mut self, mut keys: Vec<RowKey>) -> Result<(), EngineError> {
+        keys.sort();
+        keys.dedup();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mapping = self.bound.mapping.name.as_str();
+        let (index, rows) = (&self.index, &mut self.rows);
+        let mut take = |row: Seen<RowKey>| {
+            // A page may name a row that is not there; that is no news of the row, unless it can come back.
+            let tells =
+                matches!(row.observation, Observation::Present(_) | Observation::Absent(Absence::Trashed));
+            if row.id.find(index).is_some() || tells {
+                rows.take(index, row);
+            }
+        };
+        self.bound
+            .rows
+            .look(Scope::These(&keys), &mut take)
+            .await
+            .map_err(|error| rows_error(mapping, error))?;
+        Ok(())
+    }
+
+    async fn look_at_pages(&mut self, mut ids: Vec<PageId>) -> Result<(), EngineError> {
+        ids.sort();
+        ids.dedup();
+        let mapping = self.bound.mapping.name.as_str();
+        for chunk in ids.chunks(CONFIRM) {
+            let (mut shown, mut unreachable) = (0, 0);
+            let (index, pages) = (&self.index, &mut self.pages);
+            let mut take = |page: Seen<PageId>| {
+                shown += 1;
+                unreachable += usize::from(page.observation == Observation::Absent(Absence::Unreachable));
+                let is_news =
+                    matches!(page.observation, Observation::Present(_) | Observation::Unreadable(_));
+                if page.id.find(index).is_some() || is_news {
+                    pages.take(index, page);
+                }
+            };
+            self.bound
+                .pages
+                .look(Scope::These(chunk), self.relatives, &mut take)
+                .await
+                .map_err(|error| pages_error(mapping, error))?;
+            // A whole chunk out of reach is a lost share, not a hundred deletions; asking on would cost hours.
+            if shown == CONFIRM && unreachable == CONFIRM {
+                let rest: Vec<usize> = ids.iter().filter_map(|page| self.index.of_page(*page)).collect();
+                for at in rest {
+                    if self.pages.mark(at) == Mark::Unseen {
+                        self.pages.fill(at, Observation::Absent(Absence::Unreachable));
+                    }
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many links are equal to their bases on both sides.
+    pub(super) fn unchanged(&self, links: u64) -> u64 {
+        let moved = (0..self.index.len())
+            .filter(|&at| self.rows.mark(at) == Mark::Different || self.pages.mark(at) == Mark::Different)
+            .count();
+        links.saturating_sub(moved as u64)
+    }
+
+    /// Looks at these rows and pages, and at the other half of each that is linked.
+    pub(super) async fn look_at_all(
+        &mut self,
+        mut keys: Vec<RowKey>,
+        mut pages: Vec<PageId>,
+    ) -> Result<(), EngineError> {
+        for at in 0..self.index.len() {
+            keys.push(self.index.get(at).key.clone());
+            pages.push(self.index.get(at).page);
+        }
+        self.look_at_rows(keys).await?;
+        self.look_at_pages(pages).await?;
+        // What was asked for and not shown is not known to be as it was.
+        for at in 0..self.index.len() {
+            if self.rows.mark(at) == Mark::Unseen {
+                self.rows.fill(at, Observation::Unreadable("the row was not shown".to_owned()));
+            }
+            if self.pages.mark(at) == Mark::Unseen {
+                self.pages.fill(at, Observation::Unreadable("the page was not shown".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! Looking at both sides of one mapping, everything or what changed, and pairing what was seen.
+
+mod fill;
+mod pairing;
+mod see;
+mod waiting;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use pagerow_core::{
+    observation::{Observation, Pair},
+    plan::{Census, Skipped},
+    record::{PageId, RowKey},
+    side::{Side, Sides},
+};
+use tokio::time::Instant;
+
+pub(super) use self::waiting::step_content;
+use self::{fill::Sight, pairing::Which};
+use super::{Bound, Depth, Engine, EngineError, Parts, index::LinkIndex};
+use crate::{
+    replica::{Cursor, Relatives},
+    store::{Answered, Attention as _, Cursors as _, Links as _, MappingState, ParkedRecord},
+};
+
+/// A row's key and a page's id, as far as each is known.
+pub(super) type RecordName = (Option<RowKey>, Option<PageId>);
+
+/// What one look at one mapping found.
+pub(super) struct View {
+    /// Everything that is not equal to its base.
+    pub(super) pairs: Vec<Pair>,
+    pub(super) skipped: Vec<Skipped>,
+    pub(super) census: Census,
+    /// From where the next looks go on, once this one has settled.
+    pub(super) cursors: Sides<Option<Cursor>>,
+    /// Where the look for changes of Notion goes on while this view is acted on.
+    pub(super) state: MappingState,
+    /// When the pages were looked at.
+    pub(super) looked_at: Instant,
+    /// Records whose write failed before, by their names.
+    pub(super) parked: BTreeMap<RecordName, ParkedRecord>,
+    /// What will be answered once this view has been acted on.
+    pub(super) answered: Answered,
+}
+
+/// Which part of a side is looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Everything,
+    Changes,
+}
+
+impl<W: Parts> Engine<W> {
+    /// Looks at one mapping. `doubtful` are rows whose page may or may not have been made.
+    pub(super) async fn look(
+        &self,
+        bound: &Bound<W>,
+        relatives: &Relatives,
+        depth: Depth,
+        doubtful: &BTreeSet<RowKey>,
+    ) -> Result<View, EngineError> {
+        let name = bound.mapping.name.as_str();
+        let mut state = self.store.mapping_state(name).await?;
+        let cursors = Sides {
+            postgres: self.store.cursor(name, Side::Postgres).await?,
+            notion: self.store.cursor(name, Side::Notion).await?,
+        };
+        let now = self.clock.now();
+        // Bases of another shape of the mapping are compared in full.
+        let reshaped = state.fingerprint.as_deref() != Some(bound.mapping.fingerprint().to_string().as_str());
+        let part = |side: Side| {
+            let fresh = |last: Option<Timestamp>, interval: std::time::Duration| {
+                last.is_some_and(|last| now.duration_since(last).unsigned_abs() < interval)
+            };
+            let by_changes = depth == Depth::Changes
+                && !reshaped
+                && fresh(state.last_full, bound.settings.compare_interval)
+                && (side == Side::Postgres || fresh(state.last_sweep, bound.settings.sweep_interval));
+            if by_changes && cursors.of(side).is_some() { Part::Changes } else { Part::Everything }
+        };
+        let parts = Sides { postgres: part(Side::Postgres), notion: part(Side::Notion) };
+
+        let due = self.store.due(name).await?;
+        let looked_at = Instant::now();
+        let (mut sight, looked) = self.see(bound, relatives, parts, &cursors, &state, &due).await?;
+        let links =
+            if sight.index.len() as u64 >= looked.links { sight.index.len() as u64 } else { looked.links };
+        self.confirm(&mut sight).await?;
+        sight.fill_in(&looked.parts, &due, doubtful).await?;
+        if looked.parts.notion == Part::Changes {
+            sight.confirm_unlinked().await?;
+            self.find_unlinked(&mut sight, doubtful).await?;
+        }
+        let unchanged = sight.unchanged(links);
+        let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
+        let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
+
+        if looked.parts.postgres == Part::Everything && looked.parts.notion == Part::Everything {
+            state.last_full = Some(now);
+        }
+        if looked.parts.notion == Part::Everything {
+            state.last_sweep = Some(now);
+            state.pages = looked.pages.map(u64::cast_signed);
+        }
+        state.last_look = Some(now);
+        state.rows = looked.rows.map(u64::cast_signed).or(state.rows);
+        let census =
+            Census { links, records: Sides { postgres: looked.rows, notion: looked.pages }, unchanged };
+        Ok(View { pairs, skipped, census, cursors: looked.cursors, state, looked_at, parked, answered })
+    }
+
+    #[expect(dead_code, reason = "resolving and undoing are about to use it")]
+    /// Looks at these records and no others, each on both sides, whether or not it differs from its bases. Nothing is
+    /// known afterwards of the rest: no cursor moves.
+    pub(super) async fn look_at_records(
+        &self,
+        bound: &Bound<W>,
+        relatives: &Relatives,
+        records: &[RecordName],
+        doubtful: &BTreeSet<RowKey>,
+    ) -> Result<View, EngineError> {
+        let name = bound.mapping.name.as_str();
+        let state = self.store.mapping_state(name).await?;
+        let mut due = self.store.due(name).await?;
+        let looked_at = Instant::now();
+        let keys: Vec<RowKey> = records.iter().filter_map(|(key, _)| key.clone()).collect();
+        let pages: Vec<PageId> = records.iter().filter_map(|(_, page)| *page).collect();
+        // Nobody waits who is asked for by name.
+        due.keys.extend(keys.iter().cloned());
+        due.pages.extend(pages.iter().copied());
+        let index = LinkIndex::new(self.store.links_of(name, &keys, &pages).await?);
+        let mut sight = Sight::new(bound, relatives, index);
+        self.keeping_lease(sight.look_at_all(keys, pages)).await??;
+        let links = self.store.count_links(name).await?;
+        let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::All).await?;
+        let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
+        let census = Census { links, ..Census::default() };
+        let cursors = Sides::default();
+        Ok(View { pairs, skipped, census, cursors, state, looked_at, parked, answered })
+    }
+}
+
+fn marker(observation: &Observation) -> Option<&str> {
+    match observation {
+        Observation::Present(sighting) => sighting.marker.as_deref().filter(|text| !text.is_empty()),
+        Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => None,
+    }
+}
+
+pub(super) fn rows_error(
+    mapping: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> EngineError {
+    EngineError::Rows { mapping: mapping.to_owned(), source: Box::new(error) }
+}
+
+pub(super) fn pages_error(
+    mapping: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> EngineError {
+    EngineError::Pages { mapping: mapping.to_owned(), source: Box::new(error) }
+}

@@ -1,0 +1,248 @@
+//! Pairing what was seen: by link, and for the first time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pagerow_core::{
+    adopt::{PageHalf, RowHalf, adopt},
+    fidelity::{Fidelity, in_notion},
+    mapping::Mapping,
+    observation::{Absence, Identity, Observation, Pair, Sighting},
+    plan::{Skipped, Why},
+    record::{PageId, RowKey},
+    side::{Side, Sides},
+    value::Value,
+};
+
+use super::fill::Sight;
+use crate::{
+    engine::{Engine, EngineError, Parts, index::Mark},
+    store::{CompactLink, Links as _},
+};
+
+/// Which links become pairs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those of which a side showed something else than its base.
+    Moved,
+    All,
+}
+
+impl<W: Parts> Sight<'_, W> {
+    /// Pairs what was seen: by link, and for the first time.
+    pub(super) async fn pair(
+        mut self,
+        engine: &Engine<W>,
+        doubtful: &BTreeSet<RowKey>,
+        which: Which,
+    ) -> Result<(Vec<Pair>, Vec<Skipped>), EngineError> {
+        let mapping = &*self.bound.mapping;
+        let mut skipped = Vec::new();
+        let marked: BTreeSet<RowKey> = (self.rows.unlinked().iter())
+            .filter(|(_, seen)| **seen == Observation::Absent(Absence::Trashed))
+            .map(|(key, _)| key.clone())
+            .collect();
+        let (mut rows, mut pages) = (self.unlinked_rows(&mut skipped), self.unlinked_pages(&mut skipped));
+        // Its page may have turned up by now; finding it is the recovery's business.
+        pages.retain(|page, sighting| {
+            let in_doubt = sighting.marker.as_deref().is_some_and(|key| doubtful.contains(&key.into()));
+            if in_doubt {
+                skipped.push(Skipped { key: None, page: Some(*page), why: Why::InDoubt });
+            }
+            !in_doubt
+        });
+        let mut pairs = first_meeting(mapping, &mut rows, &mut pages, &mut skipped);
+        // A doubtful row may have found its page just now. If not, it waits.
+        rows.retain(|key, _| {
+            let in_doubt = doubtful.contains(key);
+            if in_doubt {
+                skipped.push(Skipped { key: Some(key.clone()), page: None, why: Why::InDoubt });
+            }
+            !in_doubt
+        });
+        pairs.extend(rows.into_iter().map(|(key, sighting)| Pair {
+            identity: Identity::Row(key),
+            seen: Sides {
+                postgres: Observation::Present(sighting),
+                notion: Observation::Absent(Absence::Deleted),
+            },
+        }));
+        pairs.extend(pages.into_iter().map(|(page, sighting)| {
+            let row = sighting.marker.as_deref().map(RowKey::from).filter(|key| marked.contains(key));
+            let notion = Observation::Present(sighting);
+            match row {
+                // Its row is still there, marked as deleted: nothing new is to be made.
+                Some(key) => Pair {
+                    identity: Identity::Adopted { key, page },
+                    seen: Sides { postgres: Observation::Absent(Absence::Trashed), notion },
+                },
+                None => Pair {
+                    identity: Identity::Page(page),
+                    seen: Sides { postgres: Observation::Absent(Absence::Deleted), notion },
+                },
+            }
+        }));
+
+        let moved: Vec<usize> = (0..self.index.len())
+            .filter(|&at| {
+                which == Which::All
+                    || self.rows.mark(at) == Mark::Different
+                    || self.pages.mark(at) == Mark::Different
+            })
+            .collect();
+        for chunk in moved.chunks(5_000) {
+            let ids: Vec<i64> = chunk.iter().map(|&at| self.index.get(at).id).collect();
+            for link in engine.store.links(mapping, &ids).await? {
+                let Some(at) = self.index.of_key(&link.key) else { continue };
+                let seen = Sides { postgres: self.rows.observation(at), notion: self.pages.observation(at) };
+                pairs.push(Pair { identity: Identity::Linked(link), seen });
+            }
+        }
+        Ok((pairs, skipped))
+    }
+
+    fn unlinked_rows(&mut self, skipped: &mut Vec<Skipped>) -> BTreeMap<RowKey, Sighting> {
+        let seen = std::mem::take(self.rows.unlinked());
+        let mut rows = BTreeMap::new();
+        for (key, observation) in seen {
+            match observation {
+                Observation::Present(sighting) => {
+                    rows.insert(key, sighting);
+                }
+                Observation::Unreadable(why) => {
+                    skipped.push(Skipped {
+                        key: Some(key),
+                        page: None,
+                        why: Why::Unreadable(Side::Postgres, why),
+                    });
+                }
+                Observation::Unchanged | Observation::Absent(_) => {}
+            }
+        }
+        rows
+    }
+
+    /// Pages without a link. A page that carries the key of a linked row is a double (a person duplicated a page): it
+    /// is reported, never guessed away.
+    fn unlinked_pages(&mut self, skipped: &mut Vec<Skipped>) -> BTreeMap<PageId, Sighting> {
+        let seen = std::mem::take(self.pages.unlinked());
+        let mut pages = BTreeMap::new();
+        for (page, observation) in seen {
+            match observation {
+                Observation::Present(sighting) => {
+                    let owner: Option<&CompactLink> = sighting
+                        .marker
+                        .as_deref()
+                        .and_then(|marker| self.index.of_key(&marker.into()))
+                        .map(|at| self.index.get(at));
+                    match owner {
+                        Some(owner) => skipped.push(Skipped {
+                            key: Some(owner.key.clone()),
+                            page: Some(page),
+                            why: Why::Double { candidates: vec![owner.page.to_string(), page.to_string()] },
+                        }),
+                        None => {
+                            pages.insert(page, sighting);
+                        }
+                    }
+                }
+                Observation::Unreadable(why) => {
+                    skipped.push(Skipped {
+                        key: None,
+                        page: Some(page),
+                        why: Why::Unreadable(Side::Notion, why),
+                    });
+                }
+                Observation::Unchanged | Observation::Absent(_) => {}
+            }
+        }
+        pages
+    }
+}
+
+/// Pairs rows and pages that have no link; takes those out of both maps that were paired or are in doubt.
+fn first_meeting(
+    mapping: &Mapping,
+    rows: &mut BTreeMap<RowKey, Sighting>,
+    pages: &mut BTreeMap<PageId, Sighting>,
+    skipped: &mut Vec<Skipped>,
+) -> Vec<Pair> {
+    if pages.is_empty() {
+        return Vec::new();
+    }
+    let row_halves: Vec<RowHalf> = rows
+        .iter()
+        .map(|(key, row)| RowHalf {
+            key: key.clone(),
+            page: row.marker.as_deref().and_then(PageId::parse),
+            natural: natural_key(mapping, row, Side::Postgres),
+            // What a page would be stamped with: it finds the page of a create whose answer was lost.
+            checksum: row.checksum.clone().or_else(|| Some(row.digest.to_string())),
+        })
+        .collect();
+    let page_halves: Vec<PageHalf> = pages
+        .iter()
+        .map(|(id, page)| PageHalf {
+            page: *id,
+            key: page.marker.as_deref().map(RowKey::from),
+            natural: natural_key(mapping, page, Side::Notion),
+            checksum: page.checksum.clone(),
+        })
+        .collect();
+    let found = adopt(&row_halves, &page_halves);
+    let mut pairs = Vec::new();
+    for (key, page, _) in found.pairs {
+        if let (Some(row), Some(sighting)) = (rows.remove(&key), pages.remove(&page)) {
+            pairs.push(Pair {
+                identity: Identity::Adopted { key, page },
+                seen: Sides { postgres: Observation::Present(row), notion: Observation::Present(sighting) },
+            });
+        }
+    }
+    for doubt in found.doubtful {
+        let candidates: Vec<String> = doubt
+            .rows
+            .iter()
+            .map(ToString::to_string)
+            .chain(doubt.pages.iter().map(ToString::to_string))
+            .collect();
+        for key in doubt.rows {
+            rows.remove(&key);
+            skipped.push(Skipped {
+                key: Some(key),
+                page: None,
+                why: Why::Double { candidates: candidates.clone() },
+            });
+        }
+        for page in doubt.pages {
+            pages.remove(&page);
+            skipped.push(Skipped {
+                key: None,
+                page: Some(page),
+                why: Why::Double { candidates: candidates.clone() },
+            });
+        }
+    }
+    pairs
+}
+
+/// The natural key in Notion's form; `None` when the mapping has none or a part of it is empty.
+fn natural_key(mapping: &Mapping, sighting: &Sighting, side: Side) -> Option<Vec<Value>> {
+    if mapping.match_on.is_empty() {
+        return None;
+    }
+    mapping
+        .match_on
+        .iter()
+        .map(|&at| {
+            let value = sighting.record.get(at)?;
+            let form = match side {
+                Side::Notion => value.clone(),
+                Side::Postgres => match in_notion(value, mapping.fields.get(at)?) {
+                    Fidelity::Stored(form) => form,
+                    Fidelity::Unstorable(_) => return None,
+                },
+            };
+            (!form.is_null()).then_some(form)
+        })
+        .collect()
+}

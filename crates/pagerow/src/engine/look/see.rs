@@ -1,0 +1,180 @@
+//! Reading both sides of a mapping against the links that this concerns.
+
+use pagerow_core::{
+    observation::Observation,
+    record::{PageId, RowKey},
+    side::{Side, Sides},
+};
+
+use super::{Part, fill::Sight, marker, pages_error, rows_error};
+use crate::{
+    engine::{
+        Bound, Engine, EngineError, Event, Parts, Progress,
+        index::{LinkIndex, Named},
+    },
+    replica::{Cursor, Looked, Pages, Relatives, Rows, Scope, Seen},
+    store::{Due, Links as _, MappingState},
+};
+
+/// The numbers of a look.
+pub(super) struct Totals {
+    pub(super) parts: Sides<Part>,
+    pub(super) links: u64,
+    pub(super) rows: Option<u64>,
+    pub(super) pages: Option<u64>,
+    pub(super) cursors: Sides<Option<Cursor>>,
+}
+
+impl<W: Parts> Engine<W> {
+    /// Reads both sides at once, against the links that this concerns.
+    pub(super) async fn see<'a>(
+        &self,
+        bound: &'a Bound<W>,
+        relatives: &'a Relatives,
+        parts: Sides<Part>,
+        cursors: &Sides<Option<Cursor>>,
+        state: &MappingState,
+        due: &Due,
+    ) -> Result<(Sight<'a, W>, Totals), EngineError> {
+        let mapping = bound.mapping.name.as_str();
+        if let (Part::Changes, Part::Changes, Some(row_cursor), Some(page_cursor)) =
+            (parts.postgres, parts.notion, &cursors.postgres, &cursors.notion)
+        {
+            let (mut rows, mut pages) = (Vec::new(), Vec::new());
+            let (mut take_row, mut take_page) = (|row| rows.push(row), |page| pages.push(page));
+            let (row_look, page_look) = tokio::join!(
+                bound.rows.look(Scope::Since(row_cursor), &mut take_row),
+                bound.pages.look(Scope::Since(page_cursor), relatives, &mut take_page)
+            );
+            let row_look = row_look.map_err(|error| rows_error(mapping, error))?;
+            let page_look = page_look.map_err(|error| pages_error(mapping, error))?;
+            let index = self.links_of(mapping, &rows, &pages, due).await?;
+            // Rows that vanish leave no trace but their number.
+            let expected = state.rows.and_then(|known| u64::try_from(known + growth(&rows, &index)).ok());
+            let rows_complete = row_look.complete && !row_look.vanished && expected == row_look.count;
+            let pages_complete = page_look.complete && !page_look.vanished;
+            if rows_complete && pages_complete {
+                let mut sight = Sight::new(bound, relatives, index);
+                rows.into_iter().for_each(|row| sight.rows.take(&sight.index, row));
+                pages.into_iter().for_each(|page| sight.pages.take(&sight.index, page));
+                let totals = Totals {
+                    parts,
+                    links: self.store.count_links(mapping).await?,
+                    rows: row_look.count,
+                    pages: None,
+                    cursors: Sides { postgres: row_look.cursor, notion: page_look.cursor },
+                };
+                return Ok((sight, totals));
+            }
+            let part = |complete| if complete { Part::Changes } else { Part::Everything };
+            let parts = Sides { postgres: part(rows_complete), notion: part(pages_complete) };
+            return self.see_in_full(bound, relatives, parts, cursors).await;
+        }
+        self.see_in_full(bound, relatives, parts, cursors).await
+    }
+
+    /// Reads at least one side completely, against all links.
+    async fn see_in_full<'a>(
+        &self,
+        bound: &'a Bound<W>,
+        relatives: &'a Relatives,
+        parts: Sides<Part>,
+        cursors: &Sides<Option<Cursor>>,
+    ) -> Result<(Sight<'a, W>, Totals), EngineError> {
+        let mapping = bound.mapping.name.as_str();
+        let mut links = Vec::new();
+        self.store.each_link(mapping, &mut |link| links.push(link)).await?;
+        let mut sight = Sight::new(bound, relatives, LinkIndex::new(links));
+        let Sight { index, rows, pages, .. } = &mut sight;
+        let index = &*index;
+        let progress = &self.progress;
+        let mut take_row = |row| {
+            rows.take(index, row);
+            tell(progress, mapping, Side::Postgres, rows.records());
+        };
+        let mut take_page = |page| {
+            pages.take(index, page);
+            tell(progress, mapping, Side::Notion, pages.records());
+        };
+        let row_scope = scope(parts.postgres, cursors.postgres.as_ref());
+        let page_scope = scope(parts.notion, cursors.notion.as_ref());
+        let looks = async {
+            tokio::join!(
+                bound.rows.look(row_scope, &mut take_row),
+                bound.pages.look(page_scope, relatives, &mut take_page)
+            )
+        };
+        let (row_look, page_look) = self.keeping_lease(looks).await?;
+        let row_look =
+            complete(row_look.map_err(|error| rows_error(mapping, error))?, mapping, Side::Postgres)?;
+        let page_look =
+            complete(page_look.map_err(|error| pages_error(mapping, error))?, mapping, Side::Notion)?;
+        let (row_count, page_count) = (sight.rows.records(), sight.pages.records());
+        let totals = Totals {
+            parts,
+            links: sight.index.len() as u64,
+            rows: if parts.postgres == Part::Everything { Some(row_count) } else { row_look.count },
+            pages: (parts.notion == Part::Everything).then_some(page_count),
+            cursors: Sides { postgres: row_look.cursor, notion: page_look.cursor },
+        };
+        Ok((sight, totals))
+    }
+
+    /// The links of what was seen and of what is due.
+    async fn links_of(
+        &self,
+        mapping: &str,
+        rows: &[Seen<RowKey>],
+        pages: &[Seen<PageId>],
+        due: &Due,
+    ) -> Result<LinkIndex, EngineError> {
+        if rows.is_empty() && pages.is_empty() && due.keys.is_empty() && due.pages.is_empty() {
+            return Ok(LinkIndex::default());
+        }
+        // A half may name another one that is linked to somebody else: a copied page does.
+        let named_keys = pages.iter().filter_map(|page| marker(&page.observation)).map(RowKey::from);
+        let named_pages = rows.iter().filter_map(|row| marker(&row.observation)).filter_map(PageId::parse);
+        let keys: Vec<RowKey> =
+            rows.iter().map(|row| &row.id).chain(&due.keys).cloned().chain(named_keys).collect();
+        let ids: Vec<PageId> =
+            pages.iter().map(|page| page.id).chain(due.pages.iter().copied()).chain(named_pages).collect();
+        Ok(LinkIndex::new(self.store.links_of(mapping, &keys, &ids).await?))
+    }
+}
+
+/// How many rows a table has gained, as far as the rows themselves tell.
+fn growth(rows: &[Seen<RowKey>], index: &LinkIndex) -> i64 {
+    rows.iter()
+        .map(|row| match (&row.observation, row.id.find(index)) {
+            (Observation::Present(_), None) => 1,
+            (Observation::Absent(_), Some(_)) => -1,
+            _ => 0,
+        })
+        .sum()
+}
+
+fn scope<Id>(part: Part, cursor: Option<&Cursor>) -> Scope<'_, Id> {
+    match (part, cursor) {
+        (Part::Changes, Some(cursor)) => Scope::Since(cursor),
+        (Part::Changes, None) | (Part::Everything, _) => Scope::Everything,
+    }
+}
+
+/// A look that is not complete proves nothing and ends the cycle.
+fn complete(looked: Looked, mapping: &str, side: Side) -> Result<Looked, EngineError> {
+    if looked.complete && !looked.vanished {
+        return Ok(looked);
+    }
+    let source = "the read was not complete; nothing is concluded from it".into();
+    let mapping = mapping.to_owned();
+    Err(match side {
+        Side::Postgres => EngineError::Rows { mapping, source },
+        Side::Notion => EngineError::Pages { mapping, source },
+    })
+}
+
+fn tell(progress: &Progress, mapping: &str, side: Side, records: u64) {
+    if records.is_multiple_of(500) {
+        progress.tell(&Event::Looked { mapping, side, records });
+    }
+}
