@@ -114,6 +114,12 @@ fn by_policy(policy: Policy, edited: Sides<Option<Timestamp>>) -> Option<Side> {
     }
 }
 
+/// Takes one side's value to the other, because somebody decided so.
+#[must_use]
+pub fn take(field: &Field, from: Side, now: Sides<&Value>) -> Merged {
+    write(field, from, now, true)
+}
+
 fn write(field: &Field, from: Side, now: Sides<&Value>, decided: bool) -> Merged {
     let to = from.other();
     match fidelity::over(to, now.of(from), now.of(to), field) {

@@ -6,16 +6,17 @@ use jiff::Timestamp;
 
 use super::Entries;
 use crate::{
+    answer::{Answers, Take, Whole},
     change::{Change, change},
     decide::{Decision, Known, State, decide},
     digest::Digest,
     fidelity::{self, Fidelity, Reason},
     mapping::{Field, KeySource, Mapping},
-    merge::{Merged, compare, merge},
-    observation::{Identity, Observation, Pair, Sighting},
+    merge::{Merged, compare, merge, take},
+    observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{
-        Action, Because, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement, Skipped,
-        Step, Why,
+        Action, Because, By, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement,
+        Skipped, Step, Why,
     },
     record::{Record, RowKey},
     side::{Side, Sides},
@@ -23,9 +24,9 @@ use crate::{
 };
 
 /// Plans one record; adds nothing when there is nothing to do and nothing to say.
-pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, lost: bool, out: &mut Entries) {
-    let one = One { mapping, pair, lost };
-    match one.careful(decide(one.known(), one.states(), mapping)) {
+pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, lost: bool, out: &mut Entries) {
+    let one = One { mapping, pair, answers, lost };
+    match one.answered(one.careful(decide(one.known(), one.states(), mapping))) {
         // Both halves are as they were, but the page lost the row's key.
         Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
@@ -51,6 +52,7 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, lost: bool, out: &mut 
                     page: link.page,
                     fields: Vec::new(),
                     forget: true,
+                    raise: false,
                 });
             }
         }
@@ -61,6 +63,7 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, lost: bool, out: &mut 
 struct One<'a> {
     mapping: &'a Mapping,
     pair: &'a Pair,
+    answers: &'a Answers,
     /// Where a base is unknown, it was lost.
     lost: bool,
 }
@@ -69,6 +72,7 @@ impl<'a> One<'a> {
     fn known(&self) -> Known {
         match self.pair.identity {
             Identity::Linked(_) => Known::Linked,
+            Identity::Buried(_) => Known::Buried,
             Identity::Adopted { .. } => Known::Adopted,
             Identity::Row(_) => Known::Row,
             Identity::Page(_) => Known::Page,
@@ -112,6 +116,23 @@ impl<'a> One<'a> {
             .all(|side| self.base(*side).is_some_and(|base| base.get(field).is_some()))
     }
 
+    /// The decision as a person's answer, or the lack of a second look, leaves it.
+    fn answered(&self, decision: Decision) -> Decision {
+        match (decision, self.answers.whole) {
+            (Decision::Trash(side), _) if self.answers.waits => Decision::Skip(Why::JustGone(side.other())),
+            (Decision::Delete, _) if self.answers.waits => Decision::Skip(Why::JustGone(Side::Notion)),
+            (Decision::Ask(on, _), Some(Whole::Leave)) => Decision::Skip(Why::Kept(on.other())),
+            (Decision::Ask(on, how), Some(Whole::Keep { side, removal })) => match (on, how, removal) {
+                (Side::Postgres, _, _) if side == on => Decision::Trash(Side::Notion),
+                (Side::Notion, _, Action::Delete) if side == on => Decision::Delete,
+                (Side::Notion, _, _) if side == on => Decision::Trash(Side::Postgres),
+                (Side::Postgres, Absence::Deleted, _) => Decision::Create(on, Because::Answered),
+                (_, _, _) => Decision::Restore(on, Because::Answered),
+            },
+            (decision, _) => decision,
+        }
+    }
+
     fn states(&self) -> Sides<State<'a>> {
         Sides { postgres: self.state(Side::Postgres), notion: self.state(Side::Notion) }
     }
@@ -127,7 +148,7 @@ impl<'a> One<'a> {
             Observation::Present(_) if self.is_unsure(side) => State::Unreadable("it was read only in part"),
             Observation::Present(sighting) => {
                 let same = match &self.pair.identity {
-                    Identity::Linked(link) => {
+                    Identity::Linked(link) | Identity::Buried(link) => {
                         let base = link.base.of(side);
                         let fields = 0..self.mapping.fields.len();
                         fields.into_iter().all(|f| match sighting.record.get(f) {
@@ -187,7 +208,7 @@ impl<'a> One<'a> {
 
     fn base(&self, side: Side) -> Option<&'a Record> {
         match &self.pair.identity {
-            Identity::Linked(link) => Some(link.base.of(side)),
+            Identity::Linked(link) | Identity::Buried(link) => Some(link.base.of(side)),
             Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => None,
         }
     }
@@ -218,6 +239,11 @@ impl<'a> One<'a> {
 
     fn edited(&self) -> Sides<Option<Timestamp>> {
         let of = |side| self.sighting(side).and_then(|sighting| sighting.edited);
+        Sides { postgres: of(Side::Postgres), notion: of(Side::Notion) }
+    }
+
+    fn authors(&self) -> Sides<Option<String>> {
+        let of = |side| self.sighting(side).and_then(|sighting| sighting.by.clone());
         Sides { postgres: of(Side::Postgres), notion: of(Side::Notion) }
     }
 
@@ -267,6 +293,7 @@ impl<'a> One<'a> {
             page: self.pair.identity.page(),
             kind,
             edited: self.edited(),
+            authors: self.authors(),
         }
     }
 
@@ -284,7 +311,7 @@ impl<'a> One<'a> {
 
     fn merge(&self, out: &mut Entries) {
         let mut writes = Sides::<Vec<FieldWrite>>::default();
-        let mut decided = Sides { postgres: false, notion: false };
+        let mut decided = Sides::<Option<By>>::default();
         let mut settled = Vec::new();
         for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused())
         {
@@ -312,24 +339,48 @@ impl<'a> One<'a> {
             } else {
                 merge(field, self.mapping.on_conflict, base, now, self.edited())
             };
+            let answer = self.answers.fields.get(&number).filter(|_| merged == Merged::Conflict);
+            let (merged, person) = match answer {
+                Some(Take::Keep(side)) => (take(field, *side, now), true),
+                Some(Take::Leave) => (Merged::Settle, true),
+                Some(Take::Value(value)) => {
+                    // The page's value is settled with the page, and the row's edit goes there next.
+                    writes.postgres.push(FieldWrite {
+                        field: number,
+                        before: Some(row.clone()),
+                        after: value.clone(),
+                        source: Some(page.clone()),
+                        withheld: false,
+                        by: Some(By::Typed),
+                    });
+                    decided.postgres = Some(By::Typed);
+                    continue;
+                }
+                None => (merged, false),
+            };
             match merged {
                 Merged::Quiet => {}
                 Merged::Settle => settled.push(Settled {
                     field: number,
                     values: Sides { postgres: row.clone(), notion: page.clone() },
                 }),
-                Merged::Write { to, after, decided: by_rule } => {
+                Merged::Write { to, after, decided: is_contested } => {
                     let source = now.of(to.other());
                     let source = (**source != after).then(|| (*source).clone());
-                    let before = Some((*now.of(to)).clone());
+                    let by = match (is_contested, person) {
+                        (false, _) => None,
+                        (true, false) => Some(By::Rule),
+                        (true, true) => Some(By::Person),
+                    };
                     writes.of_mut(to).push(FieldWrite {
                         field: number,
-                        before,
+                        before: Some((*now.of(to)).clone()),
                         after,
                         source,
                         withheld: false,
+                        by,
                     });
-                    *decided.of_mut(to) |= by_rule;
+                    *decided.of_mut(to) = by.max(*decided.of(to));
                 }
                 Merged::Conflict => out.conflicts.push(self.conflict(ConflictKind::Field {
                     field: number,
@@ -342,7 +393,8 @@ impl<'a> One<'a> {
             }
         }
         let adopted = matches!(self.pair.identity, Identity::Adopted { .. });
-        if (adopted || !settled.is_empty())
+        let raise = matches!(self.pair.identity, Identity::Buried(_));
+        if (adopted || raise || !settled.is_empty())
             && let (Some(key), Some(page)) = (self.pair.identity.key(), self.pair.identity.page())
         {
             out.settlements.push(Settlement {
@@ -351,6 +403,7 @@ impl<'a> One<'a> {
                 page,
                 fields: settled,
                 forget: false,
+                raise,
             });
         }
         let unmarked = self.unmarked();
@@ -362,8 +415,9 @@ impl<'a> One<'a> {
             }
             let because = match (fields.is_empty(), decided.of(side)) {
                 (true, _) => Because::Unmarked,
-                (false, true) => Because::Decided,
-                (false, false) => Because::Edited,
+                (false, None) => Because::Edited,
+                (false, Some(By::Rule)) => Because::Decided,
+                (false, Some(By::Person | By::Typed)) => Because::Answered,
             };
             let mut step = self.step(side, Action::Update, fields, because);
             step.mark = mark;
@@ -414,6 +468,10 @@ impl<'a> One<'a> {
         let mut step = self.step(side, Action::Create, fields, because);
         step.expect = Expect::Nothing;
         step.mark = side == Side::Notion && self.mapping.key_property;
+        if side == Side::Notion && matches!(self.pair.identity, Identity::Buried(_)) {
+            // Another page than the one that the link knew.
+            (step.link, step.page) = (None, None);
+        }
         if side == Side::Postgres && step.key.is_none() {
             match self.key_of_new_row(&step.fields) {
                 Ok(key) => step.key = key,
@@ -472,7 +530,7 @@ impl<'a> One<'a> {
             let withheld = after.is_none();
             let after = after.unwrap_or(Value::Null);
             let source = (*source != after).then(|| source.clone());
-            fields.push(FieldWrite { field: number, before: None, after, source, withheld });
+            fields.push(FieldWrite { field: number, before: None, after, source, withheld, by: None });
         }
         Ok(fields)
     }
@@ -526,7 +584,8 @@ impl<'a> One<'a> {
             .filter_map(|field| {
                 let before = self.now(side, field)?;
                 let before = Some(before.clone());
-                Some(FieldWrite { field, before, after: Value::Null, source: None, withheld: false })
+                let after = Value::Null;
+                Some(FieldWrite { field, before, after, source: None, withheld: false, by: None })
             })
             .collect();
         self.step(side, action, fields, Because::Deleted)

@@ -48,7 +48,7 @@ fn plan(links: u64, steps: Vec<Step>) -> Plan {
 }
 
 fn write(before: Option<Value>, after: Value) -> FieldWrite {
-    FieldWrite { field: 1, before, after, source: None, withheld: false }
+    FieldWrite { field: 1, before, after, source: None, withheld: false, by: None }
 }
 
 fn refusals(plan: Plan) -> Vec<(Rule, u64, u64)> {

@@ -5,6 +5,8 @@
 //! others. A failure names its seed, with which it happens again.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod converges;
@@ -22,6 +24,8 @@ mod loses_nothing;
 mod lost_bases;
 #[cfg(test)]
 mod order;
+#[cfg(test)]
+mod returns;
 #[cfg(test)]
 mod rich_text;
 #[cfg(test)]
