@@ -9,4 +9,6 @@ pub use incoming::{Incoming, value};
 pub use outgoing::{Outgoing, Unsendable, plain_text, property};
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;
