@@ -46,5 +46,14 @@ pub(super) fn property(value: &Value) -> Result<Value, Reason> {
 /// The files with the names and addresses under which Notion holds them now: the name is no part of what a column
 /// says, and an address that is signed anew opens the file longer.
 pub(super) fn as_held(files: Vec<Value>, held: &[Value]) -> Vec<Value> {
-    files.into_iter().map(|file| held.iter().find(|held| **held == file).cloned().unwrap_or(file)).collect()
+    let stable = |url: &str| url.split('?').next().unwrap_or_default().to_owned();
+    let is_it = |held: &Value, file: &Value| match (held, file) {
+        // Wherever Notion keeps its files, what follows the question mark is the signature.
+        (Value::File(held), Value::File(file)) if held.hosted => stable(&held.url) == stable(&file.url),
+        (held, file) => held == file,
+    };
+    files
+        .into_iter()
+        .map(|file| held.iter().find(|held| is_it(held, &file)).cloned().unwrap_or(file))
+        .collect()
 }

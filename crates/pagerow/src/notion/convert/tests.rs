@@ -495,21 +495,16 @@ fn files_that_stay_keep_their_names_and_are_not_made_links() {
         text("https://x.example/new.pdf"),
         text("https://store.example/b/x.pdf?sign=2"),
     ]);
-    // Its host says nothing, but the page says that Notion keeps it.
-    let page_with_same = Value::List(match &page {
-        Value::List(files) => files.clone(),
-        other => panic!("{other:?}"),
-    });
-    let Fidelity::Stored(kept) = fidelity::over(Side::Notion, &row, &page_with_same, &files) else {
-        panic!()
-    };
-    let names: Vec<_> = write(&kept, &files).unwrap()["files"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|file| file["name"].clone())
-        .collect();
-    assert_eq!(names[..2], [json!("Logo"), json!("new.pdf")]);
+    let Fidelity::Stored(kept) = fidelity::over(Side::Notion, &row, &page, &files) else { panic!() };
+    assert_eq!(
+        write(&kept, &files).unwrap(),
+        json!({"files": [
+            {"name": "Logo", "type": "external", "external": {"url": "https://x.example/logo.png?size=2"}},
+            {"name": "new.pdf", "type": "external", "external": {"url": "https://x.example/new.pdf"}},
+            // Its host says nothing, but the page says that Notion keeps it.
+            {"name": "My scan.pdf", "type": "file", "file": {"url": "https://store.example/b/x.pdf?sign=2"}},
+        ]})
+    );
 }
 
 #[test]
