@@ -31,4 +31,6 @@ mod rich_text;
 #[cfg(test)]
 mod small_world;
 #[cfg(test)]
+mod undo;
+#[cfg(test)]
 mod world;
