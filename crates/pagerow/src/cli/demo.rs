@@ -113,6 +113,7 @@ async fn make_databases(stage: &Stage, meter: &Meter) -> Result<Wiring, CliError
     let mut wiring = Wiring::connect(Config::load(&stage.config, &[])?).await?;
     let found = wiring.found().await?;
     let plan = schema::plan(&wiring.config, &found)?;
+    crate::wiring::store(&wiring.config, &wiring.database).await?;
     let session = wiring.database.session().await?;
     schema::apply(&wiring.config, &found, &plan, &session, &wiring.client, |change| {
         meter.say(change.lines().next().unwrap_or_default());

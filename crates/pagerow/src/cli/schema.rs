@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{console::Console, error::CliError, exit::Exit, progress::Meter};
 use crate::{
     config::Config,
-    setup::schema::{self, Applied, SchemaPlan},
-    wiring::Wiring,
+    setup::schema::{self, Applied, SchemaChange, SchemaPlan},
+    wiring::{self, Wiring},
 };
 
 /// Show or make what is missing: databases, properties, options, relations, tables, columns
@@ -57,6 +57,9 @@ pub(super) async fn run(command: Command, config: &Path, console: &Console) -> R
                 console.print(&text(&plan))?;
             }
             console.confirm("Make this?")?;
+            if plan.changes.iter().any(|change| matches!(change, SchemaChange::Capture { .. })) {
+                wiring::store(&wiring.config, &wiring.database).await?;
+            }
             let meter = Meter::new(console);
             let session = wiring.database.session().await?;
             let applied = schema::apply(&wiring.config, &found, &plan, &session, &wiring.client, |change| {

@@ -8,7 +8,10 @@ use super::StoreError;
 use crate::postgres::transaction::Tx;
 
 /// All migrations in order; a migration that has been released is never edited.
-const MIGRATIONS: &[(i32, &str, &str)] = &[(1, "first", include_str!("../../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i32, &str, &str)] = &[
+    (1, "first", include_str!("../../migrations/0001_first.sql")),
+    (3, "capture", include_str!("../../migrations/0003_capture.sql")),
+];
 
 /// Any number, the same for every pagerow: only one migrates at a time.
 const LOCK: i64 = 0x7061_6765_726f_7700;
@@ -81,12 +84,16 @@ async fn verify(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {
 
 /// A hosted database may grant everything new to its web roles by default; pagerow's tables are nobody's.
 async fn hide(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {
-    tx.batch_execute(&format!("revoke all on all tables in schema {schema} from public")).await?;
+    tx.batch_execute(&format!(
+        "revoke all on all tables in schema {schema} from public; revoke all on all sequences in schema {schema} from public"
+    ))
+    .await?;
     for role in ["anon", "authenticated"] {
         let there = tx.query("select 1 from pg_roles where rolname = $1", &[(&role, Type::TEXT)]).await?;
         if !there.is_empty() {
             tx.batch_execute(&format!(
-                "revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role}"
+                "revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role}; \
+                 revoke all on all sequences in schema {schema} from {role}"
             ))
             .await?;
         }

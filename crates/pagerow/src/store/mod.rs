@@ -7,6 +7,7 @@ mod error;
 mod lease;
 mod links;
 mod migrate;
+mod outbox;
 mod runs;
 
 pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
