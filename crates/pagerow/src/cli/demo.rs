@@ -29,7 +29,7 @@ use crate::{
     engine::{Beat, Depth, EngineError, Event, Progress, Report, Schedule, Stop, Wake},
     setup::schema,
     store::{Attention, Links, PgStore, StoreError},
-    wiring::{Keeper, Wiring},
+    wiring::{Keeper, Wiring, call_on_changes},
 };
 use crossing::Names;
 use stage::Stage;
@@ -162,7 +162,14 @@ async fn live(mut engine: Keeper, config: &Config, tells: UnboundedSender<Told>)
         };
         let _unheard = tells.send(told);
     };
-    engine.keep_equal(&mut schedule, &Wake::default(), "demo", tell).await
+    let wake = Wake::default();
+    let kept = engine.keep_equal(&mut schedule, &wake, "demo", tell);
+    // Who calls never ends by itself.
+    tokio::select! {
+        biased;
+        kept = kept => kept,
+        () = call_on_changes(config, &wake) => Ok(()),
+    }
 }
 
 /// What the teller hears of the loop.

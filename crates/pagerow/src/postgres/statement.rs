@@ -3,6 +3,7 @@
 use pagerow_core::mapping::{ColumnKind, Mapping};
 
 use super::{
+    catalogue::literal,
     convert::{self, Column},
     table::{Capture, FieldSource, Table},
 };
@@ -286,12 +287,6 @@ pub(super) fn asked(keys: usize, values: &[String]) -> String {
         arrays.join(", "),
         names.join(", ")
     )
-}
-
-/// A text literal that means the same whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
-    let escapes = if text.contains('\\') { "E" } else { "" };
-    format!("{escapes}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 #[cfg(test)]

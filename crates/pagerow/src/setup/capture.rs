@@ -274,16 +274,15 @@ fn obsolete(
         let mut sql = String::from("BEGIN;\nSET LOCAL lock_timeout = '5s';\n");
         for trigger in triggers {
             let Some(relation) = found.relations.get(&trigger.relation) else { continue };
-            sql.push_str(&format!(
-                "DROP TRIGGER IF EXISTS {} ON {};\n",
-                quoted(&trigger.name),
-                relation.sql_name()
-            ));
             if !tables.contains(&relation.full_name()) {
                 tables.push(relation.full_name());
             }
         }
-        sql.push_str(&format!("DROP FUNCTION IF EXISTS {}.{}();\nCOMMIT;", quoted(own), quoted(function)));
+        sql.push_str(&format!(
+            "DROP FUNCTION IF EXISTS {}.{}() CASCADE;\nCOMMIT;",
+            quoted(own),
+            quoted(function)
+        ));
         changes.push(SchemaChange::Capture {
             mapping: (*mapping).to_owned(),
             does: format!("take away the triggers on {} that are not needed any longer", tables.join(", ")),

@@ -47,12 +47,18 @@ pub enum SchemaChange {
         existing: Vec<String>,
         names: Vec<String>,
     },
-    /// Statements for Postgres.
+    /// Statements for Postgres that make a table or a column.
     Sql {
         mapping: String,
         /// What it does, as a sentence.
         does: String,
         sql: String,
+        /// Quoted, with its schema.
+        table: String,
+        /// `None`: the whole table.
+        column: Option<String>,
+        /// It holds nothing that a person entered.
+        bookkeeping: bool,
     },
     /// Statements for Postgres that put triggers on tables or take them away. pagerow's own tables are there before.
     Capture {
@@ -436,7 +442,7 @@ impl std::fmt::Display for SchemaChange {
             Self::AddOptions { mapping, property, names, .. } => {
                 write!(f, "{mapping}: add to \"{property}\" the options {}", names.join(", "))
             }
-            Self::Sql { mapping, does, sql } => write!(f, "{mapping}: {does}\n{sql}"),
+            Self::Sql { mapping, does, sql, .. } => write!(f, "{mapping}: {does}\n{sql}"),
             Self::Capture { mapping, does, .. } => write!(f, "{mapping}: {does}"),
         }
     }

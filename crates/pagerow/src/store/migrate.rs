@@ -16,6 +16,23 @@ const MIGRATIONS: &[(i32, &str, &str)] = &[
 /// Any number, the same for every pagerow: only one migrates at a time.
 const LOCK: i64 = 0x7061_6765_726f_7700;
 
+/// The names of all tables and sequences that migrations make.
+pub(super) fn relations() -> Vec<String> {
+    let mut names = vec!["schema_version".to_owned()];
+    for (_, _, sql) in MIGRATIONS {
+        for line in sql.lines() {
+            let made = ["create table {schema}.", "create sequence {schema}."]
+                .iter()
+                .find_map(|start| line.trim_start().strip_prefix(start));
+            if let Some(rest) = made {
+                let is_name = |c: char| c.is_alphanumeric() || c == '_';
+                names.push(rest.chars().take_while(|c| is_name(*c)).collect());
+            }
+        }
+    }
+    names
+}
+
 /// Brings the schema up to date. `schema` is quoted.
 pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError> {
     let mut tx = Tx::begin(pool).await?;
@@ -99,4 +116,25 @@ async fn hide(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_relation_that_is_made_is_known_by_its_name() {
+        let names = relations();
+        for name in ["schema_version", "links", "steps", "outbox", "outbox_gaps"] {
+            assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
+        }
+        let made: usize = MIGRATIONS
+            .iter()
+            .map(|(_, _, sql)| {
+                let lower = sql.to_lowercase();
+                lower.matches("create table").count() + lower.matches("create sequence").count()
+            })
+            .sum();
+        assert_eq!(names.len(), made + 1, "one line begins with each");
+    }
 }

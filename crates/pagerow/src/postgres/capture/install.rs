@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{MOST_KEYS, MOST_KILOBYTES, MOST_STATEMENTS, Source};
-use crate::postgres::catalogue::quoted;
+use crate::postgres::catalogue::{literal, quoted};
 
 /// What a trigger waits for, with `pg_trigger.tgtype` and the transition tables that it reads.
 pub const EVENTS: [(&str, i16, &str); 4] = [
@@ -21,12 +21,6 @@ pub fn channel(own_schema: &str) -> String {
         name.pop();
     }
     name
-}
-
-/// A text literal that means the same whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
-    let escapes = if text.contains('\\') { "E" } else { "" };
-    format!("{escapes}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 impl Source {
@@ -112,7 +106,8 @@ END
     }
 
     /// Statements that put the function and its triggers on these tables (the source's own and what inherits from
-    /// it; quoted, with schema), whatever is there of them. `always` makes them fire also for replicated sessions,
+    /// it; quoted, with schema), whatever is there of them. Triggers that are there go with their function, which also
+    /// a role can ask for that does not own the tables. `always` makes them fire also for replicated sessions,
     /// which only the table's owner may ask for.
     #[must_use]
     pub fn install(&self, tables: &[(String, bool)], notifies: bool) -> String {
@@ -120,7 +115,8 @@ END
         let mut sql = String::from("BEGIN;\nSET LOCAL lock_timeout = '5s';\n");
         let _infallible = write!(
             sql,
-            "CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
+            "DROP FUNCTION IF EXISTS {function}() CASCADE;\n\
+             CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER \
              SET search_path = ''{} AS $pagerow${}$pagerow$;\n\
              REVOKE ALL ON FUNCTION {function}() FROM PUBLIC;\n",
             self.settings(),
@@ -131,8 +127,7 @@ END
                 let trigger = quoted(&self.trigger(event));
                 let _infallible = write!(
                     sql,
-                    "DROP TRIGGER IF EXISTS {trigger} ON {table};\n\
-                     CREATE TRIGGER {trigger} AFTER {event} ON {table}{tables} FOR EACH STATEMENT EXECUTE FUNCTION {function}();\n"
+                    "CREATE TRIGGER {trigger} AFTER {event} ON {table}{tables} FOR EACH STATEMENT EXECUTE FUNCTION {function}();\n"
                 );
                 if *always {
                     let _infallible = writeln!(sql, "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger};");

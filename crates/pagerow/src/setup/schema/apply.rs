@@ -14,7 +14,10 @@ use crate::{
         Fate, NotionClient, NotionError,
         wire::{Database, Entry},
     },
-    postgres::{PostgresError, Session},
+    postgres::{
+        PostgresError, Session,
+        catalogue::{literal, quoted},
+    },
     setup::{
         capture,
         found::{Found, SourceFound},
@@ -102,10 +105,12 @@ pub async fn apply(
     let mut found = found.clone();
     for change in &first.changes {
         match change {
-            SchemaChange::Sql { sql, .. } => {
+            SchemaChange::Sql { sql, table, column, bookkeeping, .. } => {
                 progress(&change.to_string());
                 let failed = |error| ApplyError::Postgres { change: change.to_string(), error };
-                session.batch(sql).await.map_err(failed)?;
+                let made = made(&config.postgres.schema, table, column.as_deref(), *bookkeeping);
+                // Both at once: one message is one transaction.
+                session.batch(&format!("{sql}\n{made}")).await.map_err(failed)?;
                 applied.done.push(change.to_string());
             }
             SchemaChange::CreateDatabase { mapping, title, parent, properties } => {
@@ -161,11 +166,42 @@ pub async fn apply(
         let SchemaChange::Capture { sql, .. } = change else { continue };
         progress(&change.to_string());
         let failed = |error| ApplyError::Postgres { change: change.to_string(), error };
-        session.batch(sql).await.map_err(failed)?;
+        patiently(session, sql).await.map_err(failed)?;
         applied.done.push(change.to_string());
     }
     add(&second, &found, client, &mut applied, &mut progress).await?;
     Ok(applied)
+}
+
+/// A trigger needs a lock that waits for writers and holds up those that come later, so that each try is a short one.
+async fn patiently(session: &Session, sql: &str) -> Result<(), PostgresError> {
+    let mut pauses = [1, 2, 4].into_iter();
+    loop {
+        let result = session.batch(sql).await;
+        if result.is_err() {
+            // What failed in the midst of a transaction leaves it open.
+            session.batch("ROLLBACK").await?;
+        }
+        match result {
+            Err(error @ (PostgresError::LockTimeout | PostgresError::Collision { .. })) => {
+                match pauses.next() {
+                    Some(pause) => tokio::time::sleep(std::time::Duration::from_secs(pause)).await,
+                    None => return Err(error),
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Remembers what was made in the user's database.
+fn made(own_schema: &str, table: &str, column: Option<&str>, bookkeeping: bool) -> String {
+    let column = column.map_or_else(|| "NULL".to_owned(), literal);
+    format!(
+        "INSERT INTO {}.made (table_name, column_name, bookkeeping) VALUES ({}, {column}, {bookkeeping});",
+        quoted(own_schema),
+        literal(table)
+    )
 }
 
 /// Adds properties and options, to adopted and to new data sources alike.
