@@ -9,7 +9,7 @@ mod links;
 mod migrate;
 mod runs;
 
-pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
+pub use attention::{Answered, Attention, Closing, Due, Entry, OpenConflict, ParkedRecord, Trouble};
 pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
 pub use lease::{Lease, Leases};
