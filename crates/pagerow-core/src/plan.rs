@@ -263,6 +263,8 @@ pub enum Why {
     InDoubt,
     /// It failed before and its time to try again has not come.
     Waiting,
+    /// It cannot be made or deleted while this field is paused.
+    Paused { column: String },
     /// It was found to be gone on this side just now; the other half follows when a later look still finds it gone.
     JustGone(Side),
 }

@@ -12,7 +12,7 @@ use crate::{
     digest::Digest,
     fidelity::{self, Fidelity, Reason},
     mapping::{Field, KeySource, Mapping},
-    merge::{Merged, merge, take},
+    merge::{Merged, compare, merge, take},
     observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{
         Action, Because, By, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement,
@@ -24,15 +24,23 @@ use crate::{
 };
 
 /// Plans one record; adds nothing when there is nothing to do and nothing to say.
-pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, out: &mut Entries) {
-    let one = One { mapping, pair, answers };
-    match one.answered(decide(one.known(), one.states(), mapping)) {
+pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, lost: bool, out: &mut Entries) {
+    let one = One { mapping, pair, answers, lost };
+    match one.answered(one.careful(decide(one.known(), one.states(), mapping))) {
         // Both halves are as they were, but the page lost the row's key.
         Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
         Decision::Merge => one.merge(out),
-        Decision::Create(side, because) => one.create(side, because, out),
+        Decision::Create(side, because) => match one.held_back(side) {
+            Some(column) => one.skip(Why::Paused { column }, out),
+            None => one.create(side, because, out),
+        },
         Decision::Restore(side, because) => one.restore(side, because, out),
+        // Nobody sees what the other half holds in a paused field: an edit there would beat the deletion.
+        Decision::Trash(_) | Decision::Delete if mapping.paused().next().is_some() => {
+            let column = mapping.paused().next().map(|field| field.column.clone()).unwrap_or_default();
+            one.skip(Why::Paused { column }, out);
+        }
         Decision::Trash(side) => out.steps.push(one.removal(side, Action::Trash)),
         Decision::Delete => out.steps.push(one.removal(Side::Postgres, Action::Delete)),
         Decision::Ask(on, how) => out.conflicts.push(one.conflict(ConflictKind::Deleted { on, how })),
@@ -48,9 +56,7 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, out
                 });
             }
         }
-        Decision::Skip(why) => {
-            out.skipped.push(Skipped { key: pair.identity.key().cloned(), page: pair.identity.page(), why });
-        }
+        Decision::Skip(why) => one.skip(why, out),
     }
 }
 
@@ -58,6 +64,8 @@ struct One<'a> {
     mapping: &'a Mapping,
     pair: &'a Pair,
     answers: &'a Answers,
+    /// Where a base is unknown, it was lost.
+    lost: bool,
 }
 
 impl<'a> One<'a> {
@@ -69,6 +77,43 @@ impl<'a> One<'a> {
             Identity::Row(_) => Known::Row,
             Identity::Page(_) => Known::Page,
         }
+    }
+
+    /// The decision as the lack of a base leaves it: whether a half that is gone was deleted since the two were last
+    /// equal, or the other one came back from the past, cannot be told.
+    fn careful(&self, decision: Decision) -> Decision {
+        if !self.lost || self.has_bases() {
+            return decision;
+        }
+        let ask = |on: Side| match self.pair.seen.of(on) {
+            Observation::Absent(how) => Decision::Ask(on, *how),
+            Observation::Unchanged | Observation::Present(_) | Observation::Unreadable(_) => {
+                Decision::Skip(Why::Unreadable(on, "its base was lost, and it was not looked at".to_owned()))
+            }
+        };
+        match decision {
+            Decision::Trash(side) => ask(side.other()),
+            Decision::Delete => ask(Side::Notion),
+            Decision::Restore(side, _) => ask(side),
+            Decision::Create(side, _) if self.pair.identity.link().is_some() => ask(side),
+            Decision::Quiet
+            | Decision::Merge
+            | Decision::Create(..)
+            | Decision::Ask(..)
+            | Decision::Forget
+            | Decision::Skip(_) => decision,
+        }
+    }
+
+    /// Whether every field that is seen has a base on both sides.
+    fn has_bases(&self) -> bool {
+        (0..self.mapping.fields.len()).all(|field| self.has_base(field))
+    }
+
+    fn has_base(&self, field: usize) -> bool {
+        [Side::Postgres, Side::Notion]
+            .iter()
+            .all(|side| self.base(*side).is_some_and(|base| base.get(field).is_some()))
     }
 
     /// The decision as a person's answer, or the lack of a second look, leaves it.
@@ -124,7 +169,34 @@ impl<'a> One<'a> {
         let Identity::Linked(link) = &self.pair.identity else { return false };
         let basis = self.sighting(side).map_or(link.base.of(side), |sighting| &sighting.record);
         matches!(self.pair.seen.of(side.other()), Observation::Absent(_))
-            && (0..self.mapping.fields.len()).any(|field| basis.get(field).is_none())
+            && self
+                .mapping
+                .fields
+                .iter()
+                .enumerate()
+                .any(|(number, field)| !field.is_paused() && basis.get(number).is_none())
+    }
+
+    fn skip(&self, why: Why, out: &mut Entries) {
+        let identity = &self.pair.identity;
+        out.skipped.push(Skipped { key: identity.key().cloned(), page: identity.page(), why });
+    }
+
+    /// The paused field without which nothing can be made on this side: a column that must be filled, a part of the
+    /// key, or of what tells for the first time which row is which page.
+    fn held_back(&self, side: Side) -> Option<String> {
+        let names = |place: &usize| match &self.mapping.key {
+            KeySource::Fields(places) if side == Side::Postgres => places.contains(place),
+            _ => false,
+        };
+        let needed = |(place, field): &(usize, &Field)| {
+            field.is_paused()
+                && (self.mapping.match_on.contains(place)
+                    || names(place)
+                    || (side == Side::Postgres && field.required))
+        };
+        let mut fields = self.mapping.fields.iter().enumerate();
+        fields.find(needed).map(|(_, field)| field.column.clone())
     }
 
     fn sighting(&self, side: Side) -> Option<&'a Sighting> {
@@ -156,7 +228,10 @@ impl<'a> One<'a> {
             && match (self.pair.identity.key(), self.sighting(Side::Notion)) {
                 // A page cannot be marked with nothing.
                 (Some(key), Some(page)) => {
-                    !key.as_str().is_empty() && page.marker.as_deref() != Some(key.as_str())
+                    let other = page.marker.as_deref() != Some(key.as_str());
+                    // Whose the page is by now, a memory from the past does not know.
+                    let is_free = !self.lost || page.marker.is_none() || self.has_bases();
+                    !key.as_str().is_empty() && other && is_free
                 }
                 _ => false,
             }
@@ -238,7 +313,8 @@ impl<'a> One<'a> {
         let mut writes = Sides::<Vec<FieldWrite>>::default();
         let mut decided = Sides::<Option<By>>::default();
         let mut settled = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate() {
+        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused())
+        {
             let (row, page) = match (self.now(Side::Postgres, number), self.now(Side::Notion, number)) {
                 (Some(row), Some(page)) => (row, page),
                 (Some(row), None) => {
@@ -258,7 +334,11 @@ impl<'a> One<'a> {
                 notion: self.base(Side::Notion).and_then(|base| base.get(number)),
             };
             let now = Sides { postgres: row, notion: page };
-            let merged = merge(field, self.mapping.on_conflict, base, now, self.edited());
+            let merged = if self.lost && !self.has_base(number) {
+                compare(field, now)
+            } else {
+                merge(field, self.mapping.on_conflict, base, now, self.edited())
+            };
             let answer = self.answers.fields.get(&number).filter(|_| merged == Merged::Conflict);
             let (merged, person) = match answer {
                 Some(Take::Keep(side)) => (take(field, *side, now), true),
@@ -426,7 +506,8 @@ impl<'a> One<'a> {
     /// not change since, with the digits and seconds that the other half cannot hold.
     fn all_fields(&self, side: Side) -> Result<Vec<FieldWrite>, Box<Parked>> {
         let mut fields = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate() {
+        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused())
+        {
             let Some(source) = self.now(side.other(), number) else { continue };
             let settled = |side| self.base(side).and_then(|base| base.get(number));
             let stored = match settled(side) {

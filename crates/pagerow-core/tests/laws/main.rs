@@ -21,6 +21,8 @@ mod lint;
 #[cfg(test)]
 mod loses_nothing;
 #[cfg(test)]
+mod lost_bases;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod returns;

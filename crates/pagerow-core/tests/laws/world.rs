@@ -11,7 +11,7 @@ use pagerow_core::{
     adopt::{Doubt, PageHalf, RowHalf, Tier, adopt},
     digest::Digest,
     fidelity::{self, Fidelity},
-    guard::{self, Approved, Limits},
+    guard::{self, Approved},
     mapping::{
         ColumnKind, Field, Flow, KeySource, Mapping, OnPageTrashed, OnRowDeleted, Options, Policy,
         PropertyKind,
@@ -619,7 +619,7 @@ pub(crate) fn plan_of(mapping: &Mapping, pairs: &[Pair], doubts: &[Doubt], censu
 /// Lets a plan pass whatever the guard says of it; these worlds are too small for its shares.
 pub(crate) fn approved(plan: Plan) -> Approved {
     let hash = plan.hash();
-    match guard::check(plan, &[Limits::default()], Some(hash)) {
+    match guard::check(plan, &[], &[hash]) {
         Ok(approved) => approved,
         Err(refused) => panic!("overridden, and refused all the same: {:?}", refused.refusals),
     }

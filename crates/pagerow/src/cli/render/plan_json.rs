@@ -87,7 +87,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Json {
         "seen": refusal.seen,
         "limit": refusal.limit,
         "text": refusal.text,
-        "override": refusal.pass.to_string(),
+        "override": refusal.pass.map(|pass| pass.to_string()),
     })
 }
 
@@ -166,6 +166,7 @@ fn word(why: &Why) -> &'static str {
         Why::Away(_) => "away",
         Why::Double { .. } => "double",
         Why::InDoubt => "in_doubt",
+        Why::Paused { .. } => "paused",
         Why::Waiting => "waiting",
         Why::JustGone(_) => "just_gone",
     }

@@ -107,7 +107,8 @@ fn stopped(plan: &Plan) -> Vec<Refusal> {
         seen: 11,
         limit: 10,
         text: "11 of 20 linked records would be deleted in Notion".into(),
-        pass: plan.hash(),
+        advice: String::new(),
+        pass: Some(plan.hash()),
     }]
 }
 
