@@ -73,7 +73,7 @@ impl<W: Parts> Engine<W> {
         }
         let decided = self.answered(&records, resolutions, &doubtful).await?;
         let limits = self.limits(&records.keys().copied().collect::<Vec<_>>());
-        let refusals = match guard::check(decided.plan.clone(), &limits, None) {
+        let refusals = match guard::check(decided.plan.clone(), &limits, &[]) {
             Ok(_) => Vec::new(),
             Err(refused) => refused.refusals,
         };
@@ -131,7 +131,7 @@ impl<W: Parts> Engine<W> {
         let doubtful = self.finish_open_steps(run, &which).await?;
         let mut decided = self.answered(records, resolutions, &doubtful).await?;
         let approved =
-            guard::check(decided.plan.clone(), &self.limits(&which), pass).map_err(EngineError::Refused)?;
+            guard::check(decided.plan.clone(), &self.limits(&which), pass.as_slice()).map_err(EngineError::Refused)?;
         if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
         }
@@ -187,7 +187,7 @@ impl<W: Parts> Engine<W> {
             let doubtful = self.finish_open_steps(run, &which).await?;
             let views = self.look_at_all_of(records, &doubtful).await?;
             let decided = self.decide(&which, views);
-            let approved = guard::check(decided.plan.clone(), &self.limits(&which), None)
+            let approved = guard::check(decided.plan.clone(), &self.limits(&which), &[])
                 .map_err(EngineError::Refused)?;
             if !self.act(run, &which, approved, decided).await? {
                 return Ok(run.doubts + run.unsure == 0);
