@@ -431,7 +431,7 @@ fn the_table_is_long_enough_to_be_the_truth() {
 }
 
 fn link(base: Sides<Record>) -> Link {
-    Link { id: 1, key: "k1".into(), page: PageId(uuid::Uuid::from_u128(1)), base }
+    Link { id: 1, key: "k1".into(), page: PageId(uuid::Uuid::from_u128(1)), base, apart: None }
 }
 
 fn present(mapping: &Mapping, value: Value, edited: Option<&str>) -> Observation {

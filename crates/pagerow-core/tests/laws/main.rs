@@ -29,4 +29,6 @@ mod returns;
 #[cfg(test)]
 mod small_world;
 #[cfg(test)]
+mod undo;
+#[cfg(test)]
 mod world;
