@@ -233,6 +233,14 @@ impl PropertyKind {
 }
 
 impl Field {
+    /// A name for what the field is: a value of the history fits it as long as this is the same.
+    #[must_use]
+    pub fn shape(&self) -> Digest {
+        let shape = (&self.column, &self.property_id, self.shows.name(), &self.holds);
+        // Plain structs of strings and enums always serialise.
+        Digest::of(serde_json::to_string(&shape).unwrap_or_default().as_bytes())
+    }
+
     /// The mapping to whose records the field refers.
     #[must_use]
     pub fn related(&self) -> Option<&str> {
