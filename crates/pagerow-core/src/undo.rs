@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    answer::Answers,
     mapping::{ColumnKind, Mapping, PropertyKind},
     observation::{Absence, Identity, Observation, Pair},
     plan::{Action, Because, Census, Expect, FieldWrite, MappingPlan, Step},
@@ -248,7 +249,8 @@ fn take_back(mapping: &Mapping, story: &Story<'_>, pair: Option<&Pair>, out: &mu
         out.left.push(left(story.last, None, Cannot::Unlinked));
         return;
     };
-    let one = One { mapping, pair };
+    let answers = Answers::default();
+    let one = One { mapping, pair, answers: &answers, lost: false };
     match pair.seen.of(side) {
         Observation::Unreadable(why) => {
             out.left.push(left(story.last, None, Cannot::Unreadable(why.clone())));
@@ -392,6 +394,7 @@ fn back_again(one: &One<'_>, story: &Story<'_>, removal: &Step, how: Absence, ou
                 .or(write.source.as_ref())
                 .cloned(),
             withheld,
+            by: None,
         });
     }
     let mut step = one.step(side, action, fields, Because::Undone);
@@ -411,6 +414,7 @@ fn back(one: &One<'_>, side: Side, field: usize, span: &Span<'_>) -> Option<Fiel
         after: before.clone(),
         source: other_base(one, side, field),
         withheld: false,
+        by: None,
     })
 }
 

@@ -354,6 +354,7 @@ fn mirrored_flow(flow: Flow) -> Flow {
         Flow::Both => Flow::Both,
         Flow::ToNotion => Flow::ToPostgres,
         Flow::ToPostgres => Flow::ToNotion,
+        Flow::Paused => Flow::Paused,
     }
 }
 
