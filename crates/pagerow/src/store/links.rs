@@ -130,7 +130,8 @@ pub trait Links: Transactions {
         unsettled: bool,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Says of links that the half on this side is away on purpose.
+    /// Says of links that the half on this side is away on purpose, where nothing is said yet; with no side, that none
+    /// is.
     ///
     /// # Errors
     /// What the database says.
@@ -138,7 +139,7 @@ pub trait Links: Transactions {
         &self,
         tx: &mut Self::Tx,
         ids: &[i64],
-        side: Side,
+        side: Option<Side>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Forgets links of which both halves are gone; they stay within reach of [`Links::buried_of`].
@@ -404,10 +405,17 @@ impl Links for PgStore {
         Ok(())
     }
 
-    async fn set_apart(&self, tx: &mut Tx, ids: &[i64], side: Side) -> Result<(), StoreError> {
+    async fn set_apart(&self, tx: &mut Tx, ids: &[i64], side: Option<Side>) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         tx.execute(
-            &format!("update {}.links set apart = $3 where connection_id = $1 and id = any($2)", self.schema),
-            &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY), (&side.name(), Type::TEXT)],
+            &format!(
+                "update {}.links set apart = $3 where connection_id = $1 and id = any($2) \
+                 and (apart is null or $3 is null)",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY), (&side.map(Side::name), Type::TEXT)],
         )
         .await?;
         Ok(())

@@ -206,7 +206,7 @@ pub(crate) fn why(why: &Why) -> String {
     }
 }
 
-fn absence(how: Absence) -> &'static str {
+pub(crate) fn absence(how: Absence) -> &'static str {
     match how {
         Absence::Deleted => "deleted",
         Absence::Trashed => "in the trash",
