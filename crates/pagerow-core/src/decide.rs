@@ -12,10 +12,10 @@ use crate::{
 pub enum Known {
     /// By a link with bases.
     Linked,
-    /// By a link with bases; the half on this side is away on purpose.
-    Apart(Side),
     /// By the link of two halves that were both deleted.
     Buried,
+    /// By a link with bases; the half on this side is away on purpose.
+    Apart(Side),
     /// Both halves were found to belong together; there is no base.
     Adopted,
     /// Only as a row.

@@ -166,12 +166,12 @@ pub enum Because {
     EditBeatsDeletion,
     /// The page's key property is not the row's key.
     Unmarked,
-    /// An earlier run is taken back.
-    Undone,
     /// Both halves were deleted, and the other one is back.
     Back,
     /// A person answered a conflict.
     Answered,
+    /// An earlier run is taken back.
+    Undone,
 }
 
 /// New bases for one link, without a write.

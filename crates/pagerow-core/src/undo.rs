@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    answer::Answers,
     mapping::{ColumnKind, Mapping, PropertyKind},
     observation::{Absence, Identity, Observation, Pair},
     plan::{Action, Because, Census, Expect, FieldWrite, MappingPlan, Step},
@@ -249,8 +248,7 @@ fn take_back(mapping: &Mapping, story: &Story<'_>, pair: Option<&Pair>, out: &mu
         out.left.push(left(story.last, None, Cannot::Unlinked));
         return;
     };
-    let answers = Answers::default();
-    let one = One { mapping, pair, answers: &answers, lost: false };
+    let one = One::seen(mapping, pair);
     match pair.seen.of(side) {
         Observation::Unreadable(why) => {
             out.left.push(left(story.last, None, Cannot::Unreadable(why.clone())));

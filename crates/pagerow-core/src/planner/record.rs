@@ -70,6 +70,13 @@ pub(crate) struct One<'a> {
 }
 
 impl<'a> One<'a> {
+    /// One record as it was seen, for which nobody has answers.
+    pub(crate) fn seen(mapping: &'a Mapping, pair: &'a Pair) -> Self {
+        const NOTHING: &Answers =
+            &Answers { fields: std::collections::BTreeMap::new(), whole: None, waits: false };
+        Self { mapping, pair, answers: NOTHING, lost: false }
+    }
+
     fn known(&self) -> Known {
         match &self.pair.identity {
             Identity::Linked(link) => link.apart.map_or(Known::Linked, Known::Apart),
@@ -400,10 +407,10 @@ impl<'a> One<'a> {
                 }
             }
         }
-        let raise = matches!(self.pair.identity, Identity::Buried(_));
         // Nobody has met before, or one half was away on purpose and is back.
-        let met = matches!(self.known(), Known::Adopted | Known::Apart(_) | Known::Buried);
-        if (met || !settled.is_empty())
+        let met = matches!(self.known(), Known::Adopted | Known::Apart(_));
+        let raise = matches!(self.pair.identity, Identity::Buried(_));
+        if (met || raise || !settled.is_empty())
             && let (Some(key), Some(page)) = (self.pair.identity.key(), self.pair.identity.page())
         {
             out.settlements.push(Settlement {
@@ -593,8 +600,8 @@ impl<'a> One<'a> {
         let fields = (0..self.mapping.fields.len())
             .filter_map(|field| {
                 let before = Some(self.now(side, field)?.clone());
-                let after = Value::Null;
                 let source = self.base(side.other()).and_then(|base| base.get(field)).cloned();
+                let after = Value::Null;
                 Some(FieldWrite { field, before, after, source, withheld: false, by: None })
             })
             .collect();

@@ -552,6 +552,8 @@ impl World {
         }
         let (key, page) = (step.key.clone()?, step.page?);
         let unread = self.unread();
+        // A new link takes the place of the buried one.
+        self.buried.retain(|_, link| link.key != key && link.page != page);
         Some(self.add_link(key, page, unread))
     }
 
@@ -570,9 +572,8 @@ impl World {
         match settle::link_after(step, (!is_new).then_some(link.apart)) {
             LinkAfter::Kept { apart } => link.apart = apart,
             LinkAfter::Forgotten => {
-                if let Some(link) = self.links.remove(&id) {
-                    self.buried.insert(link.id, link);
-                }
+                let link = self.links.remove(&id);
+                self.buried.extend(link.map(|link| (id, link)));
             }
         }
     }

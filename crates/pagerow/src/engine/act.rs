@@ -158,6 +158,9 @@ impl<W: Parts> Engine<W> {
                 let told = self.decision(&run.origin, id, "override", approved.hash().to_string());
                 self.store.audit(&mut tx, &[told]).await?;
             }
+            for part in &plan.mappings {
+                self.store.forget_count(&mut tx, &part.mapping).await?;
+            }
         }
         let mut linked = Vec::new();
         for (&at, part) in which.iter().zip(&plan.mappings) {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     replica::{Outcome, Relatives, Rows},
-    store::{Cursors, JournalEntry, Runs, Transaction, Transactions},
+    store::{JournalEntry, Runs, Transaction, Transactions},
 };
 
 /// Steps in one transaction: enough to be fast, few enough to hold no lock for long.
@@ -115,13 +115,6 @@ impl<W: Parts> Engine<W> {
             self.audit(&mut tx, acting, mapping, &part.columns, ended.iter()).await?;
             let all: Vec<&Ended<'_>> = ended.iter().collect();
             let fresh = self.settle(&mut tx, bound, view, &troubled, &all).await?;
-            // A crash must not leave a number that hides a deletion from the next look.
-            let gained = ended
-                .iter()
-                .filter(|end| matches!(end.how, How::Done { .. }))
-                .map(|end| gain(end.step))
-                .sum();
-            self.store.gain_rows(&mut tx, mapping, gained).await?;
             if !fresh.is_empty() {
                 self.wake_referrers(&mut tx, mapping).await?;
             }
@@ -167,15 +160,6 @@ impl<W: Parts> Engine<W> {
 /// The whole row that a step deletes, as it was kept for the history.
 fn kept<'w>(whole: &'w BTreeMap<RowKey, String>, step: &Step) -> Option<&'w String> {
     (step.action == Action::Delete).then(|| step.key.as_ref().and_then(|key| whole.get(key)))?
-}
-
-/// By how many rows a step lets the table grow.
-fn gain(step: &Step) -> i64 {
-    match step.action {
-        Action::Create => 1,
-        Action::Trash | Action::Delete => -1,
-        Action::Update | Action::Restore => 0,
-    }
 }
 
 /// A new row's step without what refers to pages that have no row yet, and these fields: they follow in the next
