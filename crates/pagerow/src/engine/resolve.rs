@@ -96,7 +96,7 @@ impl<W: Parts> Engine<W> {
         let which: Vec<usize> = records.keys().copied().collect();
         self.take_lease().await?;
         let mut run = Run::new("resolve", self.calls());
-        let result = self.carry_out(&mut run, &records, resolutions, (only, pass), by).await;
+        let result = self.carry_answers_out(&mut run, &records, resolutions, (only, pass), by).await;
         let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
         result.and(closed)
     }
@@ -119,7 +119,7 @@ impl<W: Parts> Engine<W> {
         result.and(closed)
     }
 
-    async fn carry_out(
+    async fn carry_answers_out(
         &mut self,
         run: &mut Run,
         records: &Records,
@@ -130,8 +130,8 @@ impl<W: Parts> Engine<W> {
         let which: Vec<usize> = records.keys().copied().collect();
         let doubtful = self.finish_open_steps(run, &which).await?;
         let mut decided = self.answered(records, resolutions, &doubtful).await?;
-        let approved =
-            guard::check(decided.plan.clone(), &self.limits(&which), pass.as_slice()).map_err(EngineError::Refused)?;
+        let approved = guard::check(decided.plan.clone(), &self.limits(&which), pass.as_slice())
+            .map_err(EngineError::Refused)?;
         if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
         }
