@@ -3,15 +3,20 @@
 use std::collections::BTreeSet;
 
 use pagerow_core::{
+    answer::Answers,
     digest::Digest,
-    guard::{self, Limits},
+    guard::{self, Against},
     mapping::Mapping,
     plan::Plan,
     planner::{Planner, assemble},
     record::RowKey,
 };
 
-use super::{Engine, EngineError, Parts, look::View, report::Run};
+use super::{
+    Engine, EngineError, Parts,
+    look::{View, name_of},
+    report::Run,
+};
 use crate::replica::Relatives;
 use crate::store::Links;
 
@@ -54,7 +59,7 @@ impl<W: Parts> Engine<W> {
         let stop = self.stop.clone();
         let views = Self::unless_stopped(stop, self.look_at_all(which, depth, &doubtful)).await?;
         let decided = self.decide(which, views);
-        let approved = guard::check(decided.plan.clone(), &self.limits(which), consent.pass)
+        let approved = guard::check(decided.plan.clone(), &self.limits(which), consent.pass.as_slice())
             .map_err(EngineError::Refused)?;
         if let Some(kept) = consent.only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
@@ -90,8 +95,13 @@ impl<W: Parts> Engine<W> {
         let mut parts = Vec::with_capacity(which.len());
         for (&at, view) in which.iter().zip(&mut views) {
             let mut planner = Planner::new(&self.bound[at].mapping, view.census);
+            let none = Answers::default();
             for pair in view.pairs.drain(..) {
-                planner.consider(&pair);
+                let answers = match view.answers.is_empty() {
+                    true => &none,
+                    false => view.answers.get(&name_of(&pair)).unwrap_or(&none),
+                };
+                planner.consider_with(&pair, answers);
             }
             view.skipped.drain(..).for_each(|skipped| planner.skip(skipped));
             parts.push(planner.finish());
@@ -100,8 +110,8 @@ impl<W: Parts> Engine<W> {
         Decided { plan: assemble(parts, &mappings), views }
     }
 
-    pub(super) fn limits(&self, which: &[usize]) -> Vec<Limits> {
-        which.iter().map(|&at| self.bound[at].settings.limits).collect()
+    pub(super) fn limits(&self, which: &[usize]) -> Vec<Against> {
+        which.iter().map(|&at| self.bound[at].settings.limits.into()).collect()
     }
 
     /// The links that relations need, read once and from then on kept up to date.

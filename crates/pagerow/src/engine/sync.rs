@@ -39,7 +39,7 @@ impl<W: Parts> Engine<W> {
         let views =
             Self::unless_stopped(stop, self.look_at_all(&which, Depth::Everything, &doubtful)).await?;
         let decided = self.decide(&which, views);
-        let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), None) {
+        let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), &[]) {
             Ok(_) => Vec::new(),
             Err(refused) => refused.refusals,
         };
@@ -142,7 +142,7 @@ impl<W: Parts> Engine<W> {
         if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(run.unsure == 0) }
     }
 
-    async fn close(
+    pub(super) async fn close(
         &mut self,
         mut run: Run,
         which: &[usize],
