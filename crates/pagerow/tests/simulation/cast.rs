@@ -67,9 +67,8 @@ impl Cast {
         // Relations need to know each other: data sources come first, properties second.
         let (databases, places): (Vec<String>, Vec<String>) =
             specs.iter().map(|spec| make_source(&stage, &notion, &spec.name)).unzip();
-        let place_of = |name: &str| {
-            specs.iter().position(|spec| spec.name == name).map_or("", |at| places[at].as_str())
-        };
+        let place_of =
+            |name: &str| specs.iter().position(|spec| spec.name == name).map_or("", |at| places[at].as_str());
         let (mut mappings, mut sources) = (Vec::new(), Vec::new());
         for (spec, place) in specs.iter().zip(&places) {
             let (mapping, source) = describe(&stage, &notion, spec, place, place_of(&spec.refers));
@@ -86,8 +85,11 @@ impl Cast {
         if let Some(requests) = script.world.calls_a_minute {
             order("limits", &json!({"requests": requests}));
         }
-        let tables: BTreeMap<String, Table> =
-            specs.iter().zip(&mappings).map(|(spec, mapping)| (spec.name.clone(), table(spec, mapping))).collect();
+        let tables: BTreeMap<String, Table> = specs
+            .iter()
+            .zip(&mappings)
+            .map(|(spec, mapping)| (spec.name.clone(), table(spec, mapping)))
+            .collect();
         let server = Server::new(Arc::clone(&stage), tables);
         let specs = Arc::new(specs.clone());
         Self { stage, server, notion, ledger: Arc::default(), specs, mappings, sources, databases }

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 
 use crate::{
     cast::Cast,
-    people::{all_text, key_of, removed_row, words},
+    people::{all_text, key_of, removed_row},
     process::{Failure, run},
     script::Script,
 };
@@ -86,20 +86,25 @@ impl<'a> Here<'a> {
             {
                 found.push(format!("page {id} does not carry the key {key}"));
             }
-            for (place, (field, spec)) in self.mapping.fields.iter().zip(&cast.specs[self.at].fields).enumerate() {
+            for (place, (field, spec)) in
+                self.mapping.fields.iter().zip(&cast.specs[self.at].fields).enumerate()
+            {
                 let there = row.record.get(place).unwrap_or(&Value::Null);
                 let here = &page["values"][&field.property];
                 let row_of = |page: &str| self.row_of(field.related().unwrap_or_default(), page);
                 let column = Some(field.column.as_str());
                 // A new record does not take what only its other half may give, nor is it emptied for that.
                 let is_kept = match field.flow {
-                    Flow::Both => false,
+                    Flow::Both | Flow::Paused => false,
                     Flow::ToNotion => there.is_null(),
                     Flow::ToPostgres => spec.kind.same(&Value::Null, here, |_| None),
                 };
                 let is_same = is_kept || spec.kind.same(there, here, row_of);
                 if !is_same && !self.is_named(Some(key), Some(id), column) {
-                    found.push(format!("{} of row {key} of {name} is {there:?}, and {here} on page {id}", field.column));
+                    found.push(format!(
+                        "{} of row {key} of {name} is {there:?}, and {here} on page {id}",
+                        field.column
+                    ));
                 }
             }
         }
@@ -114,7 +119,8 @@ impl<'a> Here<'a> {
 
     fn may_lack_page(&self, key: &RowKey, page: Option<PageId>) -> bool {
         // A one-way mapping may not delete.
-        let stays = self.mapping.on_page_trashed == OnPageTrashed::Keep || self.mapping.direction == Flow::ToNotion;
+        let stays =
+            self.mapping.on_page_trashed == OnPageTrashed::Keep || self.mapping.direction == Flow::ToNotion;
         let kept = stays && page.is_some_and(|page| self.trashed.contains_key(&page));
         kept || self.mapping.direction == Flow::ToPostgres
             || self.is_named(Some(key), page, None)
@@ -189,9 +195,9 @@ impl<'a> Here<'a> {
             cast.ledger.keys(name).into_iter().filter(|key| !there(key)).collect()
         });
         for key in gone {
-            let of_page = deleted.get(&key).is_some_and(|page| {
-                page.is_some_and(|page| cast.ledger.is_removed(&page.to_string()))
-            });
+            let of_page = deleted
+                .get(&key)
+                .is_some_and(|page| page.is_some_and(|page| cast.ledger.is_removed(&page.to_string())));
             // What the database refused was never there.
             let was_there = names.values().any(|of| *of == key);
             if was_there && !of_page && !cast.ledger.is_removed(&removed_row(self.at, &key)) {
@@ -225,7 +231,8 @@ fn lost_words(cast: &Cast, script: &Script) -> Vec<String> {
         there.extend(text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_lowercase));
     };
     for (at, mapping) in cast.mappings.iter().enumerate() {
-        cast.server.look(|db| db.tables[&mapping.name].rows().values().for_each(|row| take(&all_text(&row.record))));
+        cast.server
+            .look(|db| db.tables[&mapping.name].rows().values().for_each(|row| take(&all_text(&row.record))));
         // A page in the trash can be taken out of it.
         cast.pages(at, false).iter().chain(&cast.pages(at, true)).for_each(|page| take(&page.to_string()));
     }
@@ -267,7 +274,9 @@ async fn unrest(cast: &Cast) -> Vec<String> {
         match run(cast, &mut engine, depth, None).await {
             Ok(true) => {}
             Ok(false) => found.push(format!("a further look at {depth:?} still finds something to do")),
-            Err(Failure::Stopped(_)) => found.push(format!("a further look at {depth:?} is stopped by a guard")),
+            Err(Failure::Stopped(_)) => {
+                found.push(format!("a further look at {depth:?} is stopped by a guard"))
+            }
             Err(Failure::Other(error)) => found.push(format!("a further look at {depth:?} fails: {error}")),
         }
     }

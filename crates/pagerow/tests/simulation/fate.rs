@@ -53,7 +53,14 @@ fn mapping(dice: &mut Dice, name: &str, all: &[&str]) -> MappingSpec {
     let mut fields = vec![FieldSpec { kind: Kind::Title, flow: Flow::Both }];
     for kind in [Kind::Text, Kind::Number, Kind::Check, Kind::Day, Kind::Moment, Kind::Choice, Kind::Tags] {
         if dice.percent(if kind == Kind::Text { 90 } else { 35 }) {
-            let flow = *dice.pick(&[Flow::Both, Flow::Both, Flow::Both, Flow::Both, Flow::ToNotion, Flow::ToPostgres]);
+            let flow = *dice.pick(&[
+                Flow::Both,
+                Flow::Both,
+                Flow::Both,
+                Flow::Both,
+                Flow::ToNotion,
+                Flow::ToPostgres,
+            ]);
             fields.push(FieldSpec { kind, flow });
         }
     }
@@ -64,7 +71,16 @@ fn mapping(dice: &mut Dice, name: &str, all: &[&str]) -> MappingSpec {
         name: name.to_owned(),
         fields,
         refers: (*dice.pick(all)).to_owned(),
-        direction: *dice.pick(&[Flow::Both, Flow::Both, Flow::Both, Flow::Both, Flow::Both, Flow::Both, Flow::ToNotion, Flow::ToPostgres]),
+        direction: *dice.pick(&[
+            Flow::Both,
+            Flow::Both,
+            Flow::Both,
+            Flow::Both,
+            Flow::Both,
+            Flow::Both,
+            Flow::ToNotion,
+            Flow::ToPostgres,
+        ]),
         on_conflict: *dice.pick(&[
             Policy::Manual,
             Policy::Manual,
@@ -72,7 +88,12 @@ fn mapping(dice: &mut Dice, name: &str, all: &[&str]) -> MappingSpec {
             Policy::PreferPostgres,
             Policy::PreferNotion,
         ]),
-        on_row_deleted: *dice.pick(&[OnRowDeleted::Trash, OnRowDeleted::Trash, OnRowDeleted::Keep, OnRowDeleted::Ask]),
+        on_row_deleted: *dice.pick(&[
+            OnRowDeleted::Trash,
+            OnRowDeleted::Trash,
+            OnRowDeleted::Keep,
+            OnRowDeleted::Ask,
+        ]),
         on_page_trashed: *dice.pick(&[
             OnPageTrashed::Ask,
             OnPageTrashed::SoftDelete,

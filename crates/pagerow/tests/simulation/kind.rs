@@ -61,7 +61,8 @@ impl Kind {
     }
 
     pub(crate) fn property(self, refers: &str) -> PropertyKind {
-        let options = |may_grow| Options { names: OPTIONS.map(str::to_owned).to_vec(), may_grow };
+        let options =
+            |may_grow| Options { names: OPTIONS.map(str::to_owned).to_vec(), may_grow, ordered: false };
         match self {
             Self::Title => PropertyKind::Title,
             Self::Text => PropertyKind::RichText,

@@ -37,7 +37,8 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn nothing_is_lost() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let (first, seeds) = (number("PAGEROW_SIM_SEED").unwrap_or(0), number("PAGEROW_SIM_SEEDS").unwrap_or(2_000));
+    let (first, seeds) =
+        (number("PAGEROW_SIM_SEED").unwrap_or(0), number("PAGEROW_SIM_SEEDS").unwrap_or(2_000));
     if seeds == 1 {
         play(&Script::of(first), true).lines.iter().for_each(|line| println!("{line}"));
     }

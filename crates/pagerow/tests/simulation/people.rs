@@ -290,7 +290,11 @@ impl Cast {
         }
         let related: Vec<RowKey> = match kind {
             Kind::Refers => self.server.look(|db| {
-                db.tables.get(&self.specs[at].refers).into_iter().flat_map(|table| table.rows().keys().cloned()).collect()
+                db.tables
+                    .get(&self.specs[at].refers)
+                    .into_iter()
+                    .flat_map(|table| table.rows().keys().cloned())
+                    .collect()
             }),
             _ => Vec::new(),
         };
@@ -307,12 +311,14 @@ impl Cast {
                 let mut properties = Map::new();
                 for (field, spec) in self.specs[at].fields.iter().enumerate() {
                     let cell = Cell { field: 0, how: How::Add, value: value + field as u64 };
-                    properties.insert(spec.kind.name().to_owned(), self.page_value(at, &Json::Null, field, cell));
+                    properties
+                        .insert(spec.kind.name().to_owned(), self.page_value(at, &Json::Null, field, cell));
                 }
                 let body = json!({"data_source_id": self.sources[at].data_source, "properties": properties});
                 let made = self.control("POST", "pages", &body);
                 assert_eq!(made.status, 200, "{}", made.json());
-                self.stage.tell(|| format!("somebody makes page {}: {}", made.json()["id"], body["properties"]));
+                self.stage
+                    .tell(|| format!("somebody makes page {}: {}", made.json()["id"], body["properties"]));
             }
             PageDeed::Edit { table, pick, cell, as_bot } => {
                 let at = self.table(table);
@@ -369,8 +375,12 @@ impl Cast {
         }
         let related: Vec<PageId> = match kind {
             Kind::Refers => {
-                let other = self.specs.iter().position(|spec| spec.name == self.specs[at].refers).unwrap_or(0);
-                self.pages(other, false).iter().filter_map(|page| PageId::parse(page["id"].as_str()?)).collect()
+                let other =
+                    self.specs.iter().position(|spec| spec.name == self.specs[at].refers).unwrap_or(0);
+                self.pages(other, false)
+                    .iter()
+                    .filter_map(|page| PageId::parse(page["id"].as_str()?))
+                    .collect()
             }
             _ => Vec::new(),
         };

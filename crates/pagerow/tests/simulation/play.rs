@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use pagerow::engine::Depth;
 use serde_json::json;
 
@@ -83,7 +84,9 @@ async fn act(cast: &Cast, script: &Script) -> Vec<String> {
             What::Outage { span } => cast.stage.cut_off(*span),
             What::Revoked { span } => cast.for_a_while(*span, Blow::Revoked),
             What::Unshared { table, span } => cast.for_a_while(*span, Blow::Unshared(cast.place(*table))),
-            What::DatabaseTrashed { table, span } => cast.for_a_while(*span, Blow::Trashed(cast.place(*table))),
+            What::DatabaseTrashed { table, span } => {
+                cast.for_a_while(*span, Blow::Trashed(cast.place(*table)))
+            }
         }
     }
     tokio::time::sleep_until(began + Duration::from_millis(script.quiet_at)).await;
@@ -155,7 +158,8 @@ impl Cast {
                 ("POST", path.to_owned(), body, "a database was not shared any more")
             }
             Blow::Trashed(at) => {
-                let path = format!("databases/{}/{}", self.databases[*at], if begins { "trash" } else { "restore" });
+                let path =
+                    format!("databases/{}/{}", self.databases[*at], if begins { "trash" } else { "restore" });
                 ("POST", path, json!({}), "a database was trashed")
             }
         };
@@ -168,10 +172,11 @@ impl Cast {
     }
 
     /// How long until a parked record is tried again, if any is.
-    fn next_try(&self) -> Option<Duration> {
+    pub(crate) fn next_try(&self) -> Option<Duration> {
         let now = self.stage.database_now();
         let times: Vec<_> =
             self.server.look(|db| db.memory.parked.values().filter_map(|row| row.record.next_try).collect());
-        times.into_iter().min().map(|at| at.duration_since(now).unsigned_abs() + Duration::from_secs(1))
+        let wait = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        times.into_iter().min().map(|at| wait(at) + Duration::from_secs(1))
     }
 }

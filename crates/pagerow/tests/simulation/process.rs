@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use pagerow::engine::{Depth, Engine, EngineError};
+use pagerow::engine::{Depth, Engine, EngineError, MappingReport};
 use pagerow_core::digest::Digest;
 
 use tokio::time::Sleep;
@@ -83,7 +83,9 @@ pub(crate) async fn keep_running(cast: Cast, fate: Arc<Fate>) {
     loop {
         fate.polls.store(0, Ordering::Relaxed);
         let life = Box::pin(work(cast.clone()));
-        let Some(()) = (Mortal { life, fate: Arc::clone(&fate), stage: Arc::clone(&cast.stage), thaw: None }).await else {
+        let Some(()) =
+            (Mortal { life, fate: Arc::clone(&fate), stage: Arc::clone(&cast.stage), thaw: None }).await
+        else {
             cast.stage.count("crash");
             cast.stage.tell(|| "the engine is killed".to_owned());
             tokio::time::sleep(Duration::from_millis(fate.down.load(Ordering::Relaxed))).await;
@@ -117,11 +119,19 @@ pub(crate) async fn run(
     depth: Depth,
     pass: Option<Digest>,
 ) -> Result<bool, Failure> {
+    // What failed before may be tried again, and fail again.
+    let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(1));
     match engine.sync(&[], depth, pass, "simulation").await {
         Ok(report) => {
             cast.stage
                 .tell(|| format!("sync {depth:?}: {}", serde_json::to_string(&report).unwrap_or_default()));
-            Ok(report.quiet && report.run.is_none())
+            let wrote = |part: &MappingReport| {
+                let (there, here) = (part.to_notion, part.to_postgres);
+                there.created + there.updated + there.trashed + here.inserted + here.updated + here.deleted
+            };
+            let is_still =
+                report.run.is_none() || waits && report.mappings.iter().all(|part| wrote(part) == 0);
+            Ok(report.quiet && is_still)
         }
         Err(error) => {
             cast.stage.count("a sync failed");

@@ -100,26 +100,63 @@ pub(crate) enum What {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RowDeed {
-    Insert { table: u64, value: u64 },
+    Insert {
+        table: u64,
+        value: u64,
+    },
     /// In a transaction that stays open for so many milliseconds.
-    Edit { table: u64, pick: u64, cell: Cell, open: u64 },
-    Delete { table: u64, pick: u64 },
+    Edit {
+        table: u64,
+        pick: u64,
+        cell: Cell,
+        open: u64,
+    },
+    Delete {
+        table: u64,
+        pick: u64,
+    },
     /// A row comes back under the key it had.
-    Reinsert { table: u64, pick: u64, value: u64 },
+    Reinsert {
+        table: u64,
+        pick: u64,
+        value: u64,
+    },
     /// A row is marked as deleted, or the mark is taken away, where the table has one.
-    Mark { table: u64, pick: u64 },
-    Truncate { table: u64 },
+    Mark {
+        table: u64,
+        pick: u64,
+    },
+    Truncate {
+        table: u64,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PageDeed {
-    Create { table: u64, value: u64 },
+    Create {
+        table: u64,
+        value: u64,
+    },
     /// By a person, or by a program with pagerow's own token.
-    Edit { table: u64, pick: u64, cell: Cell, as_bot: bool },
-    Trash { table: u64, pick: u64 },
-    Restore { table: u64, pick: u64 },
-    Duplicate { table: u64, pick: u64 },
+    Edit {
+        table: u64,
+        pick: u64,
+        cell: Cell,
+        as_bot: bool,
+    },
+    Trash {
+        table: u64,
+        pick: u64,
+    },
+    Restore {
+        table: u64,
+        pick: u64,
+    },
+    Duplicate {
+        table: u64,
+        pick: u64,
+    },
 }
 
 /// Which cell of a record becomes what.

@@ -84,7 +84,12 @@ impl Season {
 impl fmt::Display for Season {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.took.as_secs_f64();
-        writeln!(f, "{} simulations in {seconds:.1} s, {:.0} a second", self.seeds, self.seeds as f64 / seconds)?;
+        writeln!(
+            f,
+            "{} simulations in {seconds:.1} s, {:.0} a second",
+            self.seeds,
+            self.seeds as f64 / seconds
+        )?;
         for (what, times) in &self.tally {
             writeln!(f, "{times:>9} × {what}")?;
         }
