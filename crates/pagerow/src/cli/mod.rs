@@ -14,7 +14,7 @@ mod exit;
 mod init;
 mod parked;
 mod plan;
-mod plan_file;
+pub mod plan_file;
 mod progress;
 mod remembered;
 mod render;
