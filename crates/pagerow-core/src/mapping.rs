@@ -53,6 +53,9 @@ pub enum Flow {
     Both,
     ToNotion,
     ToPostgres,
+    /// Neither way for now: a side has lost its half of the field, or has another in its place. The field is not read,
+    /// not written and not settled, and its bases stay as they are until it is whole again.
+    Paused,
 }
 
 impl Flow {
@@ -63,6 +66,7 @@ impl Flow {
             Self::Both => true,
             Self::ToNotion => side == Side::Notion,
             Self::ToPostgres => side == Side::Postgres,
+            Self::Paused => false,
         }
     }
 
@@ -70,6 +74,7 @@ impl Flow {
     #[must_use]
     pub fn and(self, other: Self) -> Option<Self> {
         match (self, other) {
+            (Self::Paused, _) | (_, Self::Paused) => Some(Self::Paused),
             (Self::Both, flow) | (flow, Self::Both) => Some(flow),
             (a, b) => (a == b).then_some(a),
         }
@@ -233,6 +238,12 @@ impl PropertyKind {
 }
 
 impl Field {
+    /// Whether the field neither flows nor is looked at for now.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.flow == Flow::Paused
+    }
+
     /// The mapping to whose records the field refers.
     #[must_use]
     pub fn related(&self) -> Option<&str> {
@@ -267,6 +278,19 @@ impl Mapping {
         );
         // Plain structs of strings and enums always serialise.
         Digest::of(serde_json::to_string(&(fields, rules)).unwrap_or_default().as_bytes())
+    }
+
+    /// Fields that neither flow nor are looked at for now.
+    pub fn paused(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.is_paused())
+    }
+
+    /// A name for what the fields can hold at all, options, known people and limits included: what could not be
+    /// written under another shape may be possible now.
+    #[must_use]
+    pub fn shape(&self) -> Digest {
+        // Plain structs of strings and enums always serialise.
+        Digest::of(serde_json::to_string(&self.fields).unwrap_or_default().as_bytes())
     }
 
     /// The place of a field by its column.

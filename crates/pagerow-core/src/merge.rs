@@ -42,6 +42,9 @@ pub fn merge(
     now: Sides<&Value>,
     edited: Sides<Option<Timestamp>>,
 ) -> Merged {
+    if field.is_paused() {
+        return Merged::Quiet;
+    }
     let changed =
         Sides { postgres: change(base.postgres, now.postgres), notion: change(base.notion, now.notion) };
     match (changed.postgres, changed.notion) {
@@ -60,6 +63,13 @@ pub fn merge(
     }
 }
 
+/// Compares one field whose base was lost. Without it nobody knows which value is the later one, so that no rule decides
+/// either: a policy would write the past over the present.
+#[must_use]
+pub fn compare(field: &Field, now: Sides<&Value>) -> Merged {
+    if fidelity::agree(now.postgres, now.notion, field) { Merged::Settle } else { Merged::Conflict }
+}
+
 /// Takes one side's change to the other. A field that flows one way is a mirror: a change on the receiving side is
 /// answered with the giving side's value.
 fn carry(field: &Field, from: Side, now: Sides<&Value>) -> Merged {
@@ -75,6 +85,7 @@ fn contest(field: &Field, policy: Policy, now: Sides<&Value>, edited: Sides<Opti
         Flow::ToNotion => Some(Side::Postgres),
         Flow::ToPostgres => Some(Side::Notion),
         Flow::Both => field.wins.or_else(|| by_policy(policy, edited)),
+        Flow::Paused => None,
     };
     winner.map_or(Merged::Conflict, |winner| write(field, winner, now, true))
 }
@@ -91,6 +102,12 @@ fn by_policy(policy: Policy, edited: Sides<Option<Timestamp>>) -> Option<Side> {
             Some(if row >= page { Side::Postgres } else { Side::Notion })
         }
     }
+}
+
+/// Takes one side's value to the other, because somebody decided so.
+#[must_use]
+pub fn take(field: &Field, from: Side, now: Sides<&Value>) -> Merged {
+    write(field, from, now, true)
 }
 
 fn write(field: &Field, from: Side, now: Sides<&Value>, decided: bool) -> Merged {

@@ -88,13 +88,6 @@ impl<W: Parts> Engine<W> {
             self.store.journal(&mut tx, acting.run, &entries).await?;
             let all: Vec<&Ended<'_>> = ended.iter().collect();
             let fresh = self.settle(&mut tx, bound, view, &troubled, &all).await?;
-            // A crash must not leave a number that hides a deletion from the next look.
-            let gained = ended
-                .iter()
-                .filter(|end| matches!(end.how, How::Done { .. }))
-                .map(|end| gain(end.step))
-                .sum();
-            self.store.gain_rows(&mut tx, mapping, gained).await?;
             if !fresh.is_empty() {
                 self.wake_referrers(&mut tx, mapping).await?;
             }
@@ -117,15 +110,6 @@ impl<W: Parts> Engine<W> {
             }
         }
         Ok(())
-    }
-}
-
-/// By how many rows a step lets the table grow.
-fn gain(step: &Step) -> i64 {
-    match step.action {
-        Action::Create => 1,
-        Action::Trash | Action::Delete => -1,
-        Action::Update | Action::Restore => 0,
     }
 }
 

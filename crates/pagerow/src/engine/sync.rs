@@ -39,7 +39,7 @@ impl<W: Parts> Engine<W> {
         let views =
             Self::unless_stopped(stop, self.look_at_all(&which, Depth::Everything, &doubtful)).await?;
         let decided = self.decide(&which, views);
-        let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), None) {
+        let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), &[]) {
             Ok(_) => Vec::new(),
             Err(refused) => refused.refusals,
         };

@@ -272,6 +272,7 @@ impl<'a> Reader<'a> {
                 Source::Column { reader, .. } | Source::Expression { reader } => {
                     reader.decode(&cells[..*width], &self.rows.zone)
                 }
+                Source::Paused => continue,
                 Source::Join(_) => {
                     convert::references(cells[0]).ok_or_else(|| "the join table could not be read".to_owned())
                 }
@@ -304,6 +305,7 @@ impl<'a> Reader<'a> {
                 record,
                 digest,
                 edited,
+                by: None,
                 marker: text(at + 1).map(str::to_owned),
                 checksum: text(at + 2).map(str::to_owned),
             },

@@ -48,6 +48,7 @@ pub(super) enum Source {
     Column { reader: Column, name: String, writable: bool },
     Expression { reader: Column },
     Join(Box<Join>),
+    Paused,
 }
 
 /// A join table.
@@ -124,6 +125,7 @@ impl Statements {
                     joins.push(JoinSql { alias, join: join.clone() });
                     (Source::Join(Box::new(join)), columns)
                 }
+                FieldSource::Paused => (Source::Paused, Vec::new()),
             };
             widths.push(columns.len());
             expressions.extend(columns);

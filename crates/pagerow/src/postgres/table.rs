@@ -90,6 +90,8 @@ pub enum FieldSource {
         other_column: String,
         other_type: String,
     },
+    /// Nowhere for now: the field is paused, and its value counts as not read.
+    Paused,
 }
 
 /// The user's own columns that pagerow keeps up to date, by name.

@@ -81,7 +81,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Json {
         "seen": refusal.seen,
         "limit": refusal.limit,
         "text": refusal.text,
-        "override": refusal.pass.to_string(),
+        "override": refusal.pass.map(|pass| pass.to_string()),
     })
 }
 
@@ -158,6 +158,8 @@ fn word(why: &Why) -> &'static str {
         Why::Away(_) => "away",
         Why::Double { .. } => "double",
         Why::InDoubt => "in_doubt",
+        Why::Paused { .. } => "paused",
         Why::Waiting => "waiting",
+        Why::JustGone(_) => "just_gone",
     }
 }

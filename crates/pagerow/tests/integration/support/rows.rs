@@ -155,6 +155,7 @@ impl Shop {
                 after: value.clone(),
                 source: None,
                 withheld: false,
+                by: None,
             })
             .collect();
         Step {
@@ -169,6 +170,7 @@ impl Shop {
             expect,
             source: None,
             because: Because::Edited,
+            whole: None,
         }
     }
 
