@@ -130,8 +130,8 @@ impl<W: Parts> Engine<W> {
         let which: Vec<usize> = records.keys().copied().collect();
         let doubtful = self.finish_open_steps(run, &which).await?;
         let mut decided = self.answered(records, resolutions, &doubtful).await?;
-        let approved =
-            guard::check(decided.plan.clone(), &self.limits(&which), pass.as_slice()).map_err(EngineError::Refused)?;
+        let approved = guard::check(decided.plan.clone(), &self.limits(&which), pass.as_slice())
+            .map_err(EngineError::Refused)?;
         if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
         }
