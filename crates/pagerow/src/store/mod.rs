@@ -7,6 +7,8 @@ mod error;
 mod lease;
 mod links;
 mod migrate;
+mod outbox;
+mod remove;
 mod runs;
 
 pub use attention::{Answered, Attention, Closing, Due, Entry, OpenConflict, ParkedRecord, Trouble};
@@ -14,6 +16,7 @@ pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
+pub use remove::Belongings;
 pub use runs::{JournalEntry, OpenStep, RunRow, Runs, StepRow, StepUpdate, action_name};
 
 use deadpool_postgres::Pool;

@@ -459,11 +459,11 @@ impl Cursors for Server {
         .await
     }
 
-    async fn gain_rows(&self, tx: &mut Tx, mapping: &str, gained: i64) -> Result<(), StoreError> {
+    async fn forget_count(&self, tx: &mut Tx, mapping: &str) -> Result<(), StoreError> {
         let mapping = mapping.to_owned();
         tx.run(move |db| {
             if let Some(state) = db.memory.states.get_mut(&mapping) {
-                state.rows = state.rows.map(|rows| rows + gained);
+                state.rows = None;
             }
         })
         .await
