@@ -12,7 +12,9 @@ use super::{check_names, console::Console, error::CliError, exit::Exit, remember
 /// whole chain and names the first entry that is not the one that was written; it ends with 1 then. Values are in the
 /// audit by their digests only.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  pagerow audit --limit 20\n  pagerow audit --verify --json | jq .head.hash")]
+#[command(
+    after_help = "Examples:\n  pagerow audit --limit 20\n  pagerow audit --verify --json | jq .head.hash"
+)]
 pub(super) struct Args {
     /// Walk along the whole chain
     #[arg(long)]

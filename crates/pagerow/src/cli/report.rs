@@ -20,7 +20,9 @@ pub(super) struct Args {}
 pub(super) async fn run(_: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
     let known = remembered::open(config).await?;
     let runs = match &known.store {
-        Some(store) => store.runs(&RunFilter { limit: BACK, ..RunFilter::default() }).await.map_err(known.explain())?,
+        Some(store) => {
+            store.runs(&RunFilter { limit: BACK, ..RunFilter::default() }).await.map_err(known.explain())?
+        }
         None => Vec::new(),
     };
     let report = runs.iter().find_map(|run| Report::deserialize(run.report.as_ref()?).ok());

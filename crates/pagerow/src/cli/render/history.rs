@@ -82,7 +82,11 @@ pub(crate) fn runs(runs: &[RunRow]) -> String {
             run.calls.to_string(),
         ]
     });
-    table(&["run", "started", "took", "state", "origin", "who", "steps", "failed", "calls"], rows, &[0, 6, 7, 8])
+    table(
+        &["run", "started", "took", "state", "origin", "who", "steps", "failed", "calls"],
+        rows,
+        &[0, 6, 7, 8],
+    )
 }
 
 /// The head of one run.

@@ -55,9 +55,9 @@ pub(crate) fn undo(undo: &UndoPlan, forecast: (u64, f64), everything: bool) -> S
             why(&left.why)
         );
         if let Cannot::EditedSince { before, after, now } = &left.why {
-            let before = before.as_ref().map_or_else(String::new, |before| {
-                format!("before the run {}, ", value::text(before))
-            });
+            let before = before
+                .as_ref()
+                .map_or_else(String::new, |before| format!("before the run {}, ", value::text(before)));
             let _ = writeln!(out, "      {before}after it {}, now {}", value::text(after), value::text(now));
         }
     }
