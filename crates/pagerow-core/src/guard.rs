@@ -140,6 +140,12 @@ impl Approved {
         self.hash
     }
 
+    /// The plan, which has to be weighed again before anybody carries it out.
+    #[must_use]
+    pub fn into_plan(self) -> Plan {
+        self.plan
+    }
+
     /// What would have stopped it, had nobody overridden it.
     #[must_use]
     pub fn overridden(&self) -> &[Refusal] {

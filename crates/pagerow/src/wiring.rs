@@ -131,6 +131,7 @@ impl Wiring {
                 sweep_interval: part.sweep_interval,
                 compare_interval: part.compare_interval,
                 doubt: self.config.notion.doubt,
+                shared_token: self.config.notion.shared_token,
             };
             bound.push(Bound { mapping, rows, pages, settings });
         }

@@ -161,6 +161,7 @@ impl World {
             record,
             digest,
             edited: Timestamp::from_second(seconds).ok(),
+            editor: None,
             marker: half.marker.clone(),
             checksum: None,
         }

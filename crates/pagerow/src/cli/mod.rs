@@ -13,6 +13,7 @@ mod error;
 mod exit;
 mod init;
 mod parked;
+mod person;
 mod plan;
 mod plan_file;
 mod progress;

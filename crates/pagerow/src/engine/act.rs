@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
-    guard::Approved,
+    guard::{Approved, Refusal},
     plan::{MappingPlan, Plan, Step},
     record::{PageId, RowKey},
     settle,
@@ -12,14 +12,16 @@ use pagerow_core::{
 
 use super::{
     Engine, EngineError, Event, Parts, Progress, Tx,
-    cycle::Decided,
     look::{RecordName, View, rows_error},
     outcome::unread,
     report::Run,
 };
 use crate::{
     replica::{Pages, Relatives, RowNote, Rows},
-    store::{Attention, Cursors, LinkWrite, Links, MappingState, Runs, Transaction, Transactions, Trouble},
+    store::{
+        Attention, Cursors, Identities, LinkWrite, Links, MappingState, Runs, Tallies, Transaction,
+        Transactions, Trouble,
+    },
 };
 
 /// Why a record waits for a related one: the codes of both sides, and the server's for a foreign key.
@@ -70,19 +72,23 @@ impl<W: Parts> Engine<W> {
         run: &mut Run,
         which: &[usize],
         approved: Approved,
-        decided: Decided,
+        views: &[View],
+        by: &str,
     ) -> Result<bool, EngineError> {
         let plan = approved.plan();
         for part in &plan.mappings {
             let report = run.of(&part.mapping);
             report.unchanged = part.census.unchanged;
             // A look for changes only shows those that were touched.
+            if let Some(why) = views.iter().zip(&plan.mappings).find_map(|(view, of)| (of.mapping == part.mapping).then_some(&view.lost)) {
+                report.bases_lost.clone_from(why);
+            }
             let doubles = part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
             report.doubles = report.doubles.max(doubles);
         }
         let rows_before: Vec<i64> =
             which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();
-        let id = self.begin_plan(run, which, &approved).await?;
+        let id = self.begin_plan(run, which, &approved, by).await?;
         if !plan.is_empty() {
             let total = plan.steps().count() as u64;
             let calls = plan.steps().filter(|(_, step)| step.side == Side::Notion).count() as u64;
@@ -100,7 +106,7 @@ impl<W: Parts> Engine<W> {
                 total,
             };
             let mut relatives = self.take_relatives().await?;
-            let work = Work { which, plan, views: &decided.views };
+            let work = Work { which, plan, views };
             // After an error nobody knows which links came to be: they are read anew.
             self.write_waves(run, &mut acting, work, &mut relatives).await?;
             self.relatives = Some(relatives);
@@ -110,7 +116,7 @@ impl<W: Parts> Engine<W> {
             .zip(&rows_before)
             .map(|(&at, before)| rows_made(run, &self.bound[at].mapping.name) - before)
             .collect();
-        self.end_plan(which, &decided.views, &rows_gained).await?;
+        self.end_plan(which, views, &rows_gained, approved.overridden()).await?;
         Ok(!plan.is_empty())
     }
 
@@ -120,6 +126,7 @@ impl<W: Parts> Engine<W> {
         run: &mut Run,
         which: &[usize],
         approved: &Approved,
+        by: &str,
     ) -> Result<Option<i64>, EngineError> {
         let plan = approved.plan();
         let mut tx = self.store.begin().await?;
@@ -130,7 +137,7 @@ impl<W: Parts> Engine<W> {
                 None => self.store.open_run(&mut tx, &run.origin).await?,
             };
             run.id = Some(id);
-            self.store.add_plan(&mut tx, id, approved.hash(), approved.overridden()).await?;
+            self.store.add_plan(&mut tx, id, approved.hash(), approved.overridden(), by).await?;
         }
         let mut linked = Vec::new();
         for (&at, part) in which.iter().zip(&plan.mappings) {
@@ -259,6 +266,7 @@ impl<W: Parts> Engine<W> {
         which: &[usize],
         views: &[View],
         rows_gained: &[i64],
+        overridden: &[Refusal],
     ) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
@@ -270,6 +278,15 @@ impl<W: Parts> Engine<W> {
                 }
             }
             self.store.answer(&mut tx, &view.answered).await?;
+            if let Some(table) = view.table.as_ref().filter(|table| view.known_table.as_ref() != Some(*table)) {
+                self.store.keep_table(&mut tx, &mapping.name, table).await?;
+            }
+            if view.lost.is_some() {
+                self.store.end_loss(&mut tx, mapping).await?;
+            }
+            if overridden.iter().any(|refusal| refusal.mapping == mapping.name) {
+                self.store.forgive_removals(&mut tx, &mapping.name).await?;
+            }
             // Rows that this plan made are no news to the next look.
             let state =
                 MappingState { rows: view.state.rows.map(|rows| rows + gained), ..view.state.clone() };

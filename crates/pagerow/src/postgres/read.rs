@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use pagerow_core::{
     digest::Digest,
-    observation::{Absence, Observation, Sighting},
+    observation::{Absence, Observation, Sighting, TableFacts},
     record::{Record, RowKey},
 };
 use tokio_postgres::{
@@ -55,9 +55,10 @@ impl Shown {
 pub(super) async fn everything(rows: &Inner, sink: Sink<'_, RowKey>) -> Result<Looked, RowsError> {
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
     let cursor = delta::cursor(rows, &mut tx).await?;
+    let table = facts(rows, &mut tx).await?;
     let count = stream(rows, &mut tx, Which::InScope, &[], sink).await?;
     tx.commit().await?;
-    Ok(Looked { complete: true, cursor: Some(cursor), count: Some(count), vanished: false })
+    Ok(Looked { complete: true, cursor: Some(cursor), count: Some(count), vanished: false, table: Some(table) })
 }
 
 /// Shows the rows that may have changed since a cursor. Deleted rows cannot be named; the count tells of them.
@@ -71,6 +72,7 @@ pub(super) async fn since(
     }
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
     let now = delta::cursor(rows, &mut tx).await?;
+    let table = facts(rows, &mut tx).await?;
     let Some(changed) = delta::changed(rows, &mut tx, cursor, &now).await? else {
         tx.commit().await?;
         return Ok(Looked { vanished: true, ..Looked::default() });
@@ -91,7 +93,7 @@ pub(super) async fn since(
     let count = tx.query(&rows.sql.count(), &[]).await?.first().map(|row| row.get::<_, i64>(0));
     tx.commit().await?;
     let count = count.and_then(|count| u64::try_from(count).ok());
-    Ok(Looked { complete: true, cursor: Some(now), count, vanished: false })
+    Ok(Looked { complete: true, cursor: Some(now), count, vanished: false, table: Some(table) })
 }
 
 /// Shows the rows of these keys, and which of them have none.
@@ -101,6 +103,9 @@ pub(super) async fn these(
     sink: Sink<'_, RowKey>,
 ) -> Result<Looked, RowsError> {
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
+    let table = facts(rows, &mut tx).await?;
+    // What row level security may hide cannot be proven to be gone.
+    let gone = if table.hides_rows { Absence::Unreachable } else { Absence::Deleted };
     for part in keys.chunks(KEYS_A_STATEMENT) {
         for (key, answer) in part.iter().zip(answers(rows, &mut tx, part).await?) {
             match answer {
@@ -114,7 +119,7 @@ pub(super) async fn these(
                     sink(Seen { id: shown.key.clone(), observation: shown.observation() });
                 }
                 Answer::None => {
-                    sink(Seen { id: key.clone(), observation: Observation::Absent(Absence::Deleted) });
+                    sink(Seen { id: key.clone(), observation: Observation::Absent(gone) });
                 }
                 Answer::NoKey(reason) => {
                     sink(Seen { id: key.clone(), observation: Observation::Unreadable(reason) });
@@ -123,7 +128,23 @@ pub(super) async fn these(
         }
     }
     tx.commit().await?;
-    Ok(Looked { complete: true, cursor: None, count: None, vanished: false })
+    Ok(Looked { complete: true, table: Some(table), ..Looked::default() })
+}
+
+/// Which table this is, and whether it shows us all of its rows.
+async fn facts(rows: &Inner, tx: &mut Tx) -> Result<TableFacts, RowsError> {
+    let sql = "SELECT $1::text::regclass::oid, row_security_active($1::text::regclass), \
+                      string_agg(part::oid::text || '.' || coalesce(pg_relation_filenode(part), 0), ',' ORDER BY part) \
+               FROM (SELECT $1::text::regclass AS part \
+                     UNION SELECT relid FROM pg_partition_tree($1::text::regclass)) AS parts";
+    let found = tx.query(sql, &[(&rows.sql.table, Type::TEXT)]).await?;
+    let name = format!("{}.{}", rows.table.schema, rows.table.name);
+    Ok(found.first().map_or_else(TableFacts::default, |row| TableFacts {
+        oid: row.get(0),
+        name,
+        files: row.get(2),
+        hides_rows: row.get(1),
+    }))
 }
 
 /// What became of a key that was asked for.
@@ -292,6 +313,7 @@ impl<'a> Reader<'a> {
                 record,
                 digest,
                 edited,
+                editor: None,
                 marker: text(at + 1).map(str::to_owned),
                 checksum: text(at + 2).map(str::to_owned),
             },

@@ -1,5 +1,7 @@
 //! How pagerow's own tables come to be: numbered migrations, under a lock that works through a pooler.
 
+use std::collections::BTreeSet;
+
 use deadpool_postgres::Pool;
 use pagerow_core::digest::Digest;
 use tokio_postgres::types::Type;
@@ -8,7 +10,10 @@ use super::StoreError;
 use crate::postgres::transaction::Tx;
 
 /// All migrations in order; a migration that has been released is never edited.
-const MIGRATIONS: &[(i32, &str, &str)] = &[(1, "first", include_str!("../../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i32, &str, &str)] = &[
+    (1, "first", include_str!("../../migrations/0001_first.sql")),
+    (5, "identity", include_str!("../../migrations/0005_identity.sql")),
+];
 
 /// Any number, the same for every pagerow: only one migrates at a time.
 const LOCK: i64 = 0x7061_6765_726f_7700;
@@ -16,12 +21,12 @@ const LOCK: i64 = 0x7061_6765_726f_7700;
 /// Brings the schema up to date. `schema` is quoted.
 pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError> {
     let mut tx = Tx::begin(pool).await?;
-    let present = version(&mut tx, schema).await?;
+    let present = versions(&mut tx, schema).await?;
     let known = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
-    if present > known {
-        return Err(StoreError::TooNew { found: present, known });
+    if let Some(&found) = present.last().filter(|found| **found > known) {
+        return Err(StoreError::TooNew { found, known });
     }
-    if present == known {
+    if MIGRATIONS.iter().all(|(number, _, _)| present.contains(number)) {
         verify(&mut tx, schema).await?;
         return Ok(tx.commit().await?);
     }
@@ -42,8 +47,8 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError>
     ))
     .await?;
     // Another one may have migrated while this one waited for the lock.
-    let present = version(&mut tx, schema).await?;
-    for (number, name, sql) in MIGRATIONS.iter().filter(|(number, _, _)| *number > present) {
+    let present = versions(&mut tx, schema).await?;
+    for (number, name, sql) in MIGRATIONS.iter().filter(|(number, _, _)| !present.contains(number)) {
         tx.batch_execute(&sql.replace("{schema}", schema)).await?;
         let digest = Digest::of(sql.as_bytes()).to_string();
         tx.execute(
@@ -56,15 +61,14 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError>
     Ok(tx.commit().await?)
 }
 
-/// The version that is there; 0 when nothing is.
-async fn version(tx: &mut Tx, schema: &str) -> Result<i32, StoreError> {
+/// The migrations that have been carried out; none when nothing is there.
+async fn versions(tx: &mut Tx, schema: &str) -> Result<BTreeSet<i32>, StoreError> {
     let there = format!("select to_regclass('{}.schema_version') is not null", schema.replace('\'', "''"));
     if !tx.query(&there, &[]).await?.first().is_some_and(|row| row.get(0)) {
-        return Ok(0);
+        return Ok(BTreeSet::new());
     }
-    let rows =
-        tx.query(&format!("select coalesce(max(version), 0) from {schema}.schema_version"), &[]).await?;
-    Ok(rows.first().map_or(0, |row| row.get(0)))
+    let rows = tx.query(&format!("select version from {schema}.schema_version"), &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn verify(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {

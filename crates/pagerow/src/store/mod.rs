@@ -4,6 +4,7 @@
 mod attention;
 mod cursors;
 mod error;
+mod identity;
 mod lease;
 mod links;
 mod migrate;
@@ -12,9 +13,10 @@ mod runs;
 pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
 pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
+pub use identity::{Identities, OwnWrite, Remembered, Tallies, Whereabouts};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
-pub use runs::{JournalEntry, OpenStep, RunRow, Runs, StepRow, StepUpdate, action_name};
+pub use runs::{JournalEntry, OpenStep, Override, RunRow, Runs, StepRow, StepUpdate, action_name};
 
 use deadpool_postgres::Pool;
 use tokio_postgres::types::Type;
@@ -22,9 +24,9 @@ use tokio_postgres::types::Type;
 use crate::postgres::transaction::Tx;
 
 /// What the engine needs of its memory: [`PgStore`] keeps it in the user's database, a test may model it.
-pub trait Store: Links + Runs + Attention + Cursors + Leases {}
+pub trait Store: Links + Runs + Attention + Cursors + Leases + Identities + Tallies {}
 
-impl<S: Links + Runs + Attention + Cursors + Leases> Store for S {}
+impl<S: Links + Runs + Attention + Cursors + Leases + Identities + Tallies> Store for S {}
 
 /// Everything that is written together is written in one transaction.
 pub trait Transactions: Send + Sync {

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use pagerow_core::{
     digest::Digest, fidelity::Reason, guard::Refusal, journal::Status, plan::Step, record::PageId,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
@@ -57,6 +58,18 @@ pub struct RunRow {
     pub calls: i64,
     pub error: Option<String>,
     pub report: Option<Json>,
+    /// What the guard would have stopped, had nobody let it pass.
+    pub overridden: Vec<Override>,
+}
+
+/// A stop of the guard that somebody let pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Override {
+    #[serde(flatten)]
+    pub refusal: Refusal,
+    /// Who.
+    #[serde(default)]
+    pub by: String,
 }
 
 /// One step, as the history shows it.
@@ -96,6 +109,7 @@ pub trait Runs: Transactions {
         run: i64,
         hash: Digest,
         overridden: &[Refusal],
+        by: &str,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Closes a run with its state and report.
@@ -172,8 +186,11 @@ impl Runs for PgStore {
         run: i64,
         hash: Digest,
         overridden: &[Refusal],
+        by: &str,
     ) -> Result<(), StoreError> {
-        let overridden = serde_json::to_string(overridden)
+        let overridden: Vec<Override> =
+            overridden.iter().map(|refusal| Override { refusal: refusal.clone(), by: by.to_owned() }).collect();
+        let overridden = serde_json::to_string(&overridden)
             .map_err(|source| StoreError::Unreadable { what: "an override", source })?;
         tx.execute(
             &format!(
@@ -399,7 +416,8 @@ impl PgStore {
             .query(
                 &format!(
                     "select run.id, run.started_at, run.finished_at, run.state, run.origin, run.calls, run.error, \
-                     run.report::text, count(step.seq), count(step.seq) filter (where step.status in ('failed', 'unknown')) \
+                     run.report::text, count(step.seq), count(step.seq) filter (where step.status in ('failed', 'unknown')), \
+                     run.overridden::text \
                      from {0}.runs as run left join {0}.steps as step \
                      on step.connection_id = run.connection_id and step.run_id = run.id \
                      where run.connection_id = $1 and {which} group by run.id order by run.id desc limit $3",
@@ -422,6 +440,7 @@ impl PgStore {
                 report: row.get::<_, Option<&str>>(7).and_then(|text| serde_json::from_str(text).ok()),
                 steps: row.get(8),
                 failed: row.get(9),
+                overridden: serde_json::from_str(row.get(10)).unwrap_or_default(),
             })
             .collect())
     }

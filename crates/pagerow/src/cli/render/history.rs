@@ -5,7 +5,7 @@ use pagerow_core::record::RowKey;
 use serde_json::{Value as Json, json};
 
 use super::{plan_json, plan_text, table::table, value};
-use crate::store::{RunRow, StepRow, action_name};
+use crate::store::{Override, RunRow, StepRow, action_name};
 
 /// One run of `runs --json`.
 pub(crate) fn run_json(run: &RunRow) -> Json {
@@ -20,7 +20,15 @@ pub(crate) fn run_json(run: &RunRow) -> Json {
         "undone_by": null,
         "calls": run.calls,
         "error": run.error,
+        "overridden": run.overridden.iter().map(overridden_json).collect::<Vec<_>>(),
     })
+}
+
+/// One stop that somebody let pass.
+fn overridden_json(one: &Override) -> Json {
+    let mut members = plan_json::refusal(&one.refusal);
+    members["by"] = one.by.clone().into();
+    members
 }
 
 /// One step of `show --json`.
@@ -77,6 +85,12 @@ pub(crate) fn run(run: &RunRow) -> String {
         out.push_str(&format!(", took {}", span(run.started_at, end)));
     }
     out.push_str(&format!(", by {}", run.origin));
+    for one in &run.overridden {
+        out.push_str(&format!(
+            "\n  {} let pass what the guard would have stopped: {}: {}",
+            one.by, one.refusal.mapping, one.refusal.text
+        ));
+    }
     if let Some(error) = &run.error {
         out.push_str(&format!("\n  {error}"));
     }

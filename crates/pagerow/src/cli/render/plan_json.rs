@@ -81,7 +81,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> Json {
         "seen": refusal.seen,
         "limit": refusal.limit,
         "text": refusal.text,
-        "override": refusal.pass.to_string(),
+        "advice": refusal.advice,
+        "override": refusal.pass.map(|pass| pass.to_string()),
     })
 }
 

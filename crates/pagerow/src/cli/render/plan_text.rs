@@ -29,13 +29,8 @@ pub(crate) fn plan(
     for part in &plan.mappings {
         out.push_str(&mapping(part, most));
     }
-    for refusal in refusals {
-        let _ = writeln!(out, "stopped: {}: {} ({} at most)", refusal.mapping, refusal.text, refusal.limit);
-    }
+    out.push_str(&stops(refusals));
     let hash = plan.hash();
-    if !refusals.is_empty() {
-        let _ = writeln!(out, "  nothing is written; to let exactly this plan pass: --override {hash}");
-    }
     let steps = plan.steps().count() as u64;
     if steps == 0 {
         let _ = writeln!(out, "plan {hash}: nothing to write");
@@ -51,6 +46,29 @@ pub(crate) fn plan(
                 format!("about {} by the rate limit", duration(seconds))
             }
         );
+    }
+    out
+}
+
+/// What the guard stops of each mapping, and what would let it go on.
+pub(crate) fn stops(refusals: &[Refusal]) -> String {
+    let mut out = String::new();
+    for (at, refusal) in refusals.iter().enumerate() {
+        let at_most = if refusal.limit > 0 && refusal.seen > refusal.limit {
+            format!(" ({} at most)", refusal.limit)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, "stopped: {}: {}{at_most}", refusal.mapping, refusal.text);
+        let _ = writeln!(out, "  = {}", refusal.advice);
+        let is_last = refusals.get(at + 1).is_none_or(|next| next.mapping != refusal.mapping);
+        if let (true, Some(pass)) = (is_last, refusal.pass) {
+            let _ = writeln!(
+                out,
+                "  = a sync writes nothing of {}; to let exactly this pass, once: --override {pass}",
+                refusal.mapping
+            );
+        }
     }
     out
 }

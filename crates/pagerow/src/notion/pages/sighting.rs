@@ -120,7 +120,14 @@ impl Lens {
         let marker = text(&self.key);
         let digest = Digest::of_record(mapping, &record, marker.as_deref(), &mut scratch.bytes);
         let checksum = text(&self.checksum);
-        Sighting { record, digest, edited: Some(page.last_edited_time), marker, checksum }
+        Sighting {
+            record,
+            digest,
+            edited: Some(page.last_edited_time),
+            editor: page.last_edited_by.clone(),
+            marker,
+            checksum,
+        }
     }
 }
 
