@@ -76,13 +76,13 @@ impl<W: Parts> Engine<W> {
         by: &str,
     ) -> Result<bool, EngineError> {
         let plan = approved.plan();
-        for part in &plan.mappings {
+        for (part, view) in plan.mappings.iter().zip(views) {
             let report = run.of(&part.mapping);
+            if view.lost.is_some() {
+                report.bases_lost.clone_from(&view.lost);
+            }
             report.unchanged = part.census.unchanged;
             // A look for changes only shows those that were touched.
-            if let Some(why) = views.iter().zip(&plan.mappings).find_map(|(view, of)| (of.mapping == part.mapping).then_some(&view.lost)) {
-                report.bases_lost.clone_from(why);
-            }
             let doubles = part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
             report.doubles = report.doubles.max(doubles);
         }

@@ -3,11 +3,13 @@
 mod bases;
 mod commands;
 mod deletions;
+mod guards;
 mod idle;
 mod kinds;
 mod large;
 mod northwind;
 mod parked;
+mod past;
 mod pooled;
 mod references;
 mod rules;
