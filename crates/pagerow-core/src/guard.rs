@@ -319,8 +319,9 @@ impl Weighing<'_> {
         let links = self.part.census.links;
         let is_empty = *self.part.census.records.of(side) == Some(0);
         if is_empty && self.acts() && (links > 1 || (links == 1 && *against.emptied.of(side))) {
-            let text =
-                format!("{side} holds no record, and {links} are linked; an emptied side is not taken for truth");
+            let text = format!(
+                "{side} holds no record, and {links} are linked; an emptied side is not taken for truth"
+            );
             self.refuse(Rule::EmptySide, 0, links, text, lost(side));
         }
     }

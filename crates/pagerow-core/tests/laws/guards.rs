@@ -256,7 +256,8 @@ fn every_stop_says_what_would_let_it_go_on() {
 /// One mapping's part, beside another's.
 fn two(one: Plan, other: Plan) -> Plan {
     let mut mappings = one.mappings;
-    mappings.extend(other.mappings.into_iter().map(|part| MappingPlan { mapping: "others".to_owned(), ..part }));
+    mappings
+        .extend(other.mappings.into_iter().map(|part| MappingPlan { mapping: "others".to_owned(), ..part }));
     Plan { mappings }
 }
 
@@ -320,8 +321,9 @@ fn a_share_is_exact() {
             if most > 2_000 {
                 continue;
             }
-            let passes =
-                |count| check(many(links, count, Side::Notion, Action::Trash, &[]), &[limits.into()], &[]).is_ok();
+            let passes = |count| {
+                check(many(links, count, Side::Notion, Action::Trash, &[]), &[limits.into()], &[]).is_ok()
+            };
             assert!(passes(most) && !passes(most + 1), "{percent} % of {links} is {most}");
         }
     }

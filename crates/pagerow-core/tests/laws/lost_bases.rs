@@ -71,7 +71,8 @@ fn nothing_is_deleted_or_written_over_and_every_difference_is_said() {
             if let Identity::Row(_) | Identity::Page(_) = pair.identity {
                 continue;
             }
-            let (Some(row), Some(page)) = (sighting(pair, Side::Postgres), sighting(pair, Side::Notion)) else {
+            let (Some(row), Some(page)) = (sighting(pair, Side::Postgres), sighting(pair, Side::Notion))
+            else {
                 continue;
             };
             for (place, field) in world.mapping.fields.iter().enumerate() {
@@ -128,9 +129,10 @@ fn agreement_settles_the_bases_and_ends_the_care() {
                 .collect()
         };
         assert_eq!(of(&careful), of(&usual));
-        let others = careful.mappings[0].steps.iter().filter(|step| {
-            step.link.is_some_and(|link| !whole.contains(&link)) && !step.fields.is_empty()
-        });
+        let others = careful.mappings[0]
+            .steps
+            .iter()
+            .filter(|step| step.link.is_some_and(|link| !whole.contains(&link)) && !step.fields.is_empty());
         for step in others {
             // Fields of it that were settled may move; the others may not.
             let link = &world.links[&step.link.unwrap()];

@@ -227,7 +227,8 @@ impl Teller<'_> {
     ) -> Result<(), CliError> {
         let error = match result {
             Ok(report) => {
-                let is_stopped = |mapping: &&String| report.stopped.iter().any(|one| one.mapping == **mapping);
+                let is_stopped =
+                    |mapping: &&String| report.stopped.iter().any(|one| one.mapping == **mapping);
                 let (stopped, others): (Vec<&String>, Vec<&String>) = mappings.iter().partition(is_stopped);
                 if !stopped.is_empty() {
                     let stopped: Vec<String> = stopped.into_iter().cloned().collect();

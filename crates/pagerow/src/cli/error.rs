@@ -202,7 +202,9 @@ impl CliError {
             advice.push_str(&format!("\nto let exactly that pass, once: {}", flags.join(" ")));
         }
         if named {
-            advice.push_str("\nwhat --override named is another plan: something has changed since it was shown");
+            advice.push_str(
+                "\nwhat --override named is another plan: something has changed since it was shown",
+            );
         }
         let refusals = stops.iter().map(super::render::plan_json::refusal).collect();
         let name = |name: &Digest| Json::from(name.to_string());

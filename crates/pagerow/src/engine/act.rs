@@ -278,7 +278,8 @@ impl<W: Parts> Engine<W> {
                 }
             }
             self.store.answer(&mut tx, &view.answered).await?;
-            if let Some(table) = view.table.as_ref().filter(|table| view.known_table.as_ref() != Some(*table)) {
+            if let Some(table) = view.table.as_ref().filter(|table| view.known_table.as_ref() != Some(*table))
+            {
                 self.store.keep_table(&mut tx, &mapping.name, table).await?;
             }
             if view.lost.is_some() {

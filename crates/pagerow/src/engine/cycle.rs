@@ -146,8 +146,7 @@ impl<W: Parts> Engine<W> {
             if kept != now {
                 return Err(EngineError::StalePlan { kept, now });
             }
-            let approved =
-                guard::check(plan, &against, &consent.pass).map_err(EngineError::Refused)?;
+            let approved = guard::check(plan, &against, &consent.pass).map_err(EngineError::Refused)?;
             return Ok(Checked { which, approved, views });
         }
         let mut sifted = guard::sift(plan, &against, &consent.pass);

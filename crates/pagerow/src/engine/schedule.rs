@@ -132,7 +132,8 @@ impl<W: Parts> Engine<W> {
             let is_stopped = |mapping: &String| {
                 result.as_ref().is_ok_and(|report| report.stopped.iter().any(|one| one.mapping == *mapping))
             };
-            let (stopped, others): (Vec<String>, Vec<String>) = mappings.iter().cloned().partition(is_stopped);
+            let (stopped, others): (Vec<String>, Vec<String>) =
+                mappings.iter().cloned().partition(is_stopped);
             schedule.passed(&stopped, false, Instant::now());
             let pause = schedule.passed(&others, result.is_ok(), Instant::now());
             tell(Beat::Ended { mappings: &mappings, result, pause });

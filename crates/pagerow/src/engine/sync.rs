@@ -176,7 +176,8 @@ impl<W: Parts> Engine<W> {
                 Some(_) => "failed",
             };
             let json = serde_json::to_value(&report).unwrap_or_default();
-            let stopped = report.stopped.iter().map(|one| format!("{} was stopped: {}", one.mapping, one.text));
+            let stopped =
+                report.stopped.iter().map(|one| format!("{} was stopped: {}", one.mapping, one.text));
             let stopped = stopped.reduce(|all, one| format!("{all}; {one}"));
             let error = error.map(ToString::to_string).or(stopped);
             self.last_run = self.last_run.max(id);

@@ -58,7 +58,13 @@ pub(super) async fn everything(rows: &Inner, sink: Sink<'_, RowKey>) -> Result<L
     let table = facts(rows, &mut tx).await?;
     let count = stream(rows, &mut tx, Which::InScope, &[], sink).await?;
     tx.commit().await?;
-    Ok(Looked { complete: true, cursor: Some(cursor), count: Some(count), vanished: false, table: Some(table) })
+    Ok(Looked {
+        complete: true,
+        cursor: Some(cursor),
+        count: Some(count),
+        vanished: false,
+        table: Some(table),
+    })
 }
 
 /// Shows the rows that may have changed since a cursor. Deleted rows cannot be named; the count tells of them.

@@ -152,11 +152,7 @@ pub trait Tallies: Transactions {
     ///
     /// # Errors
     /// What the database says.
-    fn alike(
-        &self,
-        mapping: &str,
-        rows: &[Digest],
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    fn alike(&self, mapping: &str, rows: &[Digest]) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }
 
 impl Whereabouts {
@@ -448,7 +444,6 @@ impl PgStore {
         Ok(())
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -188,8 +188,10 @@ impl Runs for PgStore {
         overridden: &[Refusal],
         by: &str,
     ) -> Result<(), StoreError> {
-        let overridden: Vec<Override> =
-            overridden.iter().map(|refusal| Override { refusal: refusal.clone(), by: by.to_owned() }).collect();
+        let overridden: Vec<Override> = overridden
+            .iter()
+            .map(|refusal| Override { refusal: refusal.clone(), by: by.to_owned() })
+            .collect();
         let overridden = serde_json::to_string(&overridden)
             .map_err(|source| StoreError::Unreadable { what: "an override", source })?;
         tx.execute(

@@ -1,5 +1,7 @@
 //! Runs and their steps, as text and JSON.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use pagerow_core::record::RowKey;
 use serde_json::{Value as Json, json};
@@ -65,9 +67,18 @@ pub(crate) fn runs(runs: &[RunRow]) -> String {
             run.steps.to_string(),
             run.failed.to_string(),
             run.calls.to_string(),
+            if run.overridden.is_empty() { String::new() } else { let_pass(run) },
         ]
     });
-    table(&["run", "started", "took", "state", "origin", "steps", "failed", "calls"], rows, &[0, 5, 6, 7])
+    table(&["run", "started", "took", "state", "origin", "steps", "failed", "calls", ""], rows, &[0, 5, 6, 7])
+}
+
+/// Who let the guard's stops pass, and for which mappings.
+fn let_pass(run: &RunRow) -> String {
+    let people: BTreeSet<&str> = run.overridden.iter().map(|one| one.by.as_str()).collect();
+    let mappings: BTreeSet<&str> = run.overridden.iter().map(|one| one.refusal.mapping.as_str()).collect();
+    let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+    format!("{} let {} pass", list(people), list(mappings))
 }
 
 /// The head of one run.

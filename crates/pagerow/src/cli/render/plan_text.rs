@@ -1,6 +1,6 @@
 //! A plan as people read it: what would be written, field by field, and why nothing happens elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use pagerow_core::{
@@ -53,20 +53,23 @@ pub(crate) fn plan(
 /// What the guard stops of each mapping, and what would let it go on.
 pub(crate) fn stops(refusals: &[Refusal]) -> String {
     let mut out = String::new();
-    for (at, refusal) in refusals.iter().enumerate() {
-        let at_most = if refusal.limit > 0 && refusal.seen > refusal.limit {
-            format!(" ({} at most)", refusal.limit)
-        } else {
-            String::new()
-        };
-        let _ = writeln!(out, "stopped: {}: {}{at_most}", refusal.mapping, refusal.text);
-        let _ = writeln!(out, "  = {}", refusal.advice);
-        let is_last = refusals.get(at + 1).is_none_or(|next| next.mapping != refusal.mapping);
-        if let (true, Some(pass)) = (is_last, refusal.pass) {
+    for stopped in refusals.chunk_by(|one, other| one.mapping == other.mapping) {
+        for refusal in stopped {
+            let at_most = if refusal.limit > 0 && refusal.seen > refusal.limit {
+                format!(" ({} at most)", refusal.limit)
+            } else {
+                String::new()
+            };
+            let _ = writeln!(out, "stopped: {}: {}{at_most}", refusal.mapping, refusal.text);
+        }
+        let advice: BTreeSet<&str> = stopped.iter().map(|refusal| refusal.advice.as_str()).collect();
+        for line in advice {
+            let _ = writeln!(out, "  = {line}");
+        }
+        if let Some((mapping, pass)) = stopped.first().and_then(|one| Some((&one.mapping, one.pass?))) {
             let _ = writeln!(
                 out,
-                "  = a sync writes nothing of {}; to let exactly this pass, once: --override {pass}",
-                refusal.mapping
+                "  = a sync writes nothing of {mapping}; to let exactly this pass, once: --override {pass}"
             );
         }
     }

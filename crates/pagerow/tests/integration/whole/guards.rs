@@ -259,10 +259,7 @@ async fn what_refers_to_a_held_back_record_waits_for_it() {
     assert_eq!(world.page(&products, "Name", "Waits").await.values["Supplier"], Json::Null);
     let report = world.sync_at(Depth::Everything, report.stopped[0].pass).await.unwrap();
     assert!(report.quiet && report.stopped.is_empty(), "{report:#?}");
-    assert_eq!(
-        world.page(&products, "Name", "Waits").await.values["Supplier"].as_array().unwrap().len(),
-        1
-    );
+    assert_eq!(world.page(&products, "Name", "Waits").await.values["Supplier"].as_array().unwrap().len(), 1);
     assert_eq!(world.equal().await, 47);
     world.nothing_left().await;
 }

@@ -96,7 +96,11 @@ async fn a_backup_put_back_in_place_is_given_away_by_the_pages() {
     // A plan says so too, and writes nothing down.
     let planned = program::run(program::with_config(&["plan"], &world.file())).await;
     assert!(planned.stderr.contains("later than we remember"), "{}", planned.stderr);
-    assert!(planned.stdout.contains("5 conflicts") || planned.stdout.contains("6 conflicts"), "{}", planned.stdout);
+    assert!(
+        planned.stdout.contains("5 conflicts") || planned.stdout.contains("6 conflicts"),
+        "{}",
+        planned.stdout
+    );
     assert_eq!(world.count("pagerow.identity WHERE lost_since IS NOT NULL").await, 0);
     nothing_is_replayed(&world, "later than we remember").await;
 }
@@ -142,9 +146,11 @@ async fn a_copy_of_the_database_is_noticed_before_it_writes() {
     assert_eq!(part(&report, "suppliers").bases_lost, None, "what agrees is relied on again: {report:#?}");
     // The engine's connections end some time after it.
     world.reach_database_at(&world.database.url.clone());
-    crate::support::postgres::eventually("it can be dropped", std::time::Duration::from_secs(20), async || {
-        server().drop_database(&copy).await.is_ok()
-    })
+    crate::support::postgres::eventually(
+        "it can be dropped",
+        std::time::Duration::from_secs(20),
+        async || server().drop_database(&copy).await.is_ok(),
+    )
     .await;
 }
 
