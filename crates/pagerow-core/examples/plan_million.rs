@@ -133,6 +133,7 @@ fn pair(link: &Short, seen: &Seen, n: u64) -> Pair {
             digest,
             edited: None,
             editor: None,
+            by: None,
             marker,
             checksum: None,
         })
@@ -143,6 +144,7 @@ fn pair(link: &Short, seen: &Seen, n: u64) -> Pair {
             key: link.key.clone(),
             page: link.page,
             base: Sides { postgres: record(n, 0), notion: record(n, 0) },
+            apart: None,
         }),
         seen: Sides {
             postgres: sight(row, seen.postgres, None),

@@ -12,6 +12,10 @@ use crate::{
 pub enum Known {
     /// By a link with bases.
     Linked,
+    /// By the link of two halves that were both deleted.
+    Buried,
+    /// By a link with bases; the half on this side is away on purpose.
+    Apart(Side),
     /// Both halves were found to belong together; there is no base.
     Adopted,
     /// Only as a row.
@@ -71,26 +75,55 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
         // Both halves are there.
         (Known::Linked, Same, Same) => Decision::Quiet,
         (Known::Linked, Same | Changed, Same | Changed) => Decision::Merge,
+        // What was away on purpose is back: both are there from now on.
+        (Known::Apart(_), Same | Changed, Same | Changed) => Decision::Merge,
         (Known::Adopted, Same | Changed, Same | Changed) => Decision::Merge,
-        // A page is back whose row is marked as deleted, since the page was: the link is long forgotten.
+        // A half is back, and the other one that it names is still in the trash; no link remembers them.
         (Known::Adopted, Away(Trashed), Changed) if mapping.direction.reaches(Side::Postgres) => {
-            Decision::Restore(Side::Postgres, Because::New)
+            Decision::Restore(Side::Postgres, Because::Back)
+        }
+        (Known::Adopted, Changed, Away(Trashed)) if mapping.direction.reaches(Side::Notion) => {
+            Decision::Restore(Side::Notion, Because::Back)
         }
         // A pair of which one half left again meanwhile: the next look tells.
         (Known::Adopted, Away(_), _) | (Known::Adopted, _, Away(_)) => Decision::Quiet,
 
+        // Both halves had been deleted: what is back brings the other one back.
+        (Known::Buried, Same | Changed, Same | Changed) => Decision::Merge,
+        (Known::Buried, Away(_), Away(_)) => Decision::Quiet,
+        (Known::Buried, Away(Trashed), Same | Changed) => back(Decision::Restore, Side::Postgres, mapping),
+        (Known::Buried, Same | Changed, Away(Trashed)) => back(Decision::Restore, Side::Notion, mapping),
+        (Known::Buried, Away(Deleted), Same | Changed) => back(Decision::Create, Side::Postgres, mapping),
+        // The page is out of the trash's reach: another one is made.
+        (Known::Buried, Same | Changed, Away(Deleted | Moved | Unreachable)) => {
+            back(Decision::Create, Side::Notion, mapping)
+        }
+        (Known::Buried, Away(away), _) | (Known::Buried, _, Away(away)) => Decision::Skip(Why::Away(away)),
+
         // Both halves were deleted.
-        (Known::Linked, Away(Deleted | Trashed), Away(Deleted | Trashed)) => Decision::Forget,
+        (Known::Linked | Known::Apart(_), Away(Deleted | Trashed), Away(Deleted | Trashed)) => {
+            Decision::Forget
+        }
 
         // Away without being deleted: not our business until it comes back or a person says so.
-        (Known::Linked, Away(away @ (Archived | Moved | Unreachable | OutOfScope)), _)
-        | (Known::Linked, _, Away(away @ (Archived | Moved | Unreachable | OutOfScope))) => {
+        (Known::Linked | Known::Apart(_), Away(away @ (Archived | Moved | Unreachable | OutOfScope)), _)
+        | (Known::Linked | Known::Apart(_), _, Away(away @ (Archived | Moved | Unreachable | OutOfScope))) => {
             Decision::Skip(Why::Away(away))
         }
 
+        // An undo took one half away, or left it away. An edit of the other half brings it back.
+        (Known::Apart(Side::Postgres), Away(Deleted | Trashed), Same)
+        | (Known::Apart(Side::Notion), Same, Away(Deleted | Trashed)) => Decision::Quiet,
+        (Known::Apart(side @ Side::Postgres), Away(Deleted | Trashed), Changed)
+        | (Known::Apart(side @ Side::Notion), Changed, Away(Deleted | Trashed))
+            if !mapping.direction.reaches(side) =>
+        {
+            Decision::Skip(Why::Direction)
+        }
+
         // The row was deleted.
-        (Known::Linked, Away(how @ (Deleted | Trashed)), Same) => row_deleted(how, mapping),
-        (Known::Linked, Away(how @ (Deleted | Trashed)), Changed) => {
+        (Known::Linked | Known::Apart(_), Away(how @ (Deleted | Trashed)), Same) => row_deleted(how, mapping),
+        (Known::Linked | Known::Apart(_), Away(how @ (Deleted | Trashed)), Changed) => {
             match (mapping.direction.reaches(Side::Postgres), how) {
                 (true, Trashed) => Decision::Restore(Side::Postgres, Because::EditBeatsDeletion),
                 (true, _) => Decision::Create(Side::Postgres, Because::EditBeatsDeletion),
@@ -99,8 +132,10 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
         }
 
         // The page was deleted.
-        (Known::Linked, Same, Away(how @ (Deleted | Trashed))) => page_deleted(how, mapping),
-        (Known::Linked, Changed, Away(how @ (Deleted | Trashed))) => {
+        (Known::Linked | Known::Apart(_), Same, Away(how @ (Deleted | Trashed))) => {
+            page_deleted(how, mapping)
+        }
+        (Known::Linked | Known::Apart(_), Changed, Away(how @ (Deleted | Trashed))) => {
             if mapping.direction.reaches(Side::Notion) {
                 Decision::Restore(Side::Notion, Because::EditBeatsDeletion)
             } else {
@@ -108,6 +143,10 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
             }
         }
     }
+}
+
+fn back(how: fn(Side, Because) -> Decision, side: Side, mapping: &Mapping) -> Decision {
+    if mapping.direction.reaches(side) { how(side, Because::Back) } else { Decision::Skip(Why::Direction) }
 }
 
 fn create(side: Side, direction: Flow) -> Decision {

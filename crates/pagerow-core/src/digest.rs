@@ -26,7 +26,8 @@ impl Digest {
         Self(short)
     }
 
-    /// The digest of a record's mapped content and of the marker beside it.
+    /// The digest of a record's mapped content and of the marker beside it. Paused fields are no part of it: a base
+    /// still holds them, and no look shows them.
     ///
     /// `scratch` is only a buffer that spares an allocation a record.
     #[must_use]
@@ -38,7 +39,9 @@ impl Digest {
     ) -> Self {
         scratch.clear();
         for (field, value) in mapping.fields.iter().zip(record.values()) {
-            if let Some(value) = value {
+            if let Some(value) = value
+                && !field.is_paused()
+            {
                 feed_text(&field.column, scratch);
                 feed(value, scratch);
             }

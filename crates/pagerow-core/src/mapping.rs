@@ -53,6 +53,9 @@ pub enum Flow {
     Both,
     ToNotion,
     ToPostgres,
+    /// Neither way for now: a side has lost its half of the field, or has another in its place. The field is not read,
+    /// not written and not settled, and its bases stay as they are until it is whole again.
+    Paused,
 }
 
 impl Flow {
@@ -63,6 +66,7 @@ impl Flow {
             Self::Both => true,
             Self::ToNotion => side == Side::Notion,
             Self::ToPostgres => side == Side::Postgres,
+            Self::Paused => false,
         }
     }
 
@@ -70,6 +74,7 @@ impl Flow {
     #[must_use]
     pub fn and(self, other: Self) -> Option<Self> {
         match (self, other) {
+            (Self::Paused, _) | (_, Self::Paused) => Some(Self::Paused),
             (Self::Both, flow) | (flow, Self::Both) => Some(flow),
             (a, b) => (a == b).then_some(a),
         }
@@ -172,7 +177,10 @@ pub enum ColumnKind {
 #[serde(rename_all = "snake_case")]
 pub enum PropertyKind {
     Title,
+    /// Text; the column holds its words.
     RichText,
+    /// Text; the column holds it as Markdown, formatting and all.
+    Markdown,
     Number,
     Select(Options),
     MultiSelect(Options),
@@ -205,6 +213,9 @@ pub struct Options {
     pub names: Vec<String>,
     /// Whether writing may make new ones.
     pub may_grow: bool,
+    /// Whether the order of a multi-select's options is a part of its value, where the column has an order too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ordered: bool,
 }
 
 impl PropertyKind {
@@ -213,7 +224,7 @@ impl PropertyKind {
     pub fn name(&self) -> &str {
         match self {
             Self::Title => "title",
-            Self::RichText => "rich_text",
+            Self::RichText | Self::Markdown => "rich_text",
             Self::Number => "number",
             Self::Select(_) => "select",
             Self::MultiSelect(_) => "multi_select",
@@ -233,6 +244,18 @@ impl PropertyKind {
 }
 
 impl Field {
+    /// Whether a multi-select's order is a part of the value: the mapping says so, and the column has an order.
+    #[must_use]
+    pub fn keeps_order(&self) -> bool {
+        matches!((&self.shows, &self.holds), (PropertyKind::MultiSelect(options), ColumnKind::List(_)) if options.ordered)
+    }
+
+    /// Whether the field neither flows nor is looked at for now.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.flow == Flow::Paused
+    }
+
     /// The mapping to whose records the field refers.
     #[must_use]
     pub fn related(&self) -> Option<&str> {
@@ -267,6 +290,19 @@ impl Mapping {
         );
         // Plain structs of strings and enums always serialise.
         Digest::of(serde_json::to_string(&(fields, rules)).unwrap_or_default().as_bytes())
+    }
+
+    /// Fields that neither flow nor are looked at for now.
+    pub fn paused(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(|field| field.is_paused())
+    }
+
+    /// A name for what the fields can hold at all, options, known people and limits included: what could not be
+    /// written under another shape may be possible now.
+    #[must_use]
+    pub fn shape(&self) -> Digest {
+        // Plain structs of strings and enums always serialise.
+        Digest::of(serde_json::to_string(&self.fields).unwrap_or_default().as_bytes())
     }
 
     /// The place of a field by its column.

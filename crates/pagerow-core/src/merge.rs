@@ -42,11 +42,24 @@ pub fn merge(
     now: Sides<&Value>,
     edited: Sides<Option<Timestamp>>,
 ) -> Merged {
+    if field.is_paused() {
+        return Merged::Quiet;
+    }
     let changed =
         Sides { postgres: change(base.postgres, now.postgres), notion: change(base.notion, now.notion) };
     match (changed.postgres, changed.notion) {
+        (Change::Same, Change::Same) => return Merged::Quiet,
+        _ if fidelity::agree(now.postgres, now.notion, field) => return Merged::Settle,
+        _ => {}
+    }
+    // Formatting alone is no edit of what the row holds: it never competes with one.
+    let in_words = |value| fidelity::in_words(value, field);
+    let notion = match base.notion {
+        Some(base) if in_words(base) == in_words(now.notion) => Change::Same,
+        _ => changed.notion,
+    };
+    match (changed.postgres, notion) {
         (Change::Same, Change::Same) => Merged::Quiet,
-        _ if fidelity::agree(now.postgres, now.notion, field) => Merged::Settle,
         (Change::Changed, Change::Same) => carry(field, Side::Postgres, now),
         (Change::Same, Change::Changed) => carry(field, Side::Notion, now),
         (Change::Changed, Change::Changed) => contest(field, policy, now, edited),
@@ -82,6 +95,7 @@ fn contest(field: &Field, policy: Policy, now: Sides<&Value>, edited: Sides<Opti
         Flow::ToNotion => Some(Side::Postgres),
         Flow::ToPostgres => Some(Side::Notion),
         Flow::Both => field.wins.or_else(|| by_policy(policy, edited)),
+        Flow::Paused => None,
     };
     winner.map_or(Merged::Conflict, |winner| write(field, winner, now, true))
 }
@@ -100,9 +114,15 @@ fn by_policy(policy: Policy, edited: Sides<Option<Timestamp>>) -> Option<Side> {
     }
 }
 
+/// Takes one side's value to the other, because somebody decided so.
+#[must_use]
+pub fn take(field: &Field, from: Side, now: Sides<&Value>) -> Merged {
+    write(field, from, now, true)
+}
+
 fn write(field: &Field, from: Side, now: Sides<&Value>, decided: bool) -> Merged {
     let to = from.other();
-    match fidelity::on(to, now.of(from), field) {
+    match fidelity::over(to, now.of(from), now.of(to), field) {
         Fidelity::Stored(after) => Merged::Write { to, after, decided },
         Fidelity::Unstorable(reason) => Merged::Park { to, reason },
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     record::{PageId, Record, RowKey},
-    side::Sides,
+    side::{Side, Sides},
 };
 
 /// One look at one record on one side.
@@ -32,6 +32,8 @@ pub struct Sighting {
     pub edited: Option<Timestamp>,
     /// Who made that edit, by the side's own id, where it says so.
     pub editor: Option<String>,
+    /// Who edited it last, by name where the side shows one, else by the side's own id.
+    pub by: Option<String>,
     /// The name of the other half that this half carries: a page's key property, a row's page id column.
     pub marker: Option<String>,
     /// The checksum that this half carries from an earlier sync, if the mapping keeps one.
@@ -78,6 +80,9 @@ pub struct Link {
     pub page: PageId,
     /// What we last settled with each side.
     pub base: Sides<Record>,
+    /// The side whose half is away on purpose, after an undo: its absence is no deletion. An edit of the other half
+    /// brings it back.
+    pub apart: Option<Side>,
 }
 
 /// Everything that is known of one record: the planner's input.
@@ -91,6 +96,9 @@ pub struct Pair {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Identity {
     Linked(Link),
+    /// The link of a record of which both halves were deleted, and at least one is back. Its bases are what was settled
+    /// before.
+    Buried(Link),
     /// A row and a page that were found to be one record, without a base.
     Adopted {
         key: RowKey,
@@ -105,7 +113,7 @@ impl Identity {
     #[must_use]
     pub fn key(&self) -> Option<&RowKey> {
         match self {
-            Self::Linked(link) => Some(&link.key),
+            Self::Linked(link) | Self::Buried(link) => Some(&link.key),
             Self::Adopted { key, .. } | Self::Row(key) => Some(key),
             Self::Page(_) => None,
         }
@@ -115,7 +123,7 @@ impl Identity {
     #[must_use]
     pub fn page(&self) -> Option<PageId> {
         match self {
-            Self::Linked(link) => Some(link.page),
+            Self::Linked(link) | Self::Buried(link) => Some(link.page),
             Self::Adopted { page, .. } | Self::Page(page) => Some(*page),
             Self::Row(_) => None,
         }
@@ -125,7 +133,7 @@ impl Identity {
     #[must_use]
     pub fn link(&self) -> Option<i64> {
         match self {
-            Self::Linked(link) => Some(link.id),
+            Self::Linked(link) | Self::Buried(link) => Some(link.id),
             Self::Adopted { .. } | Self::Row(_) | Self::Page(_) => None,
         }
     }

@@ -4,7 +4,10 @@
 mod order;
 mod record;
 
+pub(crate) use record::One;
+
 use crate::{
+    answer::Answers,
     mapping::Mapping,
     observation::Pair,
     plan::{Census, Conflict, MappingPlan, Parked, Plan, Settlement, Skipped, Step},
@@ -58,9 +61,14 @@ impl<'a> Planner<'a> {
 
     /// Plans one record.
     pub fn consider(&mut self, pair: &Pair) {
+        self.consider_with(pair, &Answers::default());
+    }
+
+    /// Plans one record to whose conflicts a person has answers.
+    pub fn consider_with(&mut self, pair: &Pair, answers: &Answers) {
         self.considered += 1;
         let before = self.out.len();
-        record::plan_record(self.mapping, pair, self.lost, &mut self.out);
+        record::plan_record(self.mapping, pair, answers, self.lost, &mut self.out);
         if self.out.len() == before {
             self.census.unchanged += 1;
         }

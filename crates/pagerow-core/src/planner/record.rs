@@ -6,16 +6,17 @@ use jiff::Timestamp;
 
 use super::Entries;
 use crate::{
+    answer::{Answers, Take, Whole},
     change::{Change, change},
     decide::{Decision, Known, State, decide},
     digest::Digest,
     fidelity::{self, Fidelity, Reason},
     mapping::{Field, KeySource, Mapping},
-    merge::{Merged, compare, merge},
-    observation::{Identity, Observation, Pair, Sighting},
+    merge::{Merged, compare, merge, take},
+    observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{
-        Action, Because, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement, Skipped,
-        Step, Why,
+        Action, Because, By, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement,
+        Skipped, Step, Why,
     },
     record::{Record, RowKey},
     side::{Side, Sides},
@@ -23,15 +24,23 @@ use crate::{
 };
 
 /// Plans one record; adds nothing when there is nothing to do and nothing to say.
-pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, lost: bool, out: &mut Entries) {
-    let one = One { mapping, pair, lost };
-    match one.careful(decide(one.known(), one.states(), mapping)) {
+pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, lost: bool, out: &mut Entries) {
+    let one = One { mapping, pair, answers, lost };
+    match one.answered(one.careful(decide(one.known(), one.states(), mapping))) {
         // Both halves are as they were, but the page lost the row's key.
         Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
         Decision::Merge => one.merge(out),
-        Decision::Create(side, because) => one.create(side, because, out),
+        Decision::Create(side, because) => match one.held_back(side) {
+            Some(column) => one.skip(Why::Paused { column }, out),
+            None => one.create(side, because, out),
+        },
         Decision::Restore(side, because) => one.restore(side, because, out),
+        // Nobody sees what the other half holds in a paused field: an edit there would beat the deletion.
+        Decision::Trash(_) | Decision::Delete if mapping.paused().next().is_some() => {
+            let column = mapping.paused().next().map(|field| field.column.clone()).unwrap_or_default();
+            one.skip(Why::Paused { column }, out);
+        }
         Decision::Trash(side) => out.steps.push(one.removal(side, Action::Trash)),
         Decision::Delete => out.steps.push(one.removal(Side::Postgres, Action::Delete)),
         Decision::Ask(on, how) => out.conflicts.push(one.conflict(ConflictKind::Deleted { on, how })),
@@ -43,26 +52,35 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, lost: bool, out: &mut 
                     page: link.page,
                     fields: Vec::new(),
                     forget: true,
+                    raise: false,
                 });
             }
         }
-        Decision::Skip(why) => {
-            out.skipped.push(Skipped { key: pair.identity.key().cloned(), page: pair.identity.page(), why });
-        }
+        Decision::Skip(why) => one.skip(why, out),
     }
 }
 
-struct One<'a> {
-    mapping: &'a Mapping,
-    pair: &'a Pair,
+/// One record with what is known of it.
+pub(crate) struct One<'a> {
+    pub(crate) mapping: &'a Mapping,
+    pub(crate) pair: &'a Pair,
+    pub(crate) answers: &'a Answers,
     /// Where a base is unknown, it was lost.
-    lost: bool,
+    pub(crate) lost: bool,
 }
 
 impl<'a> One<'a> {
+    /// One record as it was seen, for which nobody has answers.
+    pub(crate) fn seen(mapping: &'a Mapping, pair: &'a Pair) -> Self {
+        const NOTHING: &Answers =
+            &Answers { fields: std::collections::BTreeMap::new(), whole: None, waits: false };
+        Self { mapping, pair, answers: NOTHING, lost: false }
+    }
+
     fn known(&self) -> Known {
-        match self.pair.identity {
-            Identity::Linked(_) => Known::Linked,
+        match &self.pair.identity {
+            Identity::Linked(link) => link.apart.map_or(Known::Linked, Known::Apart),
+            Identity::Buried(_) => Known::Buried,
             Identity::Adopted { .. } => Known::Adopted,
             Identity::Row(_) => Known::Row,
             Identity::Page(_) => Known::Page,
@@ -106,6 +124,23 @@ impl<'a> One<'a> {
             .all(|side| self.base(*side).is_some_and(|base| base.get(field).is_some()))
     }
 
+    /// The decision as a person's answer, or the lack of a second look, leaves it.
+    fn answered(&self, decision: Decision) -> Decision {
+        match (decision, self.answers.whole) {
+            (Decision::Trash(side), _) if self.answers.waits => Decision::Skip(Why::JustGone(side.other())),
+            (Decision::Delete, _) if self.answers.waits => Decision::Skip(Why::JustGone(Side::Notion)),
+            (Decision::Ask(on, _), Some(Whole::Leave)) => Decision::Skip(Why::Kept(on.other())),
+            (Decision::Ask(on, how), Some(Whole::Keep { side, removal })) => match (on, how, removal) {
+                (Side::Postgres, _, _) if side == on => Decision::Trash(Side::Notion),
+                (Side::Notion, _, Action::Delete) if side == on => Decision::Delete,
+                (Side::Notion, _, _) if side == on => Decision::Trash(Side::Postgres),
+                (Side::Postgres, Absence::Deleted, _) => Decision::Create(on, Because::Answered),
+                (_, _, _) => Decision::Restore(on, Because::Answered),
+            },
+            (decision, _) => decision,
+        }
+    }
+
     fn states(&self) -> Sides<State<'a>> {
         Sides { postgres: self.state(Side::Postgres), notion: self.state(Side::Notion) }
     }
@@ -121,7 +156,7 @@ impl<'a> One<'a> {
             Observation::Present(_) if self.is_unsure(side) => State::Unreadable("it was read only in part"),
             Observation::Present(sighting) => {
                 let same = match &self.pair.identity {
-                    Identity::Linked(link) => {
+                    Identity::Linked(link) | Identity::Buried(link) => {
                         let base = link.base.of(side);
                         let fields = 0..self.mapping.fields.len();
                         fields.into_iter().all(|f| match sighting.record.get(f) {
@@ -142,7 +177,34 @@ impl<'a> One<'a> {
         let Identity::Linked(link) = &self.pair.identity else { return false };
         let basis = self.sighting(side).map_or(link.base.of(side), |sighting| &sighting.record);
         matches!(self.pair.seen.of(side.other()), Observation::Absent(_))
-            && (0..self.mapping.fields.len()).any(|field| basis.get(field).is_none())
+            && self
+                .mapping
+                .fields
+                .iter()
+                .enumerate()
+                .any(|(number, field)| !field.is_paused() && basis.get(number).is_none())
+    }
+
+    fn skip(&self, why: Why, out: &mut Entries) {
+        let identity = &self.pair.identity;
+        out.skipped.push(Skipped { key: identity.key().cloned(), page: identity.page(), why });
+    }
+
+    /// The paused field without which nothing can be made on this side: a column that must be filled, a part of the
+    /// key, or of what tells for the first time which row is which page.
+    fn held_back(&self, side: Side) -> Option<String> {
+        let names = |place: &usize| match &self.mapping.key {
+            KeySource::Fields(places) if side == Side::Postgres => places.contains(place),
+            _ => false,
+        };
+        let needed = |(place, field): &(usize, &Field)| {
+            field.is_paused()
+                && (self.mapping.match_on.contains(place)
+                    || names(place)
+                    || (side == Side::Postgres && field.required))
+        };
+        let mut fields = self.mapping.fields.iter().enumerate();
+        fields.find(needed).map(|(_, field)| field.column.clone())
     }
 
     fn sighting(&self, side: Side) -> Option<&'a Sighting> {
@@ -152,15 +214,15 @@ impl<'a> One<'a> {
         }
     }
 
-    fn base(&self, side: Side) -> Option<&'a Record> {
+    pub(crate) fn base(&self, side: Side) -> Option<&'a Record> {
         match &self.pair.identity {
-            Identity::Linked(link) => Some(link.base.of(side)),
+            Identity::Linked(link) | Identity::Buried(link) => Some(link.base.of(side)),
             Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => None,
         }
     }
 
     /// What the side holds in a field now, as far as is known: as seen, else as last settled.
-    fn now(&self, side: Side, field: usize) -> Option<&'a Value> {
+    pub(crate) fn now(&self, side: Side, field: usize) -> Option<&'a Value> {
         match self.sighting(side) {
             Some(sighting) => sighting.record.get(field),
             None => self.base(side)?.get(field),
@@ -188,6 +250,11 @@ impl<'a> One<'a> {
         Sides { postgres: of(Side::Postgres), notion: of(Side::Notion) }
     }
 
+    fn authors(&self) -> Sides<Option<String>> {
+        let of = |side| self.sighting(side).and_then(|sighting| sighting.by.clone());
+        Sides { postgres: of(Side::Postgres), notion: of(Side::Notion) }
+    }
+
     /// What a side must still look like for a write to it to go ahead.
     fn expect(&self, side: Side) -> Expect {
         match self.pair.seen.of(side) {
@@ -201,17 +268,23 @@ impl<'a> One<'a> {
 
     /// A side's content in short: as seen, else as settled.
     fn content(&self, side: Side) -> Option<Digest> {
-        if let Some(sighting) = self.sighting(side) {
-            return Some(sighting.digest);
+        match self.sighting(side) {
+            Some(sighting) => Some(sighting.digest),
+            None => Some(self.content_of(side, self.base(side)?)),
         }
-        let marker = match side {
-            Side::Notion if self.mapping.key_property => self.pair.identity.key().map(RowKey::as_str),
-            Side::Notion | Side::Postgres => None,
-        };
-        Some(Digest::of_record(self.mapping, self.base(side)?, marker, &mut Vec::new()))
     }
 
-    fn step(&self, side: Side, action: Action, fields: Vec<FieldWrite>, because: Because) -> Step {
+    /// A record's content in short, as this side would show it: with the marker that it carries, else should carry.
+    pub(crate) fn content_of(&self, side: Side, record: &Record) -> Digest {
+        let marker = match (side, self.sighting(side)) {
+            (Side::Notion, Some(page)) if self.mapping.key_property => page.marker.as_deref(),
+            (Side::Notion, None) if self.mapping.key_property => self.pair.identity.key().map(RowKey::as_str),
+            (Side::Notion | Side::Postgres, _) => None,
+        };
+        Digest::of_record(self.mapping, record, marker, &mut Vec::new())
+    }
+
+    pub(crate) fn step(&self, side: Side, action: Action, fields: Vec<FieldWrite>, because: Because) -> Step {
         Step {
             wave: 0,
             side,
@@ -224,6 +297,7 @@ impl<'a> One<'a> {
             expect: self.expect(side),
             source: self.content(side.other()),
             because,
+            whole: None,
         }
     }
 
@@ -234,6 +308,7 @@ impl<'a> One<'a> {
             page: self.pair.identity.page(),
             kind,
             edited: self.edited(),
+            authors: self.authors(),
         }
     }
 
@@ -251,9 +326,10 @@ impl<'a> One<'a> {
 
     fn merge(&self, out: &mut Entries) {
         let mut writes = Sides::<Vec<FieldWrite>>::default();
-        let mut decided = Sides { postgres: false, notion: false };
+        let mut decided = Sides::<Option<By>>::default();
         let mut settled = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate() {
+        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused())
+        {
             let (row, page) = match (self.now(Side::Postgres, number), self.now(Side::Notion, number)) {
                 (Some(row), Some(page)) => (row, page),
                 (Some(row), None) => {
@@ -278,24 +354,48 @@ impl<'a> One<'a> {
             } else {
                 merge(field, self.mapping.on_conflict, base, now, self.edited())
             };
+            let answer = self.answers.fields.get(&number).filter(|_| merged == Merged::Conflict);
+            let (merged, person) = match answer {
+                Some(Take::Keep(side)) => (take(field, *side, now), true),
+                Some(Take::Leave) => (Merged::Settle, true),
+                Some(Take::Value(value)) => {
+                    // The page's value is settled with the page, and the row's edit goes there next.
+                    writes.postgres.push(FieldWrite {
+                        field: number,
+                        before: Some(row.clone()),
+                        after: value.clone(),
+                        source: Some(page.clone()),
+                        withheld: false,
+                        by: Some(By::Typed),
+                    });
+                    decided.postgres = Some(By::Typed);
+                    continue;
+                }
+                None => (merged, false),
+            };
             match merged {
                 Merged::Quiet => {}
                 Merged::Settle => settled.push(Settled {
                     field: number,
                     values: Sides { postgres: row.clone(), notion: page.clone() },
                 }),
-                Merged::Write { to, after, decided: by_rule } => {
+                Merged::Write { to, after, decided: is_contested } => {
                     let source = now.of(to.other());
                     let source = (**source != after).then(|| (*source).clone());
-                    let before = Some((*now.of(to)).clone());
+                    let by = match (is_contested, person) {
+                        (false, _) => None,
+                        (true, false) => Some(By::Rule),
+                        (true, true) => Some(By::Person),
+                    };
                     writes.of_mut(to).push(FieldWrite {
                         field: number,
-                        before,
+                        before: Some((*now.of(to)).clone()),
                         after,
                         source,
                         withheld: false,
+                        by,
                     });
-                    *decided.of_mut(to) |= by_rule;
+                    *decided.of_mut(to) = by.max(*decided.of(to));
                 }
                 Merged::Conflict => out.conflicts.push(self.conflict(ConflictKind::Field {
                     field: number,
@@ -307,8 +407,10 @@ impl<'a> One<'a> {
                 }
             }
         }
-        let adopted = matches!(self.pair.identity, Identity::Adopted { .. });
-        if (adopted || !settled.is_empty())
+        // Nobody has met before, or one half was away on purpose and is back.
+        let met = matches!(self.known(), Known::Adopted | Known::Apart(_));
+        let raise = matches!(self.pair.identity, Identity::Buried(_));
+        if (met || raise || !settled.is_empty())
             && let (Some(key), Some(page)) = (self.pair.identity.key(), self.pair.identity.page())
         {
             out.settlements.push(Settlement {
@@ -317,6 +419,7 @@ impl<'a> One<'a> {
                 page,
                 fields: settled,
                 forget: false,
+                raise,
             });
         }
         let unmarked = self.unmarked();
@@ -328,8 +431,9 @@ impl<'a> One<'a> {
             }
             let because = match (fields.is_empty(), decided.of(side)) {
                 (true, _) => Because::Unmarked,
-                (false, true) => Because::Decided,
-                (false, false) => Because::Edited,
+                (false, None) => Because::Edited,
+                (false, Some(By::Rule)) => Because::Decided,
+                (false, Some(By::Person | By::Typed)) => Because::Answered,
             };
             let mut step = self.step(side, Action::Update, fields, because);
             step.mark = mark;
@@ -380,6 +484,10 @@ impl<'a> One<'a> {
         let mut step = self.step(side, Action::Create, fields, because);
         step.expect = Expect::Nothing;
         step.mark = side == Side::Notion && self.mapping.key_property;
+        if side == Side::Notion && matches!(self.pair.identity, Identity::Buried(_)) {
+            // Another page than the one that the link knew.
+            (step.link, step.page) = (None, None);
+        }
         if side == Side::Postgres && step.key.is_none() {
             match self.key_of_new_row(&step.fields) {
                 Ok(key) => step.key = key,
@@ -414,7 +522,8 @@ impl<'a> One<'a> {
     /// not change since, with the digits and seconds that the other half cannot hold.
     fn all_fields(&self, side: Side) -> Result<Vec<FieldWrite>, Box<Parked>> {
         let mut fields = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate() {
+        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused())
+        {
             let Some(source) = self.now(side.other(), number) else { continue };
             let settled = |side| self.base(side).and_then(|base| base.get(number));
             let stored = match settled(side) {
@@ -437,7 +546,7 @@ impl<'a> One<'a> {
             let withheld = after.is_none();
             let after = after.unwrap_or(Value::Null);
             let source = (*source != after).then(|| source.clone());
-            fields.push(FieldWrite { field: number, before: None, after, source, withheld });
+            fields.push(FieldWrite { field: number, before: None, after, source, withheld, by: None });
         }
         Ok(fields)
     }
@@ -485,13 +594,15 @@ impl<'a> One<'a> {
         out.steps.push(self.step(side, Action::Restore, Vec::new(), because));
     }
 
-    /// A deletion carries what is deleted, so that the history can bring it back.
-    fn removal(&self, side: Side, action: Action) -> Step {
+    /// A deletion carries what is deleted and what its other half was settled with, so that the history can bring it
+    /// back.
+    pub(crate) fn removal(&self, side: Side, action: Action) -> Step {
         let fields = (0..self.mapping.fields.len())
             .filter_map(|field| {
-                let before = self.now(side, field)?;
-                let before = Some(before.clone());
-                Some(FieldWrite { field, before, after: Value::Null, source: None, withheld: false })
+                let before = Some(self.now(side, field)?.clone());
+                let source = self.base(side.other()).and_then(|base| base.get(field)).cloned();
+                let after = Value::Null;
+                Some(FieldWrite { field, before, after, source, withheld: false, by: None })
             })
             .collect();
         self.step(side, action, fields, Because::Deleted)

@@ -5,6 +5,8 @@
 //! others. A failure names its seed, with which it happens again.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod converges;
@@ -23,6 +25,12 @@ mod lost_bases;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod returns;
+#[cfg(test)]
+mod rich_text;
+#[cfg(test)]
 mod small_world;
+#[cfg(test)]
+mod undo;
 #[cfg(test)]
 mod world;

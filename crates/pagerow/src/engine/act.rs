@@ -138,6 +138,9 @@ impl<W: Parts> Engine<W> {
             };
             run.id = Some(id);
             self.store.add_plan(&mut tx, id, approved.hash(), approved.overridden(), by).await?;
+            for part in &plan.mappings {
+                self.store.forget_count(&mut tx, &part.mapping).await?;
+            }
         }
         let mut linked = Vec::new();
         for (&at, part) in which.iter().zip(&plan.mappings) {
@@ -173,6 +176,8 @@ impl<W: Parts> Engine<W> {
         let troubled = troubled(part);
         let mut linked = Vec::new();
         for chunk in part.settlements.chunks(CHUNK) {
+            let back: Vec<i64> = chunk.iter().filter(|s| s.raise).filter_map(|s| s.link).collect();
+            self.store.raise_links(tx, &back).await?;
             let gone: Vec<i64> = chunk.iter().filter(|s| s.forget).filter_map(|s| s.link).collect();
             self.store.forget_links(tx, &gone).await?;
             let ids: Vec<i64> = chunk.iter().filter(|s| !s.forget).filter_map(|s| s.link).collect();
@@ -190,7 +195,7 @@ impl<W: Parts> Engine<W> {
                     let known = settlement.link.and_then(|id| bases.get(&id)).cloned();
                     let base = settle::after_agreement(settlement, known.unwrap_or_else(|| unread(bound)));
                     let name = (Some(settlement.key.clone()), Some(settlement.page));
-                    if settlement.link.is_none() {
+                    if settlement.link.is_none() || settlement.raise {
                         linked.push((settlement.key.clone(), settlement.page));
                     }
                     LinkWrite {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     journal::{self, Event as Happening, Status},
     observation::Sighting,
-    plan::{Action, Parked, Step},
+    plan::{Action, Because, Parked, Step},
     record::{PageId, Record, RowKey},
     retry::{Advice, Failure, advise},
     settle,
@@ -26,7 +26,7 @@ pub(super) struct Ended<'p> {
     pub(super) seq: i32,
     pub(super) step: &'p Step,
     pub(super) how: How,
-    /// Fields of a new record that wait for what they refer to.
+    /// Fields that wait for what they refer to.
     pub(super) left_out: Vec<usize>,
     /// Where the step stood in the journal before.
     pub(super) was: Status,
@@ -72,6 +72,13 @@ impl<W: Parts> Engine<W> {
         ended: &[&Ended<'_>],
     ) -> Result<NewLinks, EngineError> {
         let (mut gone, mut notes, mut again, mut fresh) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // What brought a forgotten record back lets its link count again, and only then.
+        let back: Vec<i64> = ended
+            .iter()
+            .filter(|end| end.step.because == Because::Back && matches!(end.how, How::Done { .. }))
+            .filter_map(|end| end.step.link)
+            .collect();
+        self.store.raise_links(tx, &back).await?;
         let links = self.links_before(tx, bound, ended).await?;
         let mut writes: BTreeMap<PageId, LinkWrite> = BTreeMap::new();
         let mut ours: BTreeMap<PageId, OwnWrite> = BTreeMap::new();
@@ -90,7 +97,7 @@ impl<W: Parts> Engine<W> {
             let before = writes.get(&page).or(known);
             let base = before.map_or_else(|| unread(bound), |link| link.base.clone());
             let base = settle::after_step(&bound.mapping, step, &answer.record, base, &end.left_out);
-            if before.is_none_or(|link| link.id.is_none()) {
+            if before.is_none_or(|link| link.id.is_none()) || step.because == Because::Back {
                 fresh.push((key.clone(), page));
             }
             let name = (Some(key.clone()), Some(page));

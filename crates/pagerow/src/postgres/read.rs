@@ -53,8 +53,9 @@ impl Shown {
 
 /// Shows every row that takes part, in a stream.
 pub(super) async fn everything(rows: &Inner, sink: Sink<'_, RowKey>) -> Result<Looked, RowsError> {
+    let assurance = delta::before_everything(rows).await?;
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
-    let cursor = delta::cursor(rows, &mut tx).await?;
+    let cursor = delta::cursor(rows, &mut tx, assurance).await?;
     let table = facts(rows, &mut tx).await?;
     let count = stream(rows, &mut tx, Which::InScope, &[], sink).await?;
     tx.commit().await?;
@@ -67,7 +68,8 @@ pub(super) async fn everything(rows: &Inner, sink: Sink<'_, RowKey>) -> Result<L
     })
 }
 
-/// Shows the rows that may have changed since a cursor. Deleted rows cannot be named; the count tells of them.
+/// Shows the rows that may have changed since a cursor. Without triggers deleted rows cannot be named; the count tells
+/// of them then.
 pub(super) async fn since(
     rows: &Inner,
     cursor: &Cursor,
@@ -77,13 +79,22 @@ pub(super) async fn since(
         return everything(rows, sink).await;
     }
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
-    let now = delta::cursor(rows, &mut tx).await?;
     let table = facts(rows, &mut tx).await?;
-    let Some(changed) = delta::changed(rows, &mut tx, cursor, &now).await? else {
+    let Some((changed, now)) = delta::changed(rows, &mut tx, cursor).await? else {
         tx.commit().await?;
         return Ok(Looked { vanished: true, ..Looked::default() });
     };
     match changed {
+        delta::Changed::Named(keys) => {
+            named(rows, &mut tx, &keys, &table, sink).await?;
+            tx.commit().await?;
+            return Ok(Looked {
+                complete: true,
+                cursor: Some(now),
+                table: Some(table),
+                ..Looked::default()
+            });
+        }
         delta::Changed::Keys(keys) => {
             for part in keys.chunks(KEYS_A_STATEMENT) {
                 for shown in by_keys(rows, &mut tx, part).await? {
@@ -110,10 +121,23 @@ pub(super) async fn these(
 ) -> Result<Looked, RowsError> {
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
     let table = facts(rows, &mut tx).await?;
+    named(rows, &mut tx, keys, &table, sink).await?;
+    tx.commit().await?;
+    Ok(Looked { complete: true, table: Some(table), ..Looked::default() })
+}
+
+/// Shows what became of each of these keys.
+async fn named(
+    rows: &Inner,
+    tx: &mut Tx,
+    keys: &[RowKey],
+    table: &TableFacts,
+    sink: Sink<'_, RowKey>,
+) -> Result<(), RowsError> {
     // What row level security may hide cannot be proven to be gone.
     let gone = if table.hides_rows { Absence::Unreachable } else { Absence::Deleted };
     for part in keys.chunks(KEYS_A_STATEMENT) {
-        for (key, answer) in part.iter().zip(answers(rows, &mut tx, part).await?) {
+        for (key, answer) in part.iter().zip(answers(rows, tx, part).await?) {
             match answer {
                 Answer::Row(shown) if shown.key == *key => {
                     sink(Seen { id: key.clone(), observation: shown.observation() });
@@ -133,8 +157,7 @@ pub(super) async fn these(
             }
         }
     }
-    tx.commit().await?;
-    Ok(Looked { complete: true, table: Some(table), ..Looked::default() })
+    Ok(())
 }
 
 /// Which table this is, and whether it shows us all of its rows.
@@ -287,6 +310,7 @@ impl<'a> Reader<'a> {
                 Source::Column { reader, .. } | Source::Expression { reader } => {
                     reader.decode(&cells[..*width], &self.rows.zone)
                 }
+                Source::Paused => continue,
                 Source::Join(_) => {
                     convert::references(cells[0]).ok_or_else(|| "the join table could not be read".to_owned())
                 }
@@ -320,6 +344,7 @@ impl<'a> Reader<'a> {
                 digest,
                 edited,
                 editor: None,
+                by: None,
                 marker: text(at + 1).map(str::to_owned),
                 checksum: text(at + 2).map(str::to_owned),
             },

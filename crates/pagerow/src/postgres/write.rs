@@ -296,6 +296,10 @@ fn values(
                 let text = reader.text(&value, &rows.zone).map_err(record)?;
                 sets.columns.insert(place, text);
             }
+            Source::Paused => {
+                let text = format!("the field {} is paused", field.column);
+                return Err(record(Reason::new("paused", text)));
+            }
             Source::Expression { .. } => {
                 let text = format!("{} is an expression and takes no values", field.column);
                 return Err(record(Reason::new("read_only", text)));

@@ -5,7 +5,7 @@ use pagerow_core::{digest::Digest, side::Side};
 use serde_json::Value as Json;
 use tokio_postgres::types::Type;
 
-use super::{PgStore, StoreError, Transactions};
+use super::{PgStore, StoreError, Transactions, outbox};
 use crate::postgres::transaction::Tx;
 
 /// What is known of a mapping beside its links.
@@ -13,6 +13,8 @@ use crate::postgres::transaction::Tx;
 pub struct MappingState {
     /// Of the mapping when its bases were made.
     pub fingerprint: Option<String>,
+    /// What the mapping's fields could hold at the last look.
+    pub shape: Option<String>,
     pub last_full: Option<Timestamp>,
     pub last_sweep: Option<Timestamp>,
     pub last_look: Option<Timestamp>,
@@ -41,15 +43,15 @@ pub trait Cursors: Transactions {
         state: &MappingState,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Keeps the number of rows right while a plan is carried out.
+    /// Forgets how many rows there were, for as long as a plan is carried out. A number that an interrupted plan left
+    /// behind could make up for a row that has vanished; without one, the next look reads all rows.
     ///
     /// # Errors
     /// What the database says.
-    fn gain_rows(
+    fn forget_count(
         &self,
         tx: &mut Self::Tx,
         mapping: &str,
-        gained: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// How far a side has been read; `None` before the first complete look.
@@ -81,7 +83,7 @@ impl Cursors for PgStore {
         let rows = tx
             .query(
                 &format!(
-                    "select fingerprint, last_full_at, last_sweep_at, last_look_at, last_rows, last_pages \
+                    "select fingerprint, last_full_at, last_sweep_at, last_look_at, last_rows, last_pages, shape \
                      from {}.mappings where connection_id = $1 and name = $2",
                     self.schema
                 ),
@@ -96,6 +98,7 @@ impl Cursors for PgStore {
             last_look: row.get(3),
             rows: row.get(4),
             pages: row.get(5),
+            shape: row.get(6),
         }))
     }
 
@@ -109,11 +112,11 @@ impl Cursors for PgStore {
         let fingerprint = fingerprint.to_string();
         tx.execute(
             &format!(
-                "insert into {}.mappings (connection_id, name, fingerprint, last_full_at, last_sweep_at, last_look_at, last_rows, last_pages) \
-                 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (connection_id, name) do update set \
+                "insert into {}.mappings (connection_id, name, fingerprint, last_full_at, last_sweep_at, last_look_at, last_rows, last_pages, shape) \
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (connection_id, name) do update set \
                  fingerprint = excluded.fingerprint, last_full_at = excluded.last_full_at, \
                  last_sweep_at = excluded.last_sweep_at, last_look_at = excluded.last_look_at, \
-                 last_rows = excluded.last_rows, last_pages = excluded.last_pages",
+                 last_rows = excluded.last_rows, last_pages = excluded.last_pages, shape = excluded.shape",
                 self.schema
             ),
             &[
@@ -125,22 +128,20 @@ impl Cursors for PgStore {
                 (&state.last_look, Type::TIMESTAMPTZ),
                 (&state.rows, Type::INT8),
                 (&state.pages, Type::INT8),
+                (&state.shape, Type::TEXT),
             ],
         )
         .await?;
         Ok(())
     }
 
-    async fn gain_rows(&self, tx: &mut Tx, mapping: &str, gained: i64) -> Result<(), StoreError> {
-        if gained == 0 {
-            return Ok(());
-        }
+    async fn forget_count(&self, tx: &mut Tx, mapping: &str) -> Result<(), StoreError> {
         tx.execute(
             &format!(
-                "update {}.mappings set last_rows = last_rows + $3 where connection_id = $1 and name = $2",
+                "update {}.mappings set last_rows = null where connection_id = $1 and name = $2",
                 self.schema
             ),
-            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&gained, Type::INT8)],
+            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
         )
         .await?;
         Ok(())
@@ -186,6 +187,9 @@ impl Cursors for PgStore {
             ],
         )
         .await?;
-        Ok(())
+        match side {
+            Side::Postgres => outbox::prune(tx, &self.schema, position).await,
+            Side::Notion => Ok(()),
+        }
     }
 }

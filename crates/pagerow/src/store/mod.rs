@@ -8,6 +8,8 @@ mod identity;
 mod lease;
 mod links;
 mod migrate;
+mod outbox;
+mod remove;
 mod runs;
 
 pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
@@ -16,6 +18,7 @@ pub use error::StoreError;
 pub use identity::{Identities, OwnWrite, Remembered, Tallies, Whereabouts};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
+pub use remove::Belongings;
 pub use runs::{JournalEntry, OpenStep, Override, RunRow, Runs, StepRow, StepUpdate, action_name};
 
 use deadpool_postgres::Pool;

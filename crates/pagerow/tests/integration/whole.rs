@@ -1,6 +1,7 @@
 //! The whole program on a real Postgres and the emulator: what is promised, seen from both sides.
 
 mod bases;
+mod captured;
 mod commands;
 mod deletions;
 mod guards;
@@ -12,9 +13,11 @@ mod parked;
 mod past;
 mod pooled;
 mod references;
+mod returns;
 mod rules;
 mod schema_drift;
 mod texts;
+mod values;
 
 /// A small business: suppliers that have products, and products that are in bundles.
 const SHOP: &str = "

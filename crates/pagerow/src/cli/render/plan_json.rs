@@ -159,6 +159,8 @@ fn word(why: &Why) -> &'static str {
         Why::Away(_) => "away",
         Why::Double { .. } => "double",
         Why::InDoubt => "in_doubt",
+        Why::Paused { .. } => "paused",
         Why::Waiting => "waiting",
+        Why::JustGone(_) => "just_gone",
     }
 }

@@ -127,6 +127,7 @@ impl<W: Parts> Engine<W> {
             sight.confirm_unlinked().await?;
             self.find_unlinked(&mut sight, doubtful).await?;
         }
+        self.find_buried(&mut sight).await?;
         let unchanged = sight.unchanged(links);
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
         if without_bases {
@@ -173,7 +174,9 @@ impl<W: Parts> Engine<W> {
         doubtful: &BTreeSet<RowKey>,
     ) -> Result<View, EngineError> {
         let name = bound.mapping.name.as_str();
-        let state = self.store.mapping_state(name).await?;
+        let mut state = self.store.mapping_state(name).await?;
+        // A row that this look shows for the first time is in no number yet.
+        state.rows = None;
         let mut due = self.store.due(name).await?;
         let looked_at = Instant::now();
         let keys: Vec<RowKey> = records.iter().filter_map(|(key, _)| key.clone()).collect();
@@ -184,6 +187,7 @@ impl<W: Parts> Engine<W> {
         let index = LinkIndex::new(self.store.links_of(name, &keys, &pages).await?);
         let mut sight = Sight::new(bound, relatives, index);
         self.keeping_lease(sight.look_at_all(keys, pages)).await??;
+        self.find_buried(&mut sight).await?;
         let links = self.store.count_links(name).await?;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::All).await?;
         let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;

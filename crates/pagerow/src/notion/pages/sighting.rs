@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use pagerow_core::{
     digest::Digest,
-    mapping::{Mapping, PropertyKind},
+    mapping::{Field, Mapping, PropertyKind},
     observation::{Absence, Sighting},
     record::{PageId, Record},
     value::Value,
@@ -22,12 +22,21 @@ use crate::{
 /// How the pages of one mapping are seen.
 #[derive(Debug)]
 pub(super) struct Lens {
-    /// The property of each field, `None` for a page's body.
-    properties: Vec<Option<PropertyId>>,
+    /// Where each field is found.
+    properties: Vec<Spot>,
     key: Option<PropertyId>,
     checksum: Option<PropertyId>,
     has_body: bool,
     pub(super) zone: TimeZone,
+}
+
+/// Where in a page a field is found.
+#[derive(Debug)]
+enum Spot {
+    Property(PropertyId),
+    Body,
+    /// Nowhere for now: the field is paused.
+    Paused,
 }
 
 /// Buffers, and where properties were found in the page before: pages of one answer have them in one order.
@@ -48,17 +57,18 @@ pub(super) enum State {
 
 impl Lens {
     pub(super) fn new(mapping: &Mapping, source: &Source, zone: TimeZone) -> Self {
-        let is_body = |shows: &PropertyKind| matches!(shows, PropertyKind::Body);
         let id = |id: &str| PropertyId::new(id);
+        let spot = |field: &Field| match &field.shows {
+            _ if field.is_paused() => Spot::Paused,
+            PropertyKind::Body => Spot::Body,
+            _ => Spot::Property(id(&field.property_id)),
+        };
+        let properties: Vec<Spot> = mapping.fields.iter().map(spot).collect();
         Self {
-            properties: mapping
-                .fields
-                .iter()
-                .map(|field| (!is_body(&field.shows)).then(|| id(&field.property_id)))
-                .collect(),
+            has_body: properties.iter().any(|spot| matches!(spot, Spot::Body)),
+            properties,
             key: source.key_property.as_ref().map(|property| id(&property.id)),
             checksum: source.stamp.checksum.as_deref().map(id),
-            has_body: mapping.fields.iter().any(|field| is_body(&field.shows)),
             zone,
         }
     }
@@ -66,7 +76,8 @@ impl Lens {
     /// Every property that is looked at.
     pub(super) fn shown(&self) -> Vec<PropertyId> {
         let mut shown: Vec<PropertyId> = Vec::new();
-        for id in self.properties.iter().flatten().chain(&self.key).chain(&self.checksum) {
+        let properties = self.properties.iter().filter_map(Spot::property);
+        for id in properties.chain(&self.key).chain(&self.checksum) {
             if !shown.contains(id) {
                 shown.push(id.clone());
             }
@@ -78,7 +89,7 @@ impl Lens {
     pub(super) fn missing(&self, page: &Page, scratch: &mut Scratch) -> Missing {
         let mut cut = Vec::new();
         for (field, id) in self.properties.iter().enumerate() {
-            if let Some(id) = id
+            if let Some(id) = id.property()
                 && let Some(property) = scratch.find(page, field, id)
                 && property.value.may_be_cut()
             {
@@ -101,9 +112,16 @@ impl Lens {
         let incoming = Incoming { relatives, zone: &self.zone };
         let mut values = Vec::with_capacity(mapping.fields.len());
         for (place, field) in mapping.fields.iter().enumerate() {
-            let Some(Some(id)) = self.properties.get(place) else {
-                values.push(fetched.body.as_deref().map(body));
-                continue;
+            let id = match self.properties.get(place) {
+                Some(Spot::Property(id)) => id,
+                Some(Spot::Body) => {
+                    values.push(fetched.body.as_deref().map(body));
+                    continue;
+                }
+                Some(Spot::Paused) | None => {
+                    values.push(None);
+                    continue;
+                }
             };
             let whole = fetched.values.iter().find(|(field, _)| *field == place);
             let shown: Option<&PropertyValue> = match whole {
@@ -120,13 +138,17 @@ impl Lens {
         let marker = text(&self.key);
         let digest = Digest::of_record(mapping, &record, marker.as_deref(), &mut scratch.bytes);
         let checksum = text(&self.checksum);
-        Sighting {
-            record,
-            digest,
-            edited: Some(page.last_edited_time),
-            editor: page.last_edited_by.clone(),
-            marker,
-            checksum,
+        let by = page.last_edited_by.as_deref().map(|id| name_of(mapping, id));
+        let editor = page.last_edited_by.clone();
+        Sighting { record, digest, edited: Some(page.last_edited_time), editor, by, marker, checksum }
+    }
+}
+
+impl Spot {
+    fn property(&self) -> Option<&PropertyId> {
+        match self {
+            Self::Property(id) => Some(id),
+            Self::Body | Self::Paused => None,
         }
     }
 }
@@ -167,6 +189,16 @@ pub(super) fn state(page: &Page, data_source: &str) -> State {
     } else {
         State::Live
     }
+}
+
+/// A person's e-mail address where the mapping knows it, else Notion's id: a page shows no more, and nobody is asked.
+fn name_of(mapping: &Mapping, id: &str) -> String {
+    let known = mapping.fields.iter().filter_map(|field| match &field.shows {
+        PropertyKind::People { known } => Some(known),
+        _ => None,
+    });
+    let person = known.flatten().find(|person| person.id.as_deref() == Some(id));
+    person.and_then(|person| person.email.clone()).unwrap_or_else(|| id.to_owned())
 }
 
 /// Markdown as the core's value; a page without blocks has nothing.
@@ -338,7 +370,7 @@ mod tests {
     #[ignore = "a measurement"]
     fn how_fast_answers_become_sightings() {
         let text = ColumnKind::Text { max: None };
-        let options = Options { names: vec!["Gold".into()], may_grow: true };
+        let options = Options { names: vec!["Gold".into()], may_grow: true, ordered: false };
         let mapping = mapping(vec![
             ("title", PropertyKind::Title, text.clone()),
             ("a", PropertyKind::RichText, text.clone()),
