@@ -186,6 +186,7 @@ impl Wiring {
                 compare_interval: part.compare_interval,
                 doubt: self.config.notion.doubt,
                 shared_token: self.config.notion.shared_token,
+                delete_wait: std::time::Duration::ZERO,
             };
             bound.push(Bound { mapping, rows, pages, settings });
         }

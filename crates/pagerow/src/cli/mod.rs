@@ -20,6 +20,8 @@ mod progress;
 mod remembered;
 mod render;
 mod report;
+mod resolve;
+mod retry;
 mod runs;
 mod schema;
 mod show;
@@ -92,7 +94,9 @@ enum Command {
     Report(report::Args),
     Verify(verify::Args),
     Conflicts(conflicts::Args),
+    Resolve(resolve::Args),
     Parked(parked::Args),
+    Retry(retry::Args),
     Runs(runs::Args),
     Show(show::Args),
     Demo(demo::Args),
@@ -135,7 +139,9 @@ async fn run(command: Command, config: &std::path::Path, console: &Console) -> R
         Command::Report(args) => report::run(args, config, console).await,
         Command::Verify(args) => verify::run(args, config, console).await,
         Command::Conflicts(args) => conflicts::run(args, config, console).await,
+        Command::Resolve(args) => resolve::run(args, config, console).await,
         Command::Parked(args) => parked::run(args, config, console).await,
+        Command::Retry(args) => retry::run(args, config, console).await,
         Command::Runs(args) => runs::run(args, config, console).await,
         Command::Show(args) => show::run(args, config, console).await,
         Command::Demo(args) => demo::run(args, console).await,

@@ -28,6 +28,8 @@ pub struct Notion {
     pub doubt: Duration,
     /// Other programs write with the same token.
     pub shared_token: bool,
+    /// How long one answer may take. Notion itself gives up after a minute.
+    pub timeout: Duration,
     /// The verification token of webhooks, when it is known in advance.
     pub webhook_secret: Option<Setting<SecretString>>,
 }
@@ -59,6 +61,7 @@ pub enum AuthKeys {
 pub(super) const BASE_URL: &str = "https://api.notion.com";
 pub(super) const REQUESTS_PER_MINUTE: u32 = 180;
 pub(super) const DOUBT: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(70);
 pub(super) const OWN_SCHEMA: &str = "pagerow";
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
 
@@ -90,6 +93,7 @@ impl Notion {
         let requests = reader.integer("requests_per_minute", 1..=100_000_000);
         let doubt = reader.duration("doubt");
         let shared_token = reader.boolean("shared_token").is_some_and(|shared| shared.value);
+        let timeout = reader.duration("timeout");
         let webhook_secret = reader.secret("webhook_secret");
         reader.finish();
         let requests_per_minute =
@@ -100,6 +104,7 @@ impl Notion {
             requests_per_minute,
             doubt: doubt.map_or(DOUBT, |doubt| doubt.value),
             shared_token,
+            timeout: timeout.map_or(TIMEOUT, |timeout| timeout.value),
             webhook_secret,
         })
     }

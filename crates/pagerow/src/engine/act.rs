@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     guard::{Approved, Refusal},
-    plan::{MappingPlan, Plan, Step},
+    plan::{MappingPlan, Plan, Step, Why},
     record::{PageId, RowKey},
     settle,
     side::Side,
@@ -116,7 +116,7 @@ impl<W: Parts> Engine<W> {
             .zip(&rows_before)
             .map(|(&at, before)| rows_made(run, &self.bound[at].mapping.name) - before)
             .collect();
-        self.end_plan(which, views, &rows_gained, approved.overridden()).await?;
+        self.end_plan(which, plan, views, &rows_gained, approved.overridden()).await?;
         Ok(!plan.is_empty())
     }
 
@@ -269,13 +269,14 @@ impl<W: Parts> Engine<W> {
     async fn end_plan(
         &self,
         which: &[usize],
+        plan: &Plan,
         views: &[View],
         rows_gained: &[i64],
         overridden: &[Refusal],
     ) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
-        for ((&at, view), gained) in which.iter().zip(views).zip(rows_gained) {
+        for (((&at, part), view), gained) in which.iter().zip(&plan.mappings).zip(views).zip(rows_gained) {
             let mapping = &self.bound[at].mapping;
             for side in [Side::Postgres, Side::Notion] {
                 if let Some(cursor) = view.cursors.of(side) {
@@ -283,6 +284,13 @@ impl<W: Parts> Engine<W> {
                 }
             }
             self.store.answer(&mut tx, &view.answered).await?;
+            self.store.keep_absences(&mut tx, &mapping.name, &view.gone, &view.back).await?;
+            let just_gone: Vec<RecordName> = (part.skipped.iter())
+                .filter(|skipped| matches!(skipped.why, Why::JustGone(_)))
+                .map(|skipped| (skipped.key.clone(), skipped.page))
+                .collect();
+            let wait = self.bound[at].settings.delete_wait.as_secs_f64();
+            self.store.revisit(&mut tx, &mapping.name, &just_gone, wait).await?;
             if let Some(table) = view.table.as_ref().filter(|table| view.known_table.as_ref() != Some(*table))
             {
                 self.store.keep_table(&mut tx, &mapping.name, table).await?;
@@ -292,6 +300,9 @@ impl<W: Parts> Engine<W> {
             }
             if overridden.iter().any(|refusal| refusal.mapping == mapping.name) {
                 self.store.forgive_removals(&mut tx, &mapping.name).await?;
+            }
+            if view.is_partial {
+                continue;
             }
             // Rows that this plan made are no news to the next look.
             let state =

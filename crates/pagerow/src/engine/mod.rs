@@ -17,6 +17,7 @@ mod postgres_wave;
 mod progress;
 mod recover;
 mod report;
+mod resolve;
 mod schedule;
 mod sync;
 mod verify;
@@ -30,6 +31,7 @@ pub use cycle::{Consent, Depth};
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
 pub use report::{MappingReport, Report};
+pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
 pub use verify::{MappingVerdict, Verdict};
 
@@ -71,6 +73,9 @@ pub struct Settings {
     pub doubt: std::time::Duration,
     /// Other programs write with the same token: an edit that is ours by its author need not be our own.
     pub shared_token: bool,
+    /// How long one half of a record has to be gone before the other half is deleted for it. Whoever runs a command
+    /// waits for nothing: each absence is looked at twice within it, by a complete read and by itself.
+    pub delete_wait: std::time::Duration,
 }
 
 impl Default for Settings {
@@ -83,6 +88,7 @@ impl Default for Settings {
             compare_interval: hours(24),
             doubt: std::time::Duration::from_secs(60),
             shared_token: false,
+            delete_wait: std::time::Duration::ZERO,
         }
     }
 }

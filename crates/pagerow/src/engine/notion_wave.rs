@@ -345,6 +345,8 @@ impl<W: Parts> Engine<W> {
             let ok = matches!(end.how, How::Done { .. });
             if ok {
                 run.count(&part.mapping, end.step);
+            } else {
+                run.stick(&part.mapping, end.step);
             }
             run.failed += u64::from(is_trouble(&end.how));
             acting.tell_step(&self.progress, &part.mapping, &part.columns, end.step, ok);

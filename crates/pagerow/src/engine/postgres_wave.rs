@@ -107,6 +107,9 @@ impl<W: Parts> Engine<W> {
                 if ok {
                     run.count(mapping, end.step);
                 }
+                if !ok {
+                    run.stick(mapping, end.step);
+                }
                 run.failed += u64::from(is_trouble(&end.how));
                 acting.tell_step(&self.progress, mapping, &part.columns, end.step, ok);
             }

@@ -1,6 +1,6 @@
 //! What a run did, counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
@@ -10,6 +10,8 @@ use pagerow_core::{
     side::Side,
 };
 use serde::{Deserialize, Serialize};
+
+use super::look::RecordName;
 
 /// What a run did: the shape that `--json` prints and the store keeps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -86,6 +88,8 @@ pub(super) struct Run {
     pub(super) failed: u64,
     /// What the guard stopped: these mappings are left alone for the rest of the run.
     pub(super) stopped: Vec<Refusal>,
+    /// Records of which a step was not done, by their mapping.
+    pub(super) stuck: BTreeSet<(String, RecordName)>,
 }
 
 impl Run {
@@ -101,6 +105,7 @@ impl Run {
             unsure: 0,
             failed: 0,
             stopped: Vec::new(),
+            stuck: BTreeSet::new(),
         }
     }
 
@@ -112,6 +117,11 @@ impl Run {
         self.mappings
             .entry(mapping.to_owned())
             .or_insert_with(|| MappingReport { mapping: mapping.to_owned(), ..MappingReport::default() })
+    }
+
+    /// Remembers that a step was not done.
+    pub(super) fn stick(&mut self, mapping: &str, step: &Step) {
+        self.stuck.insert((mapping.to_owned(), (step.key.clone(), step.page)));
     }
 
     /// Counts a step that was done.

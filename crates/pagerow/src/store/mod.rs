@@ -12,7 +12,7 @@ mod outbox;
 mod remove;
 mod runs;
 
-pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
+pub use attention::{Answered, Attention, Closing, Due, Entry, OpenConflict, ParkedRecord, Trouble};
 pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
 pub use identity::{Identities, OwnWrite, Remembered, Tallies, Whereabouts};

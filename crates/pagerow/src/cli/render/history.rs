@@ -111,13 +111,14 @@ pub(crate) fn run(run: &RunRow) -> String {
 /// One step in a few lines.
 pub(crate) fn step(row: &StepRow) -> String {
     let mut out = format!(
-        "{:>6} {:<8} {} {} {} {}",
+        "{:>6} {:<8} {} {} {} {}{}",
         row.seq,
         row.status,
         row.mapping,
         row.step.side.name(),
         action_name(&row.step),
-        plan_text::name(row.step.key.as_ref(), row.page.or(row.step.page))
+        plan_text::name(row.step.key.as_ref(), row.page.or(row.step.page)),
+        plan_text::because(&row.step)
     );
     if let Some(reason) = &row.reason {
         out.push_str(&format!("\n         {} ({})", reason.text, reason.code));
@@ -126,7 +127,10 @@ pub(crate) fn step(row: &StepRow) -> String {
         let column = row.columns.get(write.field).map_or("?", String::as_str);
         let after = value::text(&write.after);
         match &write.before {
-            Some(before) => out.push_str(&format!("\n         {column}: {} → {after}", value::text(before))),
+            Some(before) => {
+                let (before, decided) = (value::text(before), plan_text::decided(write));
+                out.push_str(&format!("\n         {column}: {before} → {after}{decided}"));
+            }
             None if write.after.is_null() => {}
             None => out.push_str(&format!("\n         {column}: {after}")),
         }

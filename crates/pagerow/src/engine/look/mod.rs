@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pagerow_core::{
+    answer::Answers,
     observation::{Absence, Identity, Observation, Pair, TableFacts},
     plan::{Census, Skipped},
     record::{PageId, Record, RowKey},
@@ -16,7 +17,7 @@ use pagerow_core::{
 };
 use tokio::time::Instant;
 
-pub(super) use self::waiting::step_content;
+pub(super) use self::waiting::{name_of, step_content};
 use self::{fill::Sight, pairing::Which};
 use super::{Bound, Depth, Engine, EngineError, Parts, index::LinkIndex};
 use crate::{
@@ -52,6 +53,13 @@ pub(super) struct View {
     pub(super) hidden: u64,
     /// Why the mapping's bases are not relied on, if so.
     pub(super) lost: Option<String>,
+    /// What is known to be answered of some records, by their names.
+    pub(super) answers: BTreeMap<RecordName, Answers>,
+    /// Links of which one half was found gone, and those of which both halves are there again.
+    pub(super) gone: Vec<i64>,
+    pub(super) back: Vec<i64>,
+    /// Only some records were looked at: nothing is known of the mapping as a whole.
+    pub(super) is_partial: bool,
 }
 
 /// Which part of a side is looked at.
@@ -114,7 +122,13 @@ impl<W: Parts> Engine<W> {
         };
         let parts = Sides { postgres: part(Side::Postgres), notion: part(Side::Notion) };
 
-        let due = self.store.due(name).await?;
+        let mut due = self.store.due(name).await?;
+        let shape = bound.mapping.shape().to_string();
+        if state.shape.as_deref() != Some(shape.as_str()) {
+            // An option has come, a column was widened: what could not be written may be possible now.
+            self.add_parked(name, &mut due).await?;
+            state.shape = Some(shape);
+        }
         let looked_at = Instant::now();
         let without_bases = presumed.is_some();
         let (mut sight, looked) =
@@ -129,11 +143,12 @@ impl<W: Parts> Engine<W> {
         }
         self.find_buried(&mut sight).await?;
         let unchanged = sight.unchanged(links);
+        let waits = self.waits(&sight, &looked.parts, &due).await?;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
         if without_bases {
             forget_bases(&mut pairs, bound.mapping.fields.len());
         }
-        let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
+        let waiting = waits.sort(bound, &mut pairs, &mut skipped, &due);
 
         if looked.parts.postgres == Part::Everything && looked.parts.notion == Part::Everything {
             state.last_full = Some(now);
@@ -147,23 +162,19 @@ impl<W: Parts> Engine<W> {
         let census =
             Census { links, records: Sides { postgres: looked.rows, notion: looked.pages }, unchanged };
         let hidden = pairs.iter().filter(|pair| is_hidden(pair)).count() as u64;
-        Ok(View {
+        Ok(waiting.view(View {
             pairs,
             skipped,
             census,
             cursors: looked.cursors,
-            state,
-            looked_at,
-            parked,
-            answered,
             table: looked.table,
             known_table: remembered.table,
             hidden,
             lost: presumed.map(str::to_owned).or(remembered.lost),
-        })
+            ..View::empty(state, looked_at)
+        }))
     }
 
-    #[expect(dead_code, reason = "resolving and undoing are about to use it")]
     /// Looks at these records and no others, each on both sides, whether or not it differs from its bases. Nothing is
     /// known afterwards of the rest: no cursor moves.
     pub(super) async fn look_at_records(
@@ -189,24 +200,14 @@ impl<W: Parts> Engine<W> {
         self.keeping_lease(sight.look_at_all(keys, pages)).await??;
         self.find_buried(&mut sight).await?;
         let links = self.store.count_links(name).await?;
+        let everything = Sides { postgres: Part::Everything, notion: Part::Everything };
+        let waits = self.waits(&sight, &everything, &due).await?;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::All).await?;
-        let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
+        let waiting = waits.sort(bound, &mut pairs, &mut skipped, &due);
         let census = Census { links, ..Census::default() };
-        let remembered = self.store.remembered(name).await?;
-        Ok(View {
-            pairs,
-            skipped,
-            census,
-            cursors: Sides::default(),
-            state,
-            looked_at,
-            parked,
-            answered,
-            table: None,
-            known_table: remembered.table,
-            hidden: 0,
-            lost: remembered.lost,
-        })
+        let lost = self.store.remembered(name).await?.lost;
+        let view = View { pairs, skipped, census, is_partial: true, lost, ..View::empty(state, looked_at) };
+        Ok(waiting.view(view))
     }
 }
 
@@ -220,6 +221,30 @@ fn forget_bases(pairs: &mut [Pair], fields: usize) {
     for pair in pairs {
         if let Identity::Linked(link) = &mut pair.identity {
             link.base = Sides { postgres: Record::unread(fields), notion: Record::unread(fields) };
+        }
+    }
+}
+
+impl View {
+    /// A look that found nothing.
+    fn empty(state: MappingState, looked_at: Instant) -> Self {
+        Self {
+            pairs: Vec::new(),
+            skipped: Vec::new(),
+            census: Census::default(),
+            cursors: Sides::default(),
+            state,
+            looked_at,
+            parked: BTreeMap::new(),
+            answered: Answered::default(),
+            answers: BTreeMap::new(),
+            gone: Vec::new(),
+            back: Vec::new(),
+            is_partial: false,
+            table: None,
+            known_table: None,
+            hidden: 0,
+            lost: None,
         }
     }
 }
