@@ -27,6 +27,7 @@ use serde_json::Value as Json;
 use super::{
     Server, Tx,
     attention::{ConflictRow, ParkedRow, RevisitRow},
+    identity::Identity,
     server::{Lock, lost},
 };
 
@@ -45,6 +46,7 @@ pub(crate) struct Memory {
     pub(crate) parked: BTreeMap<i64, Arc<ParkedRow>>,
     pub(crate) revisits: BTreeMap<i64, RevisitRow>,
     pub(crate) lease: Option<LeaseRow>,
+    pub(crate) identity: Identity,
 }
 
 #[derive(Clone, Debug)]
@@ -73,7 +75,7 @@ pub(crate) struct StepRow {
     pub(crate) page: Option<PageId>,
     pub(crate) reason: Option<Reason>,
     intended_at: Timestamp,
-    finished_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -335,6 +337,7 @@ impl Runs for Server {
         run: i64,
         _hash: Digest,
         overridden: &[Refusal],
+        _by: &str,
     ) -> Result<(), StoreError> {
         let passed = overridden.len();
         tx.run(move |db| {
