@@ -5,8 +5,8 @@ use std::path::Path;
 use pagerow_core::digest::Digest;
 
 use super::{
-    apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, person, progress::Meter,
-    render, signals,
+    apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, progress::Meter, render,
+    signals,
 };
 use crate::{
     config::Config,
@@ -47,7 +47,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     // The plan that was stopped was made from a complete look; so is the one that it is compared with.
     let depth = if args.full || !args.pass.is_empty() { Depth::Everything } else { Depth::Changes };
     let named = !args.pass.is_empty();
-    let consent = Consent::to(args.pass, person::name());
+    let consent = Consent::to(args.pass);
     let synced = engine.sync(&args.mappings, depth, consent, "sync").await;
     meter.finish();
     let rested = engine.rest().await;

@@ -34,23 +34,21 @@ pub enum Depth {
 pub struct Consent {
     /// What may pass the guard: a whole plan, or one mapping's part as its refusals name it.
     pub pass: Vec<Digest>,
-    /// Who says so.
-    pub by: String,
     /// The only plan that may be carried out at all.
     pub(super) only: Option<Digest>,
 }
 
 impl From<Option<Digest>> for Consent {
     fn from(pass: Option<Digest>) -> Self {
-        Self::to(pass.into_iter().collect(), "somebody")
+        Self::to(pass.into_iter().collect())
     }
 }
 
 impl Consent {
-    /// Consent to whatever has these names, by this person; to nothing without names.
+    /// Consent to whatever has these names; to nothing without names.
     #[must_use]
-    pub fn to(pass: Vec<Digest>, by: impl Into<String>) -> Self {
-        Self { pass, by: by.into(), only: None }
+    pub fn to(pass: Vec<Digest>) -> Self {
+        Self { pass, only: None }
     }
 }
 
@@ -86,7 +84,7 @@ impl<W: Parts> Engine<W> {
         let views = Self::unless_stopped(stop, self.look_at_all(&which, depth, &doubtful)).await?;
         let decided = self.decide(&which, views);
         let checked = self.check(run, which, depth, &doubtful, decided, consent).await?;
-        self.act(run, &checked.which, checked.approved, &checked.views, &consent.by).await
+        self.act(run, &checked.which, checked.approved, &checked.views).await
     }
 
     /// Looks at every mapping, one after another: they share the rate limit anyway.

@@ -3,6 +3,7 @@
 //! The engine knows the two sides only as [`Rows`] and [`Pages`]. [`cycle`] shows the whole story on one screen.
 
 mod act;
+mod audit;
 mod cycle;
 mod error;
 mod holder;
@@ -20,6 +21,7 @@ mod report;
 mod resolve;
 mod schedule;
 mod sync;
+mod undo;
 mod verify;
 mod weights;
 
@@ -33,6 +35,7 @@ pub use progress::{Event, Progress, Stop};
 pub use report::{MappingReport, Report};
 pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
+pub use undo::{NotUndone, UndoPlan};
 pub use verify::{MappingVerdict, Verdict};
 
 use crate::{
@@ -102,6 +105,8 @@ pub struct Engine<W: Parts> {
     progress: Progress,
     stop: Stop,
     holder: String,
+    /// Who this engine works for, for the history.
+    who: String,
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
@@ -117,6 +122,7 @@ impl<W: Parts> Engine<W> {
     /// An engine that has not looked yet.
     pub fn new(store: W::Store, bound: Vec<Bound<W>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
         let holder = holder::name(clock.new_id());
+        let who = holder::who();
         Self {
             store,
             bound,
@@ -124,6 +130,7 @@ impl<W: Parts> Engine<W> {
             progress,
             stop,
             holder,
+            who,
             lease: None,
             relatives: None,
             last_run: 0,

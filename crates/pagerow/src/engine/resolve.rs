@@ -98,7 +98,7 @@ impl<W: Parts> Engine<W> {
         self.take_lease().await?;
         self.find_its_place().await?;
         let mut run = Run::new("resolve", self.calls());
-        let result = self.carry_out(&mut run, &records, resolutions, (only, pass), by).await;
+        let result = self.carry_answers_out(&mut run, &records, resolutions, (only, pass), by).await;
         let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
         result.and(closed)
     }
@@ -122,7 +122,7 @@ impl<W: Parts> Engine<W> {
         result.and(closed)
     }
 
-    async fn carry_out(
+    async fn carry_answers_out(
         &mut self,
         run: &mut Run,
         records: &Records,
@@ -134,7 +134,8 @@ impl<W: Parts> Engine<W> {
         let doubtful = self.finish_open_steps(run, &which).await?;
         let mut decided = self.answered(records, resolutions, &doubtful).await?;
         let against = self.weights(&which, &decided.plan, &decided.views).await?;
-        let approved = guard::check(decided.plan.clone(), &against, pass.as_slice()).map_err(EngineError::Refused)?;
+        let approved =
+            guard::check(decided.plan.clone(), &against, pass.as_slice()).map_err(EngineError::Refused)?;
         if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
         }
@@ -143,7 +144,7 @@ impl<W: Parts> Engine<W> {
         for view in &mut decided.views {
             view.answered.conflicts.retain(|(id, _)| !asked.contains(id));
         }
-        self.act(run, &which, approved, &decided.views, by).await?;
+        self.act(run, &which, approved, &decided.views).await?;
         self.close_answered(run, resolutions, by).await?;
         self.until_records_are_quiet(run, records).await
     }
@@ -192,7 +193,7 @@ impl<W: Parts> Engine<W> {
             let decided = self.decide(&which, views);
             let against = self.weights(&which, &decided.plan, &decided.views).await?;
             let approved = guard::check(decided.plan, &against, &[]).map_err(EngineError::Refused)?;
-            if !self.act(run, &which, approved, &decided.views, "").await? {
+            if !self.act(run, &which, approved, &decided.views).await? {
                 return Ok(run.doubts + run.unsure == 0);
             }
         }

@@ -88,12 +88,7 @@ pub(super) async fn since(
         delta::Changed::Named(keys) => {
             named(rows, &mut tx, &keys, &table, sink).await?;
             tx.commit().await?;
-            return Ok(Looked {
-                complete: true,
-                cursor: Some(now),
-                table: Some(table),
-                ..Looked::default()
-            });
+            return Ok(Looked { complete: true, cursor: Some(now), table: Some(table), ..Looked::default() });
         }
         delta::Changed::Keys(keys) => {
             for part in keys.chunks(KEYS_A_STATEMENT) {

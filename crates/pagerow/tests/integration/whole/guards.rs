@@ -237,7 +237,7 @@ async fn one_mapping_s_stop_is_not_the_others_and_scripts_are_told() {
     let shown = command(&world, &["show", &run, "--json"]).await.json();
     let overridden = &shown["overridden"][0];
     assert_eq!((&overridden["rule"], &overridden["mapping"]), (&json!("empty_side"), &json!("products")));
-    assert!(!overridden["by"].as_str().unwrap().is_empty());
+    assert!(!shown["who"].as_str().unwrap().is_empty(), "{shown:#}");
     let told = command(&world, &["show", &run]).await.stdout;
     assert!(told.contains("let pass what the guard would have stopped: products: "), "{told}");
 }
