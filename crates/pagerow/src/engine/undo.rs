@@ -72,7 +72,8 @@ impl<W: Parts> Engine<W> {
             doubtful.push(open.into_iter().filter_map(|open| open.step.key).collect());
         }
         let prepared = self.prepare_undo(run, steps, which, &doubtful).await?;
-        let against = self.limits(&prepared.which);
+        let Prepared { which, decided, .. } = &prepared;
+        let against = self.weights(which, &decided.plan, &decided.views).await?;
         let refusals = match guard::check(prepared.decided.plan.clone(), &against, &[]) {
             Ok(_) => Vec::new(),
             Err(refused) => refused.refusals,
@@ -98,8 +99,8 @@ impl<W: Parts> Engine<W> {
         let doubtful = self.finish_open_steps(&mut acts, &which).await?;
         let prepared = self.prepare_undo(run, steps, which, &doubtful).await?;
         let Prepared { which, decided, waiting, .. } = prepared;
-        let approved = guard::check(decided.plan, &self.limits(&which), pass.as_slice())
-            .map_err(EngineError::Refused)?;
+        let against = self.weights(&which, &decided.plan, &decided.views).await?;
+        let approved = guard::check(decided.plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
         if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
         }

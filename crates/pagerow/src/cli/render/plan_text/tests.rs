@@ -108,7 +108,7 @@ fn stopped(plan: &Plan) -> Vec<Refusal> {
         seen: 11,
         limit: 10,
         text: "11 of 20 linked records would be deleted in Notion".into(),
-        advice: String::new(),
+        advice: "bring the rows back".into(),
         pass: Some(plan.hash()),
     }]
 }
@@ -131,7 +131,8 @@ fn people_read_field_by_field_what_happens_and_why_not() {
   parked 6 note for Notion: the text is too long (at most 200000)
   skipped 2 records (7, 8): the mapping does not flow that way
 stopped: orders: 11 of 20 linked records would be deleted in Notion (10 at most)
-  nothing is written; to let exactly this plan pass: --override {hash}
+  = bring the rows back
+  = a sync writes nothing of orders; to let exactly this pass, once: --override {hash}
 plan {hash}: 4 writes, 3 calls to Notion, about 1 s by the rate limit
 "#
     );
@@ -185,7 +186,8 @@ fn scripts_read_the_same_as_stable_json() {
                     {"key": "8", "page_id": null, "code": "direction", "reason": "the mapping does not flow that way"},
                 ],
                 "refusals": [{"mapping": "orders", "rule": "mass_deletion", "seen": 11, "limit": 10,
-                    "text": "11 of 20 linked records would be deleted in Notion", "override": hash}],
+                    "text": "11 of 20 linked records would be deleted in Notion", "advice": "bring the rows back",
+                    "override": hash}],
             }],
         })
     );
