@@ -15,6 +15,7 @@ mod notion_wave;
 mod outcome;
 mod postgres_wave;
 mod progress;
+mod prune;
 mod recover;
 mod report;
 mod schedule;
@@ -96,6 +97,10 @@ pub struct Engine<W: Parts> {
     holder: String,
     /// Who this engine works for, for the history.
     who: String,
+    /// How long the history is kept; `None`: for ever.
+    kept: Option<std::time::Duration>,
+    /// The uptime at which the history was last shortened.
+    pruned: Option<std::time::Duration>,
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
@@ -106,7 +111,26 @@ impl<W: Parts> Engine<W> {
     pub fn new(store: W::Store, bound: Vec<Bound<W>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
         let holder = holder::name(clock.new_id());
         let who = holder::who();
-        Self { store, bound, clock, progress, stop, holder, who, lease: None, relatives: None }
+        Self {
+            store,
+            bound,
+            clock,
+            progress,
+            stop,
+            holder,
+            who,
+            kept: None,
+            pruned: None,
+            lease: None,
+            relatives: None,
+        }
+    }
+
+    /// The same engine, which keeps its history for so long; `None`: for ever.
+    #[must_use]
+    pub fn keep_history(mut self, kept: Option<std::time::Duration>) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// The mappings, in the order in which they are worked on.
