@@ -22,6 +22,7 @@ pub mod plan;
 pub mod planner;
 pub mod record;
 pub mod retry;
+pub mod rich_text;
 pub mod settle;
 pub mod side;
 pub mod undo;

@@ -46,7 +46,8 @@ pub struct Looked {
     pub complete: bool,
     /// From where the next [`Scope::Since`] goes on.
     pub cursor: Option<Cursor>,
-    /// How many records the side holds in all, where the look could tell.
+    /// How many records the side holds in all, where the look could tell. A complete look for changes without it has
+    /// named also the records that are gone.
     pub count: Option<u64>,
     /// Since the cursor, records have vanished that the look cannot name: everything has to be looked at.
     pub vanished: bool,

@@ -784,7 +784,7 @@ pub(crate) fn mapping(fields: Vec<Field>) -> Mapping {
 }
 
 pub(crate) fn options(names: &[&str], may_grow: bool) -> Options {
-    Options { names: names.iter().map(|name| (*name).to_owned()).collect(), may_grow }
+    Options { names: names.iter().map(|name| (*name).to_owned()).collect(), may_grow, ordered: false }
 }
 
 pub(crate) fn text(text: &str) -> Value {

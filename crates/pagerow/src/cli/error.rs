@@ -165,6 +165,12 @@ impl CliError {
                 .with("kept", kept.to_string().into())
                 .with("now", now.to_string().into())
                 .advise("nothing was written; make a new plan with `pagerow plan --out FILE`"),
+            EngineError::ConflictMoved(ids) => Self::new(Exit::Decisions, "conflict_moved", message)
+                .with("conflicts", Json::from(ids))
+                .advise("nothing was written; `pagerow sync` brings the list up to date, `pagerow conflicts` shows it"),
+            EngineError::Unholdable { reason, .. } => Self::new(Exit::Wrong, "cannot_hold", message)
+                .code(Some(reason.code))
+                .advise("nothing was written; keep the other side, or give a --value that both can hold"),
             EngineError::RefusedBySide { .. } => Self::new(Exit::Failed, "notion", message)
                 .code(Some("refused"))
                 .advise("`pagerow doctor` says what the connection lacks; what was done until then is kept"),

@@ -16,11 +16,13 @@ mod history;
 mod init;
 mod parked;
 mod plan;
-mod plan_file;
+pub mod plan_file;
 mod progress;
 mod remembered;
 mod render;
 mod report;
+mod resolve;
+mod retry;
 mod runs;
 mod schema;
 mod show;
@@ -94,7 +96,9 @@ enum Command {
     Report(report::Args),
     Verify(verify::Args),
     Conflicts(conflicts::Args),
+    Resolve(resolve::Args),
     Parked(parked::Args),
+    Retry(retry::Args),
     Runs(runs::Args),
     Show(show::Args),
     History(history::Args),
@@ -140,7 +144,9 @@ async fn run(command: Command, config: &std::path::Path, console: &Console) -> R
         Command::Report(args) => report::run(args, config, console).await,
         Command::Verify(args) => verify::run(args, config, console).await,
         Command::Conflicts(args) => conflicts::run(args, config, console).await,
+        Command::Resolve(args) => resolve::run(args, config, console).await,
         Command::Parked(args) => parked::run(args, config, console).await,
+        Command::Retry(args) => retry::run(args, config, console).await,
         Command::Runs(args) => runs::run(args, config, console).await,
         Command::Show(args) => show::run(args, config, console).await,
         Command::History(args) => history::run(args, config, console).await,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     guard::Approved,
     mapping::{Field, Mapping},
-    plan::{MappingPlan, Plan, Step},
+    plan::{MappingPlan, Plan, Step, Why},
     record::{PageId, RowKey},
     settle,
     side::Side,
@@ -95,7 +95,7 @@ impl<W: Parts> Engine<W> {
             .zip(&rows_before)
             .map(|(&at, before)| rows_made(run, &self.bound[at].mapping.name) - before)
             .collect();
-        self.end_plan(which, &decided.views, &rows_gained).await?;
+        self.end_plan(which, plan, &decided.views, &rows_gained).await?;
         Ok(!plan.is_empty())
     }
 
@@ -290,12 +290,13 @@ impl<W: Parts> Engine<W> {
     async fn end_plan(
         &self,
         which: &[usize],
+        plan: &Plan,
         views: &[View],
         rows_gained: &[i64],
     ) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
-        for ((&at, view), gained) in which.iter().zip(views).zip(rows_gained) {
+        for (((&at, part), view), gained) in which.iter().zip(&plan.mappings).zip(views).zip(rows_gained) {
             let mapping = &self.bound[at].mapping;
             for side in [Side::Postgres, Side::Notion] {
                 if let Some(cursor) = view.cursors.of(side) {
@@ -303,6 +304,16 @@ impl<W: Parts> Engine<W> {
                 }
             }
             self.store.answer(&mut tx, &view.answered).await?;
+            self.store.keep_absences(&mut tx, &mapping.name, &view.gone, &view.back).await?;
+            let just_gone: Vec<RecordName> = (part.skipped.iter())
+                .filter(|skipped| matches!(skipped.why, Why::JustGone(_)))
+                .map(|skipped| (skipped.key.clone(), skipped.page))
+                .collect();
+            let wait = self.bound[at].settings.delete_wait.as_secs_f64();
+            self.store.revisit(&mut tx, &mapping.name, &just_gone, wait).await?;
+            if view.is_partial {
+                continue;
+            }
             // Rows that this plan made are no news to the next look.
             let state =
                 MappingState { rows: view.state.rows.map(|rows| rows + gained), ..view.state.clone() };

@@ -18,6 +18,7 @@ mod progress;
 mod prune;
 mod recover;
 mod report;
+mod resolve;
 mod schedule;
 mod sync;
 mod undo;
@@ -31,6 +32,7 @@ pub use cycle::Depth;
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
 pub use report::{MappingReport, Report};
+pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
 pub use undo::{NotUndone, UndoPlan};
 pub use verify::{MappingVerdict, Verdict};
@@ -71,6 +73,9 @@ pub struct Settings {
     pub compare_interval: std::time::Duration,
     /// How long a page that was not found may still turn up in Notion's index.
     pub doubt: std::time::Duration,
+    /// How long one half of a record has to be gone before the other half is deleted for it. Whoever runs a command
+    /// waits for nothing: each absence is looked at twice within it, by a complete read and by itself.
+    pub delete_wait: std::time::Duration,
 }
 
 impl Default for Settings {
@@ -82,6 +87,7 @@ impl Default for Settings {
             sweep_interval: hours(1),
             compare_interval: hours(24),
             doubt: std::time::Duration::from_secs(60),
+            delete_wait: std::time::Duration::ZERO,
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Ended<'p> {
     pub(super) seq: i32,
     pub(super) step: &'p Step,
     pub(super) how: How,
-    /// Fields of a new record that wait for what they refer to.
+    /// Fields that wait for what they refer to.
     pub(super) left_out: Vec<usize>,
     /// Where the step stood in the journal before.
     pub(super) was: Status,
@@ -108,7 +108,8 @@ impl<W: Parts> Engine<W> {
             }
             let name = (Some(key.clone()), Some(page));
             // What was left out follows in the next plan; what a restored half holds, nobody has seen yet.
-            if !end.left_out.is_empty() || step.action == Action::Restore {
+            let was_deleted = step.link.is_some_and(|link| view.deleted.contains(&link));
+            if !end.left_out.is_empty() || step.action == Action::Restore || was_deleted {
                 again.push(name.clone());
             }
             let removed = matches!(step.action, Action::Trash | Action::Delete);

@@ -69,7 +69,7 @@ impl<W: Parts> Engine<W> {
             let ended: Vec<Ended<'_>> = batch
                 .iter()
                 .zip(outcomes)
-                .zip(cut)
+                .zip(&cut)
                 .zip(run.next_seq..)
                 .map(|(((step, outcome), (_, left_out)), seq)| Ended {
                     seq,
@@ -82,15 +82,16 @@ impl<W: Parts> Engine<W> {
                         Outcome::Failed(failed) => How::Failed(failed),
                         Outcome::Unknown(failed) => How::Unknown(failed),
                     },
-                    left_out,
+                    left_out: left_out.clone(),
                     was: pagerow_core::journal::Status::Planned,
                 })
                 .collect();
-            let journalled: Vec<Cow<'_, Step>> = batch
+            // What was left out was not written, and the history does not say so.
+            let journalled: Vec<Cow<'_, Step>> = cut
                 .iter()
-                .map(|step| match kept(&whole, step) {
-                    Some(row) => Cow::Owned(Step { whole: Some(row.clone()), ..(*step).clone() }),
-                    None => Cow::Borrowed(*step),
+                .map(|(sent, _)| match kept(&whole, sent) {
+                    Some(row) => Cow::Owned(Step { whole: Some(row.clone()), ..(**sent).clone() }),
+                    None => Cow::Borrowed(&**sent),
                 })
                 .collect();
             let entries: Vec<JournalEntry<'_>> = ended
@@ -132,6 +133,9 @@ impl<W: Parts> Engine<W> {
                 if ok {
                     run.count(mapping, end.step);
                 }
+                if !ok {
+                    run.stick(mapping, end.step);
+                }
                 run.failed += u64::from(is_trouble(&end.how));
                 acting.tell_step(&self.progress, mapping, &part.columns, end.step, ok);
             }
@@ -162,18 +166,22 @@ fn kept<'w>(whole: &'w BTreeMap<RowKey, String>, step: &Step) -> Option<&'w Stri
     (step.action == Action::Delete).then(|| step.key.as_ref().and_then(|key| whole.get(key)))?
 }
 
-/// A new row's step without what refers to pages that have no row yet, and these fields: they follow in the next
-/// plan. A column that needs a value waits with its row.
+/// A step without what refers to pages that have no row yet, and these fields: they follow in the next plan. A new
+/// row whose column needs a value waits with it, and so does a step that has nothing else to write.
 fn without_missing<'s>(
     mapping: &Mapping,
     step: &'s Step,
     relatives: &Relatives,
 ) -> (Cow<'s, Step>, Vec<usize>) {
     let mut missing = match step.action {
-        Action::Create => missing_relatives(mapping, step, relatives),
-        Action::Update | Action::Restore | Action::Trash | Action::Delete => Vec::new(),
+        Action::Create | Action::Update => missing_relatives(mapping, step, relatives),
+        Action::Restore | Action::Trash | Action::Delete => Vec::new(),
     };
-    missing.retain(|field| mapping.fields.get(*field).is_some_and(|field| !field.required));
+    if step.action == Action::Create {
+        missing.retain(|field| mapping.fields.get(*field).is_some_and(|field| !field.required));
+    } else if missing.len() == step.fields.len() {
+        missing.clear();
+    }
     if missing.is_empty() {
         return (Cow::Borrowed(step), missing);
     }

@@ -1,6 +1,7 @@
 //! The user's Postgres: connections, catalogue, and one mapping's rows. Start at [`connect`], then [`catalogue`],
 //! then [`rows`].
 
+pub mod capture;
 pub mod catalogue;
 pub mod connect;
 pub mod connection_string;

@@ -8,9 +8,10 @@ use pagerow_core::{mapping::Mapping, plan::Step, record::RowKey};
 use tokio::sync::OnceCell;
 
 use super::{
-    note, read,
+    capture::{Source, state::InForce},
+    delta, note, read,
     statement::Statements,
-    table::Table,
+    table::{Capture, Table},
     transaction::{Tx, TxError},
     whole, write,
 };
@@ -27,6 +28,8 @@ pub(super) struct Inner {
     pub(super) mapping: Arc<Mapping>,
     pub(super) table: Table,
     pub(super) sql: Statements,
+    /// What triggers have to watch, where they are to.
+    pub(super) sources: Vec<Source>,
     pub(super) zone: TimeZone,
     /// The types of the bookkeeping columns, looked up once.
     pub(super) note_types: OnceCell<Vec<(String, String)>>,
@@ -62,7 +65,20 @@ impl PgRows {
         let zone = TimeZone::get(&table.zone).map_err(|_| RowsError::Zone(table.zone.clone()))?;
         let sql = Statements::new(&table, &mapping);
         let note_types = OnceCell::new();
-        Ok(Self { inner: Arc::new(Inner { pool, mapping, table, sql, zone, note_types }) })
+        let sources = match &table.capture {
+            Capture::Triggers { schema } => Source::of(&table, schema),
+            Capture::Poll | Capture::Off => Vec::new(),
+        };
+        Ok(Self { inner: Arc::new(Inner { pool, mapping, table, sql, sources, zone, note_types }) })
+    }
+
+    /// Whether triggers capture the table and its join tables; nothing where they are not asked for.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn captured(&self) -> Result<Vec<(String, InForce)>, RowsError> {
+        let in_force = delta::standing(&self.inner).await?;
+        Ok(self.inner.sources.iter().map(Source::full_name).zip(in_force).collect())
     }
 }
 

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use pagerow_core::value::Person;
 
 use super::{
+    capture,
     found::{Found, People, Problem, Sight, SourceFound, Warning},
     tables::{self, TableInfo},
 };
@@ -46,6 +47,7 @@ pub async fn inspect(
     client: &NotionClient,
 ) -> Result<Found, InspectError> {
     let mut found = Found { tables: tables(session, &config.postgres.schema).await?, ..Found::default() };
+    found.capture = Some(capture::look(session, &config.postgres.schema).await?);
     try_sql(config, session, &mut found).await?;
     sources(config, client, &mut found).await?;
     if shows_people(config, &found) {

@@ -19,9 +19,9 @@ use super::{
     found::{Found, SourceFound, Warning},
 };
 use crate::{
-    config::{Config, ConfigErrors, Rules},
+    config::{self, Config, ConfigErrors, Rules},
     notion::{source::Source, wire::DataSource},
-    postgres::table::Table,
+    postgres::table::{Capture, Table},
 };
 
 /// Everything that one mapping's sync needs to know.
@@ -155,7 +155,7 @@ fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) 
         zone: rules.time_zone.clone(),
     };
     Some(Resolved {
-        table: table(draft, rules),
+        table: table(look.config, draft, rules),
         mapping: Arc::new(mapping),
         source: wiring,
         interval: rules.interval,
@@ -168,7 +168,7 @@ fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) 
     })
 }
 
-fn table(draft: &Draft<'_>, rules: &Rules) -> Table {
+fn table(config: &Config, draft: &Draft<'_>, rules: &Rules) -> Table {
     let table = draft.table;
     Table {
         oid: table.oid,
@@ -183,6 +183,13 @@ fn table(draft: &Draft<'_>, rules: &Rules) -> Table {
         soft_delete: draft.soft_delete.clone(),
         bookkeeping: draft.bookkeeping.clone(),
         zone: rules.time_zone.clone(),
+        capture: match rules.capture.value {
+            config::Capture::Triggers if table.is_writable() => {
+                Capture::Triggers { schema: config.postgres.schema.clone() }
+            }
+            config::Capture::Poll => Capture::Poll,
+            config::Capture::Triggers | config::Capture::Off => Capture::Off,
+        },
     }
 }
 

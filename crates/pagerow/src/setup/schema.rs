@@ -12,6 +12,7 @@ pub use apply::{Applied, ApplyError, Made, apply};
 pub use write_back::{WriteBack, remember};
 
 use super::{
+    capture,
     draft::{Draft, DraftField, Look, drafts},
     found::{Found, SourceFound, Warning},
     pairing::humanised,
@@ -46,8 +47,21 @@ pub enum SchemaChange {
         existing: Vec<String>,
         names: Vec<String>,
     },
-    /// Statements for Postgres.
+    /// Statements for Postgres that make a table or a column.
     Sql {
+        mapping: String,
+        /// What it does, as a sentence.
+        does: String,
+        sql: String,
+        /// Quoted, with its schema.
+        table: String,
+        /// `None`: the whole table.
+        column: Option<String>,
+        /// It holds nothing that a person entered.
+        bookkeeping: bool,
+    },
+    /// Statements for Postgres that put triggers on tables or take them away. pagerow's own tables are there before.
+    Capture {
         mapping: String,
         /// What it does, as a sentence.
         does: String,
@@ -148,6 +162,9 @@ pub fn plan(config: &Config, found: &Found) -> Result<SchemaPlan, ConfigErrors> 
         }
     }
     plan.changes.extend(relations);
+    if let Some(capture) = &found.capture {
+        plan.changes.extend(capture::changes(config, capture, &drafts, &mut plan.missing));
+    }
     ConfigErrors::check(look.errors)?;
     plan.warnings = look.warnings;
     Ok(plan)
@@ -252,7 +269,7 @@ fn new_kind(field: &DraftField<'_>) -> Option<NewKind> {
     };
     Some(match field.wanted {
         PropertyWord::Title => NewKind::Title,
-        PropertyWord::RichText => NewKind::RichText,
+        PropertyWord::RichText | PropertyWord::Markdown => NewKind::RichText,
         PropertyWord::Number => NewKind::Number,
         PropertyWord::Select => NewKind::Select(options()),
         PropertyWord::MultiSelect => NewKind::MultiSelect(options()),
@@ -386,7 +403,8 @@ impl SchemaChange {
             Self::CreateDatabase { mapping, .. }
             | Self::AddProperty { mapping, .. }
             | Self::AddOptions { mapping, .. }
-            | Self::Sql { mapping, .. } => mapping,
+            | Self::Sql { mapping, .. }
+            | Self::Capture { mapping, .. } => mapping,
         }
     }
 }
@@ -424,7 +442,8 @@ impl std::fmt::Display for SchemaChange {
             Self::AddOptions { mapping, property, names, .. } => {
                 write!(f, "{mapping}: add to \"{property}\" the options {}", names.join(", "))
             }
-            Self::Sql { mapping, does, sql } => write!(f, "{mapping}: {does}\n{sql}"),
+            Self::Sql { mapping, does, sql, .. } => write!(f, "{mapping}: {does}\n{sql}"),
+            Self::Capture { mapping, does, .. } => write!(f, "{mapping}: {does}"),
         }
     }
 }

@@ -9,15 +9,18 @@ mod history;
 mod lease;
 mod links;
 mod migrate;
+mod outbox;
+mod remove;
 mod runs;
 
-pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
+pub use attention::{Answered, Attention, Closing, Due, Entry, OpenConflict, ParkedRecord, Trouble};
 pub use audit::{Audit, AuditRow, AuditVerdict};
 pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
 pub use history::{DoneStep, History, PastRun, RunFilter, RunRow, StepRow};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
+pub use remove::Belongings;
 pub use runs::{JournalEntry, OpenStep, Runs, StepUpdate, action_name};
 
 use deadpool_postgres::Pool;

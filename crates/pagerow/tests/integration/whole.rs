@@ -1,6 +1,7 @@
 //! The whole program on a real Postgres and the emulator: what is promised, seen from both sides.
 
 mod bases;
+mod captured;
 mod commands;
 mod deletions;
 mod idle;
@@ -10,11 +11,13 @@ mod northwind;
 mod parked;
 mod pooled;
 mod references;
+mod resolve;
 mod returns;
 mod rules;
 mod schema_drift;
 mod texts;
 mod undo;
+mod values;
 
 /// A small business: suppliers that have products, and products that are in bundles.
 const SHOP: &str = "

@@ -119,14 +119,15 @@ pub(crate) fn run(run: &RunRow) -> String {
 /// One step in a few lines.
 pub(crate) fn step(row: &StepRow) -> String {
     let mut out = format!(
-        "{:>6} {:<8} {} {} {} {}{}",
+        "{:>6} {:<8} {} {} {} {}{}{}",
         row.seq,
         row.status,
         row.mapping,
         row.step.side.name(),
         action_name(&row.step),
         plan_text::name(row.key.as_ref().or(row.step.key.as_ref()), row.page.or(row.step.page)),
-        took(row)
+        took(row),
+        plan_text::because(&row.step)
     );
     out.push_str(&values(row));
     out
@@ -166,7 +167,10 @@ fn values(row: &StepRow) -> String {
         let column = row.columns.get(write.field).map_or("?", String::as_str);
         let after = value::text(&write.after);
         match &write.before {
-            Some(before) => out.push_str(&format!("\n         {column}: {} → {after}", value::text(before))),
+            Some(before) => {
+                let (before, decided) = (value::text(before), plan_text::decided(write));
+                out.push_str(&format!("\n         {column}: {before} → {after}{decided}"));
+            }
             None if write.after.is_null() => {}
             None => out.push_str(&format!("\n         {column}: {after}")),
         }

@@ -96,6 +96,7 @@ fn found() -> Found {
         ]
         .into(),
         people: People { known: Vec::new(), sight: Sight::Names },
+        capture: None,
         notes: Vec::new(),
         refused_sql: [
             ("mapping.s.where".to_owned(), "syntax error at or near \"nonsense\"".to_owned()),

@@ -50,6 +50,13 @@ impl World {
         std::fs::write(self.folder.path().join(".env"), variables).unwrap();
     }
 
+    /// Sets a variable for everything that reads the configuration from now on.
+    pub fn set(&self, name: &str, value: &str) {
+        let file = self.folder.path().join(".env");
+        let variables = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{variables}{name}='{value}'\n")).unwrap();
+    }
+
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("pagerow.toml")
     }
@@ -75,7 +82,9 @@ impl World {
     /// Makes what the configuration lacks in Notion.
     pub async fn make(&self) {
         let config = self.config();
-        let session = setup::connect::database(&config).await.unwrap().session().await.unwrap();
+        let database = setup::connect::database(&config).await.unwrap();
+        pagerow::wiring::store(&config, &database).await.unwrap();
+        let session = database.session().await.unwrap();
         let client = setup::connect::client(&config).unwrap();
         let found = setup::inspect(&config, &session, &client).await.unwrap();
         let plan = schema::plan(&config, &found).unwrap();
