@@ -190,6 +190,7 @@ impl Wiring {
             };
             bound.push(Bound { mapping, rows, pages, settings });
         }
-        Ok((Engine::new(store, bound, clock, progress, stop), warnings))
+        let engine = Engine::new(store, bound, clock, progress, stop).keep_history(self.config.keep_history);
+        Ok((engine, warnings))
     }
 }

@@ -16,6 +16,7 @@ mod outcome;
 mod past;
 mod postgres_wave;
 mod progress;
+mod prune;
 mod recover;
 mod report;
 mod resolve;
@@ -107,6 +108,10 @@ pub struct Engine<W: Parts> {
     holder: String,
     /// Who this engine works for, for the history.
     who: String,
+    /// How long the history is kept; `None`: for ever.
+    kept: Option<std::time::Duration>,
+    /// The uptime at which the history was last shortened.
+    pruned: Option<std::time::Duration>,
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
@@ -131,12 +136,21 @@ impl<W: Parts> Engine<W> {
             stop,
             holder,
             who,
+            kept: None,
+            pruned: None,
             lease: None,
             relatives: None,
             last_run: 0,
             went_back: false,
             presumed: None,
         }
+    }
+
+    /// The same engine, which keeps its history for so long; `None`: for ever.
+    #[must_use]
+    pub fn keep_history(mut self, kept: Option<std::time::Duration>) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// The mappings, in the order in which they are worked on.

@@ -77,7 +77,9 @@ impl<W: Parts> Engine<W> {
         let result = self.until_quiet(&mut run, &which, depth, &consent).await;
         let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
         // When both fail, the first cause is the one to tell.
-        result.and(closed)
+        let report = result.and(closed)?;
+        self.prune().await?;
+        Ok(report)
     }
 
     /// Carries out one kept plan, if it is still the plan that would be made.

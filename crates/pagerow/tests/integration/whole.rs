@@ -18,6 +18,7 @@ mod returns;
 mod rules;
 mod schema_drift;
 mod texts;
+mod undo;
 mod values;
 
 /// A small business: suppliers that have products, and products that are in bundles.
