@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     replica::{Outcome, Relatives, Rows},
-    store::{Cursors, JournalEntry, Runs, Transaction, Transactions},
+    store::{JournalEntry, Runs, Transaction, Transactions},
 };
 
 /// Steps in one transaction: enough to be fast, few enough to hold no lock for long.

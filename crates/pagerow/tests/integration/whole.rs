@@ -12,6 +12,7 @@ mod parked;
 mod pooled;
 mod references;
 mod resolve;
+mod retry;
 mod returns;
 mod rules;
 mod schema_drift;

@@ -188,7 +188,13 @@ const FIRST_NUMBER: u64 = 1_000_000;
 /// A new value that carries the `number`th mark, as both sides take it, and the mark.
 ///
 /// `seen` is the value that it takes the place of; `adds` keeps that value's marks.
-pub(crate) fn marked(kind: Kind, letter: char, number: u64, seen: &Json, adds: bool) -> Option<(Json, String)> {
+pub(crate) fn marked(
+    kind: Kind,
+    letter: char,
+    number: u64,
+    seen: &Json,
+    adds: bool,
+) -> Option<(Json, String)> {
     let word = format!("{letter}{number}z");
     let kept = |separator: &str| {
         let mut all = if adds { marks(kind, seen) } else { Vec::new() };

@@ -76,7 +76,9 @@ pub(crate) async fn settle(stage: &Stage, engines: &mut Engines, summary: &mut S
             let key = difference["key"].as_str().unwrap_or_default();
             let column = difference["column"].as_str().unwrap_or_default();
             if !waits.explains(name, &[key.to_owned()], column) {
-                summary.violations.push(format!("verify: {name} {key} differs in {column}, and nothing is listed"));
+                summary
+                    .violations
+                    .push(format!("verify: {name} {key} differs in {column}, and nothing is listed"));
             }
         }
     }
@@ -156,7 +158,8 @@ impl Waiting {
             waiting.conflicts += 1;
             waiting.list(&row);
         }
-        let parked = "SELECT mapping, row_key, page_id::text, column_name, reason->>'code' FROM pagerow.parked";
+        let parked =
+            "SELECT mapping, row_key, page_id::text, column_name, reason->>'code' FROM pagerow.parked";
         for row in client.query(parked, &[]).await? {
             let code: Option<String> = row.get(4);
             *waiting.parked.entry(code.unwrap_or_default()).or_default() += 1;
@@ -271,13 +274,19 @@ impl End {
             let Some([page]) = of_key.get(key.as_str()).map(Vec::as_slice) else {
                 if !of_key.contains_key(key.as_str()) && !waits.explains(name, &[key.clone()], "") {
                     let page = self.links.get(key).cloned();
-                    complain(format!("{name}: the row {key} has no live page"), [Some(key.clone()), page].into_iter().flatten().collect());
+                    complain(
+                        format!("{name}: the row {key} has no live page"),
+                        [Some(key.clone()), page].into_iter().flatten().collect(),
+                    );
                 }
                 continue;
             };
             let records = vec![key.clone(), Self::id(page).to_owned()];
             if self.links.get(key).map(String::as_str) != Some(Self::id(page)) {
-                complain(format!("{name}: {key} and its page are not linked with each other"), records.clone());
+                complain(
+                    format!("{name}: {key} and its page are not linked with each other"),
+                    records.clone(),
+                );
             }
             for column in self.table.columns {
                 let sides = [&row[column.name], Self::shown(page, column)].map(|value| match column.kind {
@@ -343,7 +352,9 @@ async fn of_ourselves(client: &Client, summary: &mut Summary) -> Result<()> {
             summary.violations.push(format!("{count} {what}"));
         }
     }
-    let steps = client.query("SELECT side, action, status, count(*) FROM pagerow.steps GROUP BY 1, 2, 3", &[]).await?;
+    let steps = client
+        .query("SELECT side, action, status, count(*) FROM pagerow.steps GROUP BY 1, 2, 3", &[])
+        .await?;
     for row in steps {
         let name = format!(
             "steps: {} {} {}",
@@ -374,7 +385,9 @@ async fn with_proof(
             _ => page.as_ref().is_some_and(|page| ledger.was_trashed(page)),
         };
         if !has_proof {
-            summary.violations.push(format!("{mapping} {key:?} {page:?} was deleted in {side}, and nobody had deleted its other half"));
+            summary.violations.push(format!(
+                "{mapping} {key:?} {page:?} was deleted in {side}, and nobody had deleted its other half"
+            ));
             wrong.push((table.name, [key, page].into_iter().flatten().collect()));
         }
     }
@@ -384,11 +397,14 @@ async fn with_proof(
 /// Marks that steps found and replaced, by mapping.
 async fn history(client: &Client) -> Result<BTreeSet<(String, String)>> {
     let mut kept = BTreeSet::new();
-    for row in client.query("SELECT mapping, step::text FROM pagerow.steps WHERE status = 'done'", &[]).await? {
+    for row in
+        client.query("SELECT mapping, step::text FROM pagerow.steps WHERE status = 'done'", &[]).await?
+    {
         let step: Json = serde_json::from_str(row.get(1))?;
         for write in step["fields"].as_array().into_iter().flatten() {
             let text = write["before"].to_string();
-            let numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 7).map(str::to_owned);
+            let numbers =
+                text.split(|c: char| !c.is_ascii_digit()).filter(|word| word.len() == 7).map(str::to_owned);
             for mark in cell::words(&text).into_iter().chain(numbers) {
                 kept.insert((row.get(0), mark));
             }
@@ -419,7 +435,9 @@ async fn overwritten_blindly(
     let time = |event: &Json| event["at"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
     // When a person last wrote it, and who took it away.
     let written = events.iter().rev().find(|event| {
-        event["is_bot"] == false && holds(&event["values"][column.property]["after"]) && !holds(&event["values"][column.property]["before"])
+        event["is_bot"] == false
+            && holds(&event["values"][column.property]["after"])
+            && !holds(&event["values"][column.property]["before"])
     });
     let Some(written) = written.and_then(time) else { return Ok(None) };
     let within = |event: &Json| {
@@ -437,6 +455,7 @@ async fn overwritten_blindly(
     if overwritten {
         return Ok(Some("overwritten in Notion within the seconds that nobody can see"));
     }
-    let trashed = events.iter().any(|event| event["is_bot"] == true && within(event) && event["what"] == "trashed");
+    let trashed =
+        events.iter().any(|event| event["is_bot"] == true && within(event) && event["what"] == "trashed");
     Ok(trashed.then_some("on a page that was being put in the trash, and is there"))
 }

@@ -208,7 +208,8 @@ pub(crate) fn describe(ended: &Ended) -> String {
                 .or_else(|_| serde_json::from_str(&ended.stderr))
                 .unwrap_or_default();
             let of = |name: &str| error["error"][name].as_str().unwrap_or("-").to_owned();
-            let sqlstate = error["error"]["sqlstate"].as_str().map(|state| format!(" {state}")).unwrap_or_default();
+            let sqlstate =
+                error["error"]["sqlstate"].as_str().map(|state| format!(" {state}")).unwrap_or_default();
             format!("{code}: {} {}{sqlstate}", of("kind"), of("code"))
         }
     }

@@ -55,7 +55,8 @@ impl People {
                 Some(client) => client,
                 None => self.stage.client().await?,
             };
-            let Some(table) = chance.of(&[TABLES[0], TABLES[0], TABLES[0], TABLES[1], TABLES[2]]).copied() else {
+            let Some(table) = chance.of(&[TABLES[0], TABLES[0], TABLES[0], TABLES[1], TABLES[2]]).copied()
+            else {
                 continue;
             };
             let done = match chance.below(100) {
@@ -73,7 +74,8 @@ impl People {
 
     async fn some_key(&self, client: &Client, table: &Table, chance: &mut Chance) -> Result<Option<String>> {
         let live = if table.soft_delete { "WHERE deleted_at IS NULL" } else { "" };
-        let keys = client.query(&format!("SELECT id::text FROM {} {live} ORDER BY id", table.name), &[]).await?;
+        let keys =
+            client.query(&format!("SELECT id::text FROM {} {live} ORDER BY id", table.name), &[]).await?;
         let keys: Vec<String> = keys.iter().map(|row| row.get(0)).collect();
         // A few records get most of the attention.
         let most = if chance.percent(40) { keys.len().min(15) } else { keys.len() };
@@ -94,12 +96,16 @@ impl People {
             Some((value, mark)) => (cell::sql_text(column.kind, &value), Some(mark)),
             None => (self.plain_value(client, &column, chance).await?, None),
         };
-        let value = if mark.is_none() && column.kind != Kind::Flag && chance.percent(10) { None } else { value };
+        let value =
+            if mark.is_none() && column.kind != Kind::Flag && chance.percent(10) { None } else { value };
         if chance.percent(10) {
             // A transaction that takes its time holds its lock for as long.
             tokio::time::sleep(Duration::from_millis(chance.between(50, 800))).await;
         }
-        let sql = format!("UPDATE {} SET {} = ($1::text)::{} WHERE id::text = $2", table.name, column.name, column.sql);
+        let sql = format!(
+            "UPDATE {} SET {} = ($1::text)::{} WHERE id::text = $2",
+            table.name, column.name, column.sql
+        );
         client.execute(&sql, &[&value, &key]).await?;
         client.batch_execute("COMMIT").await?;
         let now = value.map_or(Json::Null, Json::String);
@@ -116,13 +122,16 @@ impl People {
     async fn join(&self, client: &Client, table: &Table, chance: &mut Chance) -> Result<()> {
         let words: Vec<Column> =
             table.columns.iter().filter(|column| column.kind == Kind::Words).copied().collect();
-        let (Some(key), Some(column)) = (self.some_key(client, table, chance).await?, chance.of(&words)) else {
+        let (Some(key), Some(column)) = (self.some_key(client, table, chance).await?, chance.of(&words))
+        else {
             return Ok(());
         };
         let sources = self.stage.sources().await?;
         let Some((_, source)) = sources.iter().find(|(name, _)| *name == table.name) else { return Ok(()) };
         let pages = self.stage.pages(source, false).await?;
-        let Some(page) = pages.iter().find(|page| page["values"]["Supabase ID"] == *key) else { return Ok(()) };
+        let Some(page) = pages.iter().find(|page| page["values"]["Supabase ID"] == *key) else {
+            return Ok(());
+        };
         let shown = &page["values"][column.property];
         client.batch_execute("BEGIN").await?;
         let Some(row) = locked(client, table, &key).await? else {
@@ -130,7 +139,10 @@ impl People {
             return Ok(());
         };
         let mut all = cell::marks(column.kind, &row[column.name]);
-        let more = cell::marks(column.kind, shown).into_iter().filter(|mark| !all.contains(mark)).collect::<Vec<_>>();
+        let more = cell::marks(column.kind, shown)
+            .into_iter()
+            .filter(|mark| !all.contains(mark))
+            .collect::<Vec<_>>();
         all.extend(more);
         if all.is_empty() {
             return Ok(client.batch_execute("COMMIT").await?);
@@ -151,11 +163,20 @@ impl People {
 
     async fn new_row(&self, client: &Client, table: &Table, chance: &mut Chance) -> Result<()> {
         let Some(title) = table.columns.first() else { return Ok(()) };
-        let Some((value, mark)) = self.next_value(title, 'p', &Json::Null, false, chance) else { return Ok(()) };
+        let Some((value, mark)) = self.next_value(title, 'p', &Json::Null, false, chance) else {
+            return Ok(());
+        };
         let text = cell::sql_text(title.kind, &value);
         let sql = format!("INSERT INTO {} ({}) VALUES ($1) RETURNING id::text", table.name, title.name);
         let row = client.query_one(&sql, &[&text]).await?;
-        self.note(Side::Row, table, &row.get::<_, String>(0), &title.called("new row"), Some(mark), Vec::new());
+        self.note(
+            Side::Row,
+            table,
+            &row.get::<_, String>(0),
+            &title.called("new row"),
+            Some(mark),
+            Vec::new(),
+        );
         Ok(())
     }
 
@@ -167,7 +188,10 @@ impl People {
         // Before it is done: `pagerow` may be quick.
         self.ledger.note_deleted(table.name, &key);
         let sql = if table.soft_delete {
-            format!("UPDATE {} t SET deleted_at = now() WHERE id::text = $1 RETURNING to_jsonb(t)::text", table.name)
+            format!(
+                "UPDATE {} t SET deleted_at = now() WHERE id::text = $1 RETURNING to_jsonb(t)::text",
+                table.name
+            )
         } else {
             format!("DELETE FROM {} t WHERE id::text = $1 RETURNING to_jsonb(t)::text", table.name)
         };
@@ -192,7 +216,9 @@ impl People {
         let gone: Vec<String> =
             gone.into_iter().filter(|key| self.ledger.was_deleted(table.name, key)).collect();
         let Some(key) = chance.of(&gone) else { return Ok(()) };
-        let Some((value, mark)) = self.next_value(title, 'p', &Json::Null, false, chance) else { return Ok(()) };
+        let Some((value, mark)) = self.next_value(title, 'p', &Json::Null, false, chance) else {
+            return Ok(());
+        };
         let text = cell::sql_text(title.kind, &value);
         let sql = format!(
             "INSERT INTO {} (id, {}) VALUES (($1::text)::bigint, $2) ON CONFLICT DO NOTHING",
@@ -204,7 +230,12 @@ impl People {
         Ok(())
     }
 
-    async fn plain_value(&self, client: &Client, column: &Column, chance: &mut Chance) -> Result<Option<String>> {
+    async fn plain_value(
+        &self,
+        client: &Client,
+        column: &Column,
+        chance: &mut Chance,
+    ) -> Result<Option<String>> {
         Ok(match column.kind {
             Kind::Flag => Some(chance.percent(50).to_string()),
             Kind::Choice => chance.of(&["calm", "wild", "odd"]).map(|mood| (*mood).to_owned()),
@@ -268,10 +299,14 @@ impl People {
             Some((value, mark)) => (value, Some(mark)),
             None => match column.kind {
                 Kind::Flag => (chance.percent(50).into(), None),
-                Kind::Choice => (chance.of(&["calm", "wild", "odd"]).map_or(Json::Null, |mood| (*mood).into()), None),
+                Kind::Choice => {
+                    (chance.of(&["calm", "wild", "odd"]).map_or(Json::Null, |mood| (*mood).into()), None)
+                }
                 _ => {
                     let other = if column.name == "team_id" { "teams" } else { "items" };
-                    let Some((_, source)) = sources.iter().find(|(name, _)| *name == other) else { return Ok(()) };
+                    let Some((_, source)) = sources.iter().find(|(name, _)| *name == other) else {
+                        return Ok(());
+                    };
                     let pages = self.stage.pages(source, false).await?;
                     (json!([chance.of(&pages).map(|page| page["id"].clone())]), None)
                 }
@@ -302,7 +337,9 @@ impl People {
 
     async fn new_page(&self, table: &Table, source: &str, chance: &mut Chance) -> Result<()> {
         let Some(title) = table.columns.first() else { return Ok(()) };
-        let Some((value, mark)) = self.next_value(title, 'n', &Json::Null, false, chance) else { return Ok(()) };
+        let Some((value, mark)) = self.next_value(title, 'n', &Json::Null, false, chance) else {
+            return Ok(());
+        };
         let body = json!({ "data_source_id": source, "properties": { title.property: value } });
         let page = self.stage.control("POST", "pages", &body).await?;
         let id = page["id"].as_str().unwrap_or_default();
@@ -381,7 +418,9 @@ impl People {
         let took = table
             .columns
             .iter()
-            .flat_map(|column| cell::marks(column.kind, &value(column)).into_iter().map(|mark| (column.name, mark)))
+            .flat_map(|column| {
+                cell::marks(column.kind, &value(column)).into_iter().map(|mark| (column.name, mark))
+            })
             .collect();
         let what = match side {
             Side::Row => "deleted",

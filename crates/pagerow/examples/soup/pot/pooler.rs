@@ -27,7 +27,8 @@ const KEEPER: &str = r#""$@" </dev/null & pooler=$!; read -r word; kill -INT "$p
 impl Pooler {
     /// A pooler for a server on this machine, with its files in `folder`.
     pub(crate) fn start(folder: &Path, server_port: u16, password: &str) -> Result<Self> {
-        let program = program().context("there is no pgbouncer on this machine; install it, or leave --pooled out")?;
+        let program =
+            program().context("there is no pgbouncer on this machine; install it, or leave --pooled out")?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let users = folder.join("users.txt");
         let config = format!(

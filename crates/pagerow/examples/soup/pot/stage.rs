@@ -52,8 +52,11 @@ impl Stage {
     pub(crate) async fn build(recipe: &Recipe) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("pagerow-soup").tempdir_in("/tmp")?;
         // A crash of the server must lose nothing that it promised.
-        let options =
-            DevOptions { folder: Some(folder.path().join("postgres")), durable: true, ..DevOptions::default() };
+        let options = DevOptions {
+            folder: Some(folder.path().join("postgres")),
+            durable: true,
+            ..DevOptions::default()
+        };
         let postgres = DevPostgres::start(options.clone()).await?;
         postgres.create_database(DATABASE).await?;
         let pooler = if recipe.pooled {
@@ -72,7 +75,10 @@ impl Stage {
             None => url.clone(),
         };
 
-        let mut command = start(&recipe.program, &["emulator", "--listen", "127.0.0.1:0", "--requests-per-minute", "0", "--json"]);
+        let mut command = start(
+            &recipe.program,
+            &["emulator", "--listen", "127.0.0.1:0", "--requests-per-minute", "0", "--json"],
+        );
         let mut emulator = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut lines = BufReader::new(emulator.stdout.take().context("no output of the emulator")?).lines();
         let ready: Json =
@@ -95,7 +101,8 @@ impl Stage {
         );
         std::fs::write(folder.path().join(".env"), variables)?;
 
-        let description = format!("{}{}", postgres.description(), if pooler.is_some() { ", pgbouncer" } else { "" });
+        let description =
+            format!("{}{}", postgres.description(), if pooler.is_some() { ", pgbouncer" } else { "" });
         let stage = Self {
             program: recipe.program.clone(),
             folder,
@@ -169,7 +176,8 @@ impl Stage {
         rustix::process::kill_process(pid, rustix::process::Signal::QUIT)?;
         tokio::task::spawn_blocking(move || drop(running)).await?;
         tokio::time::sleep(away).await;
-        let port = self.url.rsplit_once(':').map(|(_, rest)| rest.split('/').next().unwrap_or_default().to_owned());
+        let port =
+            self.url.rsplit_once(':').map(|(_, rest)| rest.split('/').next().unwrap_or_default().to_owned());
         let again = DevPostgres::start(self.options.clone()).await?;
         if Some(again.port().to_string()) != port {
             bail!("the server came back on another port");

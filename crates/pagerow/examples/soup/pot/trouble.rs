@@ -206,7 +206,11 @@ impl Trouble {
             tokio::time::sleep(Duration::from_millis(chance.below(120))).await;
         }
         client.batch_execute("ROLLBACK").await?;
-        let what = if collided { "a user's transaction lost a deadlock" } else { "a user's transaction took rows backwards" };
+        let what = if collided {
+            "a user's transaction lost a deadlock"
+        } else {
+            "a user's transaction took rows backwards"
+        };
         self.count(format!("Postgres: {what}"), 1).await;
         Ok(())
     }
@@ -219,7 +223,11 @@ impl Trouble {
             self.cut(client).await?;
         }
         tokio::time::sleep(Duration::from_millis(chance.between(300, 2_500))).await;
-        client.batch_execute(&format!("SET default_transaction_read_only = off; ALTER DATABASE soup RESET {name}")).await?;
+        client
+            .batch_execute(&format!(
+                "SET default_transaction_read_only = off; ALTER DATABASE soup RESET {name}"
+            ))
+            .await?;
         if self.pooled {
             self.cut(client).await?;
         }
