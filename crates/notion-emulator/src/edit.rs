@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::{
     at::{self, At},
-    error::{ApiError, Result},
     control::simple,
+    error::{ApiError, Result},
     ids,
     ids::PropertyId,
     index::Stale,

@@ -176,6 +176,23 @@ impl CliError {
                 .advise("`pagerow doctor` says what the connection lacks; what was done until then is kept"),
             EngineError::Stopped => Self::new(Exit::Failed, "stopped", message)
                 .advise("what was done is kept; the next `pagerow sync` goes on from there"),
+            EngineError::NoSuchRun(_) => Self::usage(message)
+                .code(Some("no_such_run"))
+                .about("RUN")
+                .advise("`pagerow runs` lists them"),
+            EngineError::RunOpen(_) => Self::usage(message)
+                .code(Some("run_open"))
+                .about("RUN")
+                .advise("wait for its end; a run that was killed ends with the next `pagerow sync`"),
+            EngineError::AlreadyUndone { by, .. } => Self::usage(message)
+                .code(Some("already_undone"))
+                .about("RUN")
+                .with("by", by.into())
+                .advise(format!("`pagerow undo {by}` does it again")),
+            EngineError::NotUndoable { .. } => Self::usage(message)
+                .code(Some("not_undoable"))
+                .about("RUN")
+                .advise("nothing was written; `pagerow show RUN` has every value before and after"),
             EngineError::NoSuchMapping(name) => {
                 Self::usage(format!("the configuration has no mapping named {name}")).about("MAPPING")
             }

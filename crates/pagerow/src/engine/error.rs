@@ -30,6 +30,15 @@ pub enum EngineError {
     Unholdable { conflict: i64, side: Side, reason: Reason },
     #[error("stopped on request")]
     Stopped,
+    #[error("there is no run {0}")]
+    NoSuchRun(i64),
+    #[error("run {0} has not ended yet")]
+    RunOpen(i64),
+    #[error("run {run} was undone already, by run {by}")]
+    AlreadyUndone { run: i64, by: i64 },
+    /// What the run wrote does not fit the configuration any more.
+    #[error("run {run} cannot be undone: {why}")]
+    NotUndoable { run: i64, why: String },
     #[error("no mapping is called {0}")]
     NoSuchMapping(String),
     #[error("the sides did not become quiet in {0} plans; `pagerow plan` shows what is left")]

@@ -3,6 +3,7 @@
 //! The engine knows the two sides only as [`Rows`] and [`Pages`]. [`cycle`] shows the whole story on one screen.
 
 mod act;
+mod audit;
 mod cycle;
 mod error;
 mod holder;
@@ -19,6 +20,7 @@ mod report;
 mod resolve;
 mod schedule;
 mod sync;
+mod undo;
 mod verify;
 
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub use progress::{Event, Progress, Stop};
 pub use report::{MappingReport, Report};
 pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
+pub use undo::{NotUndone, UndoPlan};
 pub use verify::{MappingVerdict, Verdict};
 
 use crate::{
@@ -97,6 +100,8 @@ pub struct Engine<W: Parts> {
     progress: Progress,
     stop: Stop,
     holder: String,
+    /// Who this engine works for, for the history.
+    who: String,
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
@@ -106,7 +111,8 @@ impl<W: Parts> Engine<W> {
     /// An engine that has not looked yet.
     pub fn new(store: W::Store, bound: Vec<Bound<W>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
         let holder = holder::name(clock.new_id());
-        Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None }
+        let who = holder::who();
+        Self { store, bound, clock, progress, stop, holder, who, lease: None, relatives: None }
     }
 
     /// The mappings, in the order in which they are worked on.

@@ -9,19 +9,21 @@ use pagerow_core::{
     observation::{Absence, Observation, Sighting},
     plan::{Action, FieldWrite, Step},
     record::{PageId, Record, RowKey},
-    settle,
+    settle::{self, LinkAfter},
 };
 
 use super::{
     Bound, Engine, EngineError, Event, Parts, Tx,
+    audit::of_step,
     look::{RecordName, pages_error},
-    outcome::unread,
+    outcome::{shown, unread},
     report::Run,
 };
 use crate::{
     replica::{Pages, Relatives, Scope, Seen},
     store::{
-        Attention, CompactLink, LinkWrite, Links, OpenStep, Runs, StepUpdate, Transaction, Transactions,
+        Attention, Audit, CompactLink, LinkWrite, Links, OpenStep, Runs, StepUpdate, Transaction,
+        Transactions, action_name,
     },
 };
 
@@ -166,10 +168,18 @@ impl<W: Parts> Engine<W> {
             let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
             let base = settle::after_step(&bound.mapping, &open.step, &answer, known.base, &[]);
             let unsettled = link.unsettled;
-            let write = LinkWrite { id: Some(known.id), key: known.key, page: known.page, base, unsettled };
+            let apart = match settle::link_after(&open.step, Some(known.apart)) {
+                LinkAfter::Kept { apart } => apart,
+                LinkAfter::Forgotten => None,
+            };
+            let (key, page) = (known.key, known.page);
+            let write = LinkWrite { id: Some(known.id), key, page, base, unsettled, apart };
             self.store.keep_links(tx, &bound.mapping, &[write]).await?;
         }
-        let update = StepUpdate { seq: open.seq, status: Status::Done, page: open.step.page, reason: None };
+        let page = open.step.page;
+        self.audit_found(tx, bound, open, page).await?;
+        let shown = shown(&bound.mapping, &open.step, &sighting.record);
+        let update = StepUpdate { seq: open.seq, status: Status::Done, page, reason: None, shown };
         Ok(self.store.conclude(tx, open.run, &[update]).await?)
     }
 
@@ -204,7 +214,9 @@ impl<W: Parts> Engine<W> {
                 // A look has recognised the page meanwhile, by natural key or checksum.
                 ([], Some(key)) if open.step.link.is_none() && linked_page(&links, key).is_some() => {
                     let page = linked_page(&links, key);
-                    let update = StepUpdate { seq: open.seq, status: Status::Done, page, reason: None };
+                    self.audit_found(&mut tx, bound, &open, page).await?;
+                    let update =
+                        StepUpdate { seq: open.seq, status: Status::Done, page, reason: None, shown: None };
                     self.store.conclude(&mut tx, open.run, &[update]).await?;
                 }
                 ([(page, sighting)], Some(key)) if !is_linked(&links, key, *page) => {
@@ -279,12 +291,31 @@ impl<W: Parts> Engine<W> {
         let Some(key) = open.step.key.clone() else { return Ok(()) };
         let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
         let base = settle::after_step(&bound.mapping, &open.step, &answer, unread(bound), &[]);
-        let link = LinkWrite { id: open.step.link, key: key.clone(), page, base, unsettled: false };
+        let link =
+            LinkWrite { id: open.step.link, key: key.clone(), page, base, unsettled: false, apart: None };
         self.store.keep_links(tx, &bound.mapping, &[link]).await?;
         // The page may have been edited since it was made: it is looked at like any other.
         self.store.revisit(tx, &bound.mapping.name, &[(Some(key), Some(page))], 0.0).await?;
-        let update = StepUpdate { seq: open.seq, status: Status::Done, page: Some(page), reason: None };
+        self.audit_found(tx, bound, open, Some(page)).await?;
+        let shown = shown(&bound.mapping, &open.step, &answer);
+        let update =
+            StepUpdate { seq: open.seq, status: Status::Done, page: Some(page), reason: None, shown };
         Ok(self.store.conclude(tx, open.run, &[update]).await?)
+    }
+
+    /// Adds to the audit what was found to have been done.
+    async fn audit_found(
+        &self,
+        tx: &mut Tx<W>,
+        bound: &Bound<W>,
+        open: &OpenStep,
+        page: Option<PageId>,
+    ) -> Result<(), EngineError> {
+        let columns: Vec<String> = bound.mapping.fields.iter().map(|field| field.column.clone()).collect();
+        let entry = self.decision("recovery", open.run, action_name(&open.step), None);
+        let names = (open.step.key.clone(), page);
+        let entry = of_step(entry, &bound.mapping.name, &columns, &open.step, names);
+        Ok(self.store.audit(tx, &[entry]).await?)
     }
 
     /// Concludes steps as failed, with the reason.
@@ -298,7 +329,8 @@ impl<W: Parts> Engine<W> {
         let mut by_run: BTreeMap<i64, Vec<StepUpdate>> = BTreeMap::new();
         for open in open {
             let reason = Some(Reason::new(code, why));
-            let update = StepUpdate { seq: open.seq, status: Status::Failed, page: None, reason };
+            let update =
+                StepUpdate { seq: open.seq, status: Status::Failed, page: None, reason, shown: None };
             by_run.entry(open.run).or_default().push(update);
         }
         for (run, updates) in by_run {

@@ -96,7 +96,7 @@ impl<W: Parts> Engine<W> {
         let which: Vec<usize> = records.keys().copied().collect();
         self.take_lease().await?;
         let mut run = Run::new("resolve", self.calls());
-        let result = self.carry_out(&mut run, &records, resolutions, (only, pass), by).await;
+        let result = self.carry_answers_out(&mut run, &records, resolutions, (only, pass), by).await;
         let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
         result.and(closed)
     }
@@ -119,7 +119,7 @@ impl<W: Parts> Engine<W> {
         result.and(closed)
     }
 
-    async fn carry_out(
+    async fn carry_answers_out(
         &mut self,
         run: &mut Run,
         records: &Records,

@@ -18,7 +18,7 @@ use super::{Server, Tx};
 pub(crate) struct ConflictRow {
     pub(crate) open: OpenConflict,
     pub(crate) is_closed: bool,
-    /// A deletion that was left as it is.
+    /// A deletion that a person left as it is.
     pub(crate) is_held: bool,
 }
 
@@ -45,7 +45,7 @@ impl Attention for Server {
                 if !row.is_closed && is(&answered.conflicts, *id, row.open.version) {
                     Arc::make_mut(row).is_closed = true;
                 }
-                if is(&answered.held, *id, row.open.version) {
+                if row.is_held && is(&answered.held, *id, row.open.version) {
                     Arc::make_mut(row).is_held = false;
                 }
             }
@@ -166,9 +166,9 @@ impl Attention for Server {
         let closings = closings.to_vec();
         tx.run(move |db| {
             for closing in &closings {
-                let row = db.memory.conflicts.get_mut(&closing.conflict.0);
-                let open = row.filter(|row| !row.is_closed && row.open.version == closing.conflict.1);
-                if let Some(row) = open {
+                let (id, version) = closing.conflict;
+                let Some(row) = db.memory.conflicts.get_mut(&id) else { continue };
+                if !row.is_closed && row.open.version == version {
                     let row = Arc::make_mut(row);
                     (row.is_closed, row.is_held) = (true, closing.held);
                 }

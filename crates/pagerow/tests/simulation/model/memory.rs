@@ -12,6 +12,7 @@ use pagerow::store::{
     StepUpdate, StoreError, Transaction as _, Transactions as _,
 };
 use pagerow_core::{
+    audit::Entry,
     digest::Digest,
     fidelity::Reason,
     guard::Refusal,
@@ -45,6 +46,7 @@ pub(crate) struct Memory {
     pub(crate) parked: BTreeMap<i64, Arc<ParkedRow>>,
     pub(crate) revisits: BTreeMap<i64, RevisitRow>,
     pub(crate) lease: Option<LeaseRow>,
+    pub(crate) audit: Vec<Arc<Entry>>,
 }
 
 #[derive(Clone, Debug)]
@@ -56,6 +58,7 @@ pub(crate) struct LinkRow {
     pub(crate) base: Sides<Record>,
     pub(crate) digest: Sides<Digest>,
     pub(crate) unsettled: bool,
+    pub(crate) apart: Option<Side>,
     pub(crate) settled_at: Timestamp,
 }
 
@@ -63,6 +66,8 @@ pub(crate) struct LinkRow {
 pub(crate) struct RunRow {
     pub(crate) state: String,
     pub(crate) overridden: usize,
+    pub(crate) undone_by: Option<i64>,
+    pub(crate) shapes: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,8 +75,11 @@ pub(crate) struct StepRow {
     pub(crate) mapping: String,
     pub(crate) status: Status,
     pub(crate) step: Step,
+    pub(crate) key: Option<RowKey>,
     pub(crate) page: Option<PageId>,
     pub(crate) reason: Option<Reason>,
+    pub(crate) columns: Vec<String>,
+    pub(crate) shown: Option<String>,
     intended_at: Timestamp,
     finished_at: Option<Timestamp>,
 }
@@ -95,7 +103,13 @@ impl LinkRow {
     }
 
     fn whole(&self) -> Link {
-        Link { id: self.id, key: self.key.clone(), page: self.page, base: self.base.clone(), apart: None }
+        Link {
+            id: self.id,
+            key: self.key.clone(),
+            page: self.page,
+            base: self.base.clone(),
+            apart: self.apart,
+        }
     }
 
     fn of(id: i64, mapping: &Mapping, write: &LinkWrite, now: Timestamp) -> Self {
@@ -112,6 +126,7 @@ impl LinkRow {
                 notion: Digest::of_record(mapping, &write.base.notion, marker, &mut scratch),
             },
             unsettled: write.unsettled,
+            apart: write.apart,
             settled_at: now,
         }
     }
@@ -220,12 +235,18 @@ impl Links for Server {
                     let known = db.memory.links.get(&row.id);
                     let row = match known {
                         // An update leaves the page as it is, and one of a link that is gone does nothing.
-                        Some(known) => LinkRow { page: known.page, ..row.clone() },
+                        Some(known) => LinkRow { page: known.page, apart: known.apart, ..row.clone() },
                         None if *is_new => row.clone(),
                         None => return true,
                     };
                     let free = !db.memory.is_taken(&row);
                     if free {
+                        if *is_new {
+                            let other = |link: &LinkRow| {
+                                link.mapping != row.mapping || (link.key != row.key && link.page != row.page)
+                            };
+                            db.memory.buried.retain(|_, link| other(link));
+                        }
                         db.memory.links.insert(row.id, Arc::new(row));
                     }
                     free
@@ -241,6 +262,20 @@ impl Links for Server {
             for id in &ids {
                 if let Some(link) = db.memory.links.get_mut(id) {
                     Arc::make_mut(link).unsettled = unsettled;
+                }
+            }
+        })
+        .await
+    }
+
+    async fn set_apart(&self, tx: &mut Tx, ids: &[i64], side: Option<Side>) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        tx.run(move |db| {
+            for id in &ids {
+                if let Some(link) = db.memory.links.get_mut(id)
+                    && (link.apart.is_none() || side.is_none())
+                {
+                    Arc::make_mut(link).apart = side;
                 }
             }
         })
@@ -277,7 +312,7 @@ impl Links for Server {
             .run(move |db| {
                 ids.iter().all(|id| {
                     let Some(mut link) = db.memory.buried.remove(id) else { return true };
-                    Arc::make_mut(&mut link).unsettled = true;
+                    (Arc::make_mut(&mut link).unsettled, Arc::make_mut(&mut link).apart) = (true, None);
                     let free = !db.memory.is_taken(&link);
                     db.memory.links.insert(*id, link);
                     free
@@ -324,7 +359,8 @@ fn whole_links(memory: &Memory, mapping: &str, ids: &BTreeSet<i64>) -> Vec<Link>
 impl Runs for Server {
     async fn open_run(&self, tx: &mut Tx, _origin: &str) -> Result<i64, StoreError> {
         let id = self.number();
-        let row = RunRow { state: "running".to_owned(), overridden: 0 };
+        let row =
+            RunRow { state: "running".to_owned(), overridden: 0, undone_by: None, shapes: BTreeMap::new() };
         tx.run(move |db| db.memory.runs.insert(id, row.clone())).await?;
         Ok(id)
     }
@@ -385,8 +421,11 @@ impl Runs for Server {
                     mapping: entry.mapping.to_owned(),
                     status: entry.status,
                     step: entry.step.clone(),
+                    key: entry.key.or(entry.step.key.as_ref()).cloned(),
                     page: entry.step.page,
                     reason: entry.reason.clone(),
+                    columns: entry.columns.to_vec(),
+                    shown: entry.shown.clone(),
                     intended_at: now,
                     finished_at: (!entry.status.is_open()).then_some(now),
                 };
@@ -413,6 +452,7 @@ impl Runs for Server {
                 step.status = update.status;
                 step.page = update.page.or(step.page);
                 step.reason.clone_from(&update.reason);
+                step.shown.clone_from(&update.shown);
                 step.finished_at = (update.status != Status::Intended).then_some(now);
             }
         })

@@ -81,6 +81,24 @@ impl Rows for ModelRows {
         Ok(outcomes)
     }
 
+    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, Lost> {
+        let mut free = Vec::new();
+        for key in keys {
+            if tx.lock(&self.lock_of(key)).await? {
+                free.push(key.clone());
+            }
+        }
+        let mapping = Arc::clone(&self.mapping);
+        let whole = tx
+            .run(move |db| {
+                let rows = db.tables[&mapping.name].rows();
+                let kept = free.iter().filter_map(|key| Some((key, rows.get(key)?)));
+                kept.map(|(key, row)| (key.clone(), row.record.to_json(&mapping).to_string())).collect()
+            })
+            .await?;
+        Ok(whole)
+    }
+
     async fn note(&self, tx: &mut Tx, notes: &[RowNote]) -> Result<(), Lost> {
         let (table, number) = (self.mapping.name.clone(), tx.number);
         let pages: Vec<(RowKey, Option<PageId>)> =
@@ -165,6 +183,11 @@ impl ModelRows {
                         let rules = Arc::clone(&db.tables[&mapping.name].rules);
                         let mut record = Record::new(vec![Some(Value::Null); mapping.fields.len()]);
                         rules.defaults.iter().for_each(|(at, value)| record.set(*at, Some(value.clone())));
+                        if let Some(kept) =
+                            step.whole.as_ref().and_then(|kept| serde_json::from_str(kept).ok())
+                        {
+                            record = Record::from_json(&kept, &mapping);
+                        }
                         Row {
                             record: Arc::new(record),
                             written_by: number,
