@@ -183,13 +183,20 @@ impl<W: Parts> Engine<W> {
         run: &mut Run,
         records: &Records,
     ) -> Result<bool, EngineError> {
-        let which: Vec<usize> = records.keys().copied().collect();
-        for _ in 0..MOST_PLANS {
+        let mut records = records.clone();
+        for plan in 0..MOST_PLANS {
             if self.stop.is_asked() {
                 return Err(EngineError::Stopped);
             }
+            if plan > 0 {
+                self.leave_failed(&mut records).await?;
+            }
+            let which: Vec<usize> = records.keys().copied().collect();
+            if which.is_empty() {
+                return Ok(run.doubts + run.unsure == 0);
+            }
             let doubtful = self.finish_open_steps(run, &which).await?;
-            let views = self.look_at_all_of(records, &doubtful).await?;
+            let views = self.look_at_all_of(&records, &doubtful).await?;
             let decided = self.decide(&which, views);
             let against = self.weights(&which, &decided.plan, &decided.views).await?;
             let approved = guard::check(decided.plan, &against, &[]).map_err(EngineError::Refused)?;
@@ -198,6 +205,20 @@ impl<W: Parts> Engine<W> {
             }
         }
         Ok(false)
+    }
+
+    /// Takes out what has just failed: it has had its try.
+    async fn leave_failed(&self, records: &mut Records) -> Result<(), EngineError> {
+        for (&at, names) in records.iter_mut() {
+            let parked = self.store.parked(Some(&self.bound[at].mapping.name)).await?;
+            let failed: BTreeSet<RecordName> = (parked.into_iter())
+                .filter(|record| record.content.is_some())
+                .map(|record| (record.key, record.page))
+                .collect();
+            names.retain(|name| !failed.contains(name));
+        }
+        records.retain(|_, names| !names.is_empty());
+        Ok(())
     }
 
     /// Looks at the records again, sees that each conflict is as it was shown, and plans with the answers.

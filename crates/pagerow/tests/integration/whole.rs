@@ -14,6 +14,7 @@ mod past;
 mod pooled;
 mod references;
 mod resolve;
+mod retry;
 mod returns;
 mod rules;
 mod schema_drift;
