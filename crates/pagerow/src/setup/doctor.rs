@@ -6,7 +6,9 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::{
-    Found, InspectError, Sight, SourceFound, connect, inspect,
+    Found, InspectError, Sight, SourceFound, connect,
+    drift::Memories,
+    inspect,
     inspect::people,
     resolve,
     schema::{self, SchemaChange},
@@ -86,7 +88,12 @@ pub fn worst(checks: &[Check]) -> Status {
 }
 
 /// Looks at everything; writes nothing. What depends on something that failed is left out.
-pub async fn examine(path: &Path, flags: &[(String, String)]) -> Vec<Check> {
+/// `remember` says what the configuration's names meant when they were last bound, if anybody knows.
+pub async fn examine(
+    path: &Path,
+    flags: &[(String, String)],
+    remember: impl AsyncFn(&Config, &Database) -> Memories,
+) -> Vec<Check> {
     let mut checks = Vec::new();
     let config = match Config::load(path, flags) {
         Ok(config) => config,
@@ -102,7 +109,8 @@ pub async fn examine(path: &Path, flags: &[(String, String)]) -> Vec<Check> {
     let database = postgres(&config, &mut checks).await;
     let client = notion(&config, &mut checks).await;
     if let (Some(database), Some(client)) = (database, client) {
-        mappings(&config, &database, &client, &mut checks).await;
+        let remembered = remember(&config, &database).await;
+        mappings(&config, &database, &client, remembered, &mut checks).await;
     }
     checks
 }
@@ -268,12 +276,18 @@ async fn parents(config: &Config, client: &NotionClient, checks: &mut Vec<Check>
     }
 }
 
-async fn mappings(config: &Config, database: &Database, client: &NotionClient, checks: &mut Vec<Check>) {
+async fn mappings(
+    config: &Config,
+    database: &Database,
+    client: &NotionClient,
+    remembered: Memories,
+    checks: &mut Vec<Check>,
+) {
     let session = match database.session().await {
         Ok(session) => session,
         Err(error) => return checks.push(Check::of_postgres("postgres connection", &error)),
     };
-    let found = match inspect::inspect(config, &session, client).await {
+    let found = match inspect::inspect(config, &session, client, remembered).await {
         Ok(found) => found,
         Err(InspectError::Postgres(error)) => return checks.push(Check::of_postgres("tables", &error)),
         Err(InspectError::Notion(error)) => return checks.push(Check::of_notion("data sources", &error)),
@@ -308,6 +322,13 @@ async fn mappings(config: &Config, database: &Database, client: &NotionClient, c
                     ),
                 ));
             }
+            for pause in &resolution.paused {
+                checks.push(Check::warn(
+                    format!("mapping {}", pause.mapping),
+                    pause.to_string(),
+                    pause.advice.clone(),
+                ));
+            }
             for cycle in &resolution.cycles {
                 checks.push(Check::ok(
                     "order",
@@ -328,7 +349,10 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
     for change in &plan.changes {
         let name = format!("mapping {}", change.mapping());
         let status = match change {
-            SchemaChange::AddOptions { .. } => Status::Warn,
+            SchemaChange::AddOptions { .. } | SchemaChange::Configure { .. } | SchemaChange::Rebind { .. } => {
+                Status::Warn
+            }
+            SchemaChange::Sql { accepts: Some(_), .. } => Status::Warn,
             SchemaChange::CreateDatabase { .. }
             | SchemaChange::AddProperty { .. }
             | SchemaChange::Sql { .. } => Status::Fail,
@@ -336,7 +360,13 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
         let advice = Some("`pagerow schema apply` does it".to_owned());
         checks.push(Check { name, status, found: format!("to be made: {change}"), advice });
     }
-    for missing in plan.missing {
+    for note in plan.notes {
+        let name = format!("mapping {}", note.mapping);
+        checks.push(Check::warn(name, note.what, "map it if it is to flow; nothing waits for it"));
+    }
+    // What is paused is told by the resolution.
+    let pauses: Vec<String> = plan.paused.iter().map(|pause| pause.reason.clone()).collect();
+    for missing in plan.missing.into_iter().filter(|one| !pauses.iter().any(|why| one.what.ends_with(why))) {
         checks.push(Check::warn(format!("mapping {}", missing.mapping), missing.what, missing.advice));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pagerow_core::value::Person;
 
-use super::tables::TableInfo;
+use super::{drift::Memories, tables::TableInfo};
 use crate::notion::wire::DataSource;
 
 /// Both schemas.
@@ -17,6 +17,8 @@ pub struct Found {
     pub people: People,
     /// What is worth knowing about how things were found.
     pub notes: Vec<Warning>,
+    /// What the configuration's names meant when they were last bound, by mapping.
+    pub remembered: Memories,
     /// What the database said against conditions and expressions, by the whole key of the setting.
     pub refused_sql: BTreeMap<String, String>,
 }

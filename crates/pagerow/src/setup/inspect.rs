@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use pagerow_core::value::Person;
 
 use super::{
+    drift::{Memories, follow},
     found::{Found, People, Problem, Sight, SourceFound, Warning},
     tables::{self, TableInfo},
 };
@@ -36,7 +37,7 @@ impl InspectError {
     }
 }
 
-/// Both schemas for a configuration.
+/// Both schemas for a configuration, beside what its names meant when they were last bound.
 ///
 /// # Errors
 /// The database or Notion as a whole is out of reach; what is wrong with one data source stands in the result.
@@ -44,9 +45,13 @@ pub async fn inspect(
     config: &Config,
     session: &Session,
     client: &NotionClient,
+    remembered: Memories,
 ) -> Result<Found, InspectError> {
-    let mut found = Found { tables: tables(session, &config.postgres.schema).await?, ..Found::default() };
-    try_sql(config, session, &mut found).await?;
+    let tables = tables(session, &config.postgres.schema).await?;
+    let mut found = Found { tables, remembered, ..Found::default() };
+    // Conditions are tried on the tables that the names mean by now.
+    let followed = follow(config, &found);
+    try_sql(&followed.config, session, &mut found).await?;
     sources(config, client, &mut found).await?;
     if shows_people(config, &found) {
         found.people = people(client).await?;

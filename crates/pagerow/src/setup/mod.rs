@@ -1,11 +1,13 @@
 //! Turns configuration, catalogue and data sources into mappings that can be synced; makes what is missing.
 //!
-//! Reading order: [`found`] (what both sides hold), [`draft`] (the configuration against the tables),
-//! [`resolve`](mod@resolve) (and against the data sources), [`pairing`] and [`propose`](mod@propose) (a first configuration).
+//! Reading order: [`found`] (what both sides hold), [`drift`] (what moved since it was last bound), [`draft`] (the
+//! configuration against the tables), [`resolve`](mod@resolve) (and against the data sources), [`pairing`] and
+//! [`propose`](mod@propose) (a first configuration).
 
 pub mod connect;
 pub mod doctor;
 pub mod draft;
+pub mod drift;
 pub mod found;
 pub mod inspect;
 pub mod kinds;

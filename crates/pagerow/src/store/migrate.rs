@@ -8,7 +8,10 @@ use super::StoreError;
 use crate::postgres::transaction::Tx;
 
 /// All migrations in order; a migration that has been released is never edited.
-const MIGRATIONS: &[(i32, &str, &str)] = &[(1, "first", include_str!("../../migrations/0001_first.sql"))];
+const MIGRATIONS: &[(i32, &str, &str)] = &[
+    (1, "first", include_str!("../../migrations/0001_first.sql")),
+    (4, "names", include_str!("../../migrations/0004_names.sql")),
+];
 
 /// Any number, the same for every pagerow: only one migrates at a time.
 const LOCK: i64 = 0x7061_6765_726f_7700;

@@ -7,6 +7,7 @@ mod error;
 mod lease;
 mod links;
 mod migrate;
+mod names;
 mod runs;
 
 pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
@@ -14,6 +15,7 @@ pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
+pub use names::{Names, Renaming};
 pub use runs::{JournalEntry, OpenStep, RunRow, Runs, StepRow, StepUpdate, action_name};
 
 use deadpool_postgres::Pool;

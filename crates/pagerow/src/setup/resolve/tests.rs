@@ -97,6 +97,7 @@ fn found() -> Found {
         .into(),
         people: People { known: Vec::new(), sight: Sight::Names },
         notes: Vec::new(),
+        remembered: BTreeMap::new(),
         refused_sql: [
             ("mapping.s.where".to_owned(), "syntax error at or near \"nonsense\"".to_owned()),
             ("mapping.s.fields.x.to_notion".to_owned(), "column \"nope\" does not exist".to_owned()),

@@ -36,6 +36,7 @@ pub(super) fn changes(look: &mut Look<'_>) -> Vec<SchemaChange> {
                         quoted(&table.name),
                         quoted(&field.column)
                     ),
+                    accepts: None,
                 });
             }
         }
@@ -84,6 +85,7 @@ fn create_table(look: &Look<'_>, mapping: &MappingConfig, source: &DataSource) -
         mapping: mapping.name.clone(),
         does: format!("make the table {schema}.{name} for \"{}\"", source.title.plain_text()),
         sql: format!("CREATE TABLE {}.{} (\n{}\n);", quoted(schema), quoted(name), lines.join(",\n")),
+        accepts: None,
     }
 }
 
