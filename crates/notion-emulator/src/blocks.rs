@@ -7,6 +7,7 @@ use crate::{
     at::{self, At},
     clock,
     error::{ApiError, Result},
+    ids,
     render::Viewer,
     rich_text,
     values::Scope,
@@ -224,7 +225,7 @@ pub(crate) fn insert(
     let now = world.now();
     let mut ids = Vec::with_capacity(blocks.len());
     for block in blocks {
-        let id = Uuid::new_v4();
+        let id = ids::fresh();
         world.blocks.insert(
             id,
             Block {

@@ -1,4 +1,6 @@
-//! Chance that can be repeated: small random numbers from a seed.
+//! Chance that can be repeated: small random numbers from a seed, and what everything else draws its numbers from.
+
+use std::cell::RefCell;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +14,7 @@ impl Chance {
     }
 
     pub(crate) fn fresh() -> Self {
-        Self(rand::random())
+        Self(bits())
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -39,6 +41,31 @@ impl Chance {
     }
 }
 
+thread_local! {
+    /// Where numbers of this thread come from while something runs [`under`] a seed.
+    static SOURCE: RefCell<Option<Chance>> = const { RefCell::new(None) };
+}
+
+/// Lets everything that `work` draws come from `chance`, which moves on with it.
+pub(crate) fn under<T>(chance: &mut Chance, work: impl FnOnce() -> T) -> T {
+    let before = SOURCE.replace(Some(chance.clone()));
+    let done = work();
+    if let Some(moved) = SOURCE.replace(before) {
+        *chance = moved;
+    }
+    done
+}
+
+/// 64 random bits.
+pub(crate) fn bits() -> u64 {
+    SOURCE.with_borrow_mut(|source| source.as_mut().map(Chance::next)).unwrap_or_else(rand::random)
+}
+
+/// 16 random bytes.
+pub(crate) fn bytes() -> [u8; 16] {
+    (u128::from(bits()) << 64 | u128::from(bits())).to_be_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +74,15 @@ mod tests {
     fn the_same_seed_gives_the_same_numbers() {
         let (mut one, mut two) = (Chance::seeded(7), Chance::seeded(7));
         assert!((0..100).all(|_| one.next() == two.next()));
+    }
+
+    #[test]
+    fn ids_follow_the_seed_they_are_drawn_under() {
+        let draw = |seed| under(&mut Chance::seeded(seed), || [crate::ids::fresh(), crate::ids::fresh()]);
+        assert_eq!(draw(3), draw(3));
+        assert_ne!(draw(3), draw(4));
+        assert_ne!(draw(3)[0], draw(3)[1]);
+        assert_ne!(crate::ids::fresh(), crate::ids::fresh(), "and are random otherwise");
     }
 
     #[test]

@@ -17,6 +17,11 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// A clock that stands at a time.
+    pub(crate) fn at(now: Millis) -> Self {
+        Self { offset: 0, frozen: Some(now) }
+    }
+
     pub(crate) fn now(&self) -> Millis {
         self.frozen.unwrap_or_else(|| system_now() + self.offset)
     }

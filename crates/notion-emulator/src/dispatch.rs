@@ -51,7 +51,7 @@ pub(crate) async fn handle(shared: Arc<Shared>, switch: Switch, request: Request
     let max = if is_control { usize::MAX } else { MAX_BODY };
     let Ok(body) = axum::body::to_bytes(body, max).await else {
         let error = ApiError::validation("The request body is too large.");
-        return Reply::error(&error, Uuid::new_v4()).into_response();
+        return Reply::error(&error, ids::fresh()).into_response();
     };
     let incoming = Incoming {
         method: parts.method.as_str().to_owned(),
@@ -78,14 +78,12 @@ fn text(headers: &HeaderMap<HeaderValue>, name: &str) -> Option<String> {
 }
 
 async fn api(shared: Arc<Shared>, switch: Switch, incoming: Incoming) -> Response<Body> {
-    let request_id = Uuid::new_v4();
-    let pieces: Vec<&str> =
-        incoming.path["/v1/".len()..].split('/').filter(|piece| !piece.is_empty()).collect();
-    let Some((endpoint, handler)) = routes::find(&incoming.method, &pieces) else {
+    let request_id = ids::fresh();
+    let Some((endpoint, handler)) = find(&incoming) else {
         shared.counters().count("unknown", Some(400));
         return Reply::error(&ApiError::invalid_url(), request_id).into_response();
     };
-    let admitted = admit(&shared, &incoming);
+    let admitted = admit(&shared, &incoming, Instant::now());
     if let Err(error) = admitted {
         shared.counters().count(endpoint, Some(error.status));
         return Reply::error(&error, request_id).into_response();
@@ -105,14 +103,38 @@ async fn api(shared: Arc<Shared>, switch: Switch, incoming: Incoming) -> Respons
     }
 }
 
+/// Carries out a request without looking at faults.
+pub(crate) fn answer(shared: &Shared, incoming: &Incoming, now: Instant) -> Reply {
+    let request_id = ids::fresh();
+    let (endpoint, reply) = match find(incoming) {
+        None => ("unknown", Err(ApiError::invalid_url())),
+        Some((endpoint, handler)) => {
+            let admitted = admit(shared, incoming, now);
+            (endpoint, admitted.map(|()| carry_out(shared, incoming, handler, request_id)))
+        }
+    };
+    let reply = reply.unwrap_or_else(|error| Reply::error(&error, request_id));
+    shared.counters().count(endpoint, Some(reply.status));
+    reply
+}
+
+fn find(incoming: &Incoming) -> Option<(&'static str, Handler)> {
+    routes::find(&incoming.method, &pieces(incoming))
+}
+
+/// The path's pieces after `/v1`.
+fn pieces(incoming: &Incoming) -> Vec<&str> {
+    incoming.path["/v1/".len()..].split('/').filter(|piece| !piece.is_empty()).collect()
+}
+
 /// Version, token and limit.
-fn admit(shared: &Shared, incoming: &Incoming) -> Result<()> {
+fn admit(shared: &Shared, incoming: &Incoming, now: Instant) -> Result<()> {
     if incoming.path.starts_with("/v1/oauth/") {
         return Ok(());
     }
     Version::from_header(incoming.version.as_deref())?;
     let token = find_token(shared, incoming)?;
-    shared.limiter().take(&token.token, Instant::now()).map_err(ApiError::rate_limited)
+    shared.limiter().take(&token.token, now).map_err(ApiError::rate_limited)
 }
 
 fn find_token(shared: &Shared, incoming: &Incoming) -> Result<Arc<Token>> {
@@ -207,8 +229,7 @@ fn carry_out(shared: &Shared, incoming: &Incoming, handler: Handler, request_id:
 }
 
 fn run(shared: &Shared, incoming: &Incoming, handler: Handler, request_id: Uuid) -> Result<Reply> {
-    let path: Vec<&str> =
-        incoming.path["/v1/".len()..].split('/').filter(|piece| !piece.is_empty()).collect();
+    let path = pieces(incoming);
     let (version, token) = if path.first() == Some(&"oauth") {
         // These know the client by HTTP Basic instead.
         (Version::V2025, Arc::new(Token::nobody()))

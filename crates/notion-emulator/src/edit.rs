@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     at::{self, At},
     error::{ApiError, Result},
+    ids,
     ids::PropertyId,
     index::Stale,
     options::{self, Choice},
@@ -70,7 +71,7 @@ pub(crate) fn parse_title(
 
 /// Makes a page; a row gets its number and its status.
 pub(crate) fn create_page(world: &mut World, new: NewPage) -> Uuid {
-    let (id, seq, now) = (Uuid::new_v4(), world.take_seq(), world.now());
+    let (id, seq, now) = (ids::fresh(), world.take_seq(), world.now());
     let mut page = Page {
         id,
         seq,

@@ -12,7 +12,7 @@ use crate::{chance::Chance, error::ApiError, reply::Reply};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    #[serde(default = "Uuid::new_v4")]
+    #[serde(default = "crate::ids::fresh")]
     pub(crate) id: Uuid,
     /// Such as `POST /v1/pages` or `/v1/data_sources/{id}/query`; absent: every endpoint.
     #[serde(default)]
@@ -59,10 +59,10 @@ pub(crate) enum Fate {
     Late,
 }
 
-/// What the client gets to see.
+/// What the client gets to see of a request on which a fault lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Answer {
+pub enum Answer {
     /// The connection ends without a byte.
     Drop,
     /// Nothing, until the client gives up.
@@ -170,6 +170,26 @@ impl Faults {
 }
 
 impl Rule {
+    /// One that hits every request and says this.
+    pub(crate) fn answering(answer: Answer, retry_after: u64) -> Self {
+        Self {
+            id: Uuid::nil(),
+            endpoint: None,
+            method: None,
+            path_contains: None,
+            skip: 0,
+            times: None,
+            probability: always(),
+            seed: None,
+            fate: Fate::default(),
+            answer,
+            delay_ms: 0,
+            retry_after,
+            hits: 0,
+            chance: None,
+        }
+    }
+
     fn fits(&self, method: &str, endpoint: &str, path: &str) -> bool {
         let path_of = endpoint.split_once(' ').map_or(endpoint, |(_, path)| path);
         self.endpoint.as_ref().is_none_or(|wanted| wanted == endpoint || wanted == path_of)

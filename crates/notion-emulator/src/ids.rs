@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::chance;
+
 /// A property's id as stored: four printable characters, or `title`.
 pub(crate) type PropertyId = Arc<str>;
 
@@ -16,11 +18,16 @@ pub(crate) fn parse_uuid(text: &str) -> Option<Uuid> {
     if text.bytes().any(|byte| byte.is_ascii_uppercase()) { Some(Uuid::max()) } else { Some(id) }
 }
 
+/// An id that nothing has yet.
+pub(crate) fn fresh() -> Uuid {
+    uuid::Builder::from_random_bytes(chance::bytes()).into_uuid()
+}
+
 /// A fresh property or option id of four printable characters.
 pub(crate) fn short_id() -> String {
     // `%` is left out so that an encoded id is never a raw one; quotes so that messages stay readable.
     const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:;<=>?@[]^_`{|}~\\";
-    let mut bits: u64 = rand::random();
+    let mut bits = chance::bits();
     let letters = LETTERS.len() as u64;
     (0..4)
         .map(|_| {

@@ -28,6 +28,7 @@ mod error;
 mod faults;
 mod filter;
 mod ids;
+mod in_process;
 mod index;
 mod json;
 mod limiter;
@@ -53,6 +54,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 pub use crate::cli::{Args, run};
+pub use crate::in_process::{Fault, InProcess, Request, Response};
 use crate::{limiter::Limiter, server::Shared, world::World};
 
 /// How an emulator is started.
@@ -106,7 +108,7 @@ impl Emulator {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let world = match &options.state {
             Some(path) if path.exists() => load(path)?,
-            _ => seed::workspace(options.token.clone()),
+            _ => seed::workspace(options.token.clone(), clock::Clock::default()),
         };
         let failed = |source| StartError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;

@@ -82,7 +82,7 @@ pub(crate) fn default_status() -> (Vec<Choice>, Vec<Group>) {
 }
 
 fn make_status(name: &str, color: &str) -> Choice {
-    let id = uuid::Uuid::new_v4().to_string();
+    let id = crate::ids::fresh().to_string();
     Choice { id: id.into(), name: name.to_owned(), color: color.to_owned(), description: None }
 }
 
@@ -90,7 +90,7 @@ fn default_groups() -> Vec<Group> {
     [("To-do", "gray"), ("In progress", "blue"), ("Complete", "green")]
         .into_iter()
         .map(|(name, color)| Group {
-            id: uuid::Uuid::new_v4().to_string(),
+            id: crate::ids::fresh().to_string(),
             name: name.to_owned(),
             color: color.to_owned(),
             options: Vec::new(),

@@ -5,12 +5,10 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use uuid::Uuid;
-
 use crate::{
     chance::Chance,
     clock::Clock,
-    rich_text,
+    ids, rich_text,
     routes::oauth::new_token,
     token::Token,
     values::Value,
@@ -19,7 +17,7 @@ use crate::{
 };
 
 /// Makes the default workspace; the token is the one given, or a random one.
-pub(crate) fn workspace(token: Option<String>) -> World {
+pub(crate) fn workspace(token: Option<String>, clock: Clock) -> World {
     let people = [
         ("Ada Lovelace", "ada@example.com", UserKind::Person),
         ("Grace Hopper", "grace@example.com", UserKind::Person),
@@ -29,17 +27,16 @@ pub(crate) fn workspace(token: Option<String>) -> World {
     let mut users: Vec<User> = people
         .into_iter()
         .map(|(name, email, kind)| User {
-            id: Uuid::new_v4(),
+            id: ids::fresh(),
             name: name.to_owned(),
             email: Some(email.to_owned()),
             kind,
         })
         .collect();
-    let bot = User { id: Uuid::new_v4(), name: "Sync bot".into(), email: None, kind: UserKind::Bot };
-    let clock = Clock::default();
-    let owner = users.first().map_or_else(Uuid::new_v4, |user| user.id);
+    let bot = User { id: ids::fresh(), name: "Sync bot".into(), email: None, kind: UserKind::Bot };
+    let owner = users.first().map_or_else(ids::fresh, |user| user.id);
     let page = Page {
-        id: Uuid::new_v4(),
+        id: ids::fresh(),
         seq: 1,
         parent: Parent::Workspace,
         created: clock.now(),
@@ -65,7 +62,7 @@ pub(crate) fn workspace(token: Option<String>) -> World {
     };
     users.push(bot);
     World {
-        workspace_id: Uuid::new_v4(),
+        workspace_id: ids::fresh(),
         workspace_name: "Emulated workspace".into(),
         parent_page_id: page.id,
         first_token: token.token.clone(),

@@ -124,7 +124,7 @@ impl World {
         }
         let at = self.now();
         self.hooks.pending.push(Event {
-            id: Uuid::new_v4(),
+            id: ids::fresh(),
             at,
             recorded: clock::system_now(),
             kind,

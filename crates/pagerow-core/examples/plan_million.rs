@@ -7,7 +7,7 @@
 
 use pagerow_core::{
     digest::Digest,
-    guard::{self, Limits},
+    guard,
     mapping::{
         ColumnKind, Field, Flow, KeySource, Mapping, OnPageTrashed, OnRowDeleted, Policy, PropertyKind,
     },
@@ -103,7 +103,7 @@ pub(crate) fn measure() -> Measured {
         planner.unchanged(unchanged);
         let plan = assemble(vec![planner.finish()], &[&mapping]);
         let counted = (plan.steps().count(), plan.mappings[0].conflicts.len());
-        match guard::check(plan, &[Limits::default()], None) {
+        match guard::check(plan, &[], &[]) {
             Ok(approved) => (counted.0, counted.1, approved.hash()),
             Err(refused) => unreachable!("1 % is no mass change: {:?}", refused.refusals),
         }
@@ -132,6 +132,7 @@ fn pair(link: &Short, seen: &Seen, n: u64) -> Pair {
             record: record(n, edit),
             digest,
             edited: None,
+            by: None,
             marker,
             checksum: None,
         })

@@ -12,6 +12,8 @@ use crate::{
 pub enum Known {
     /// By a link with bases.
     Linked,
+    /// By the link of two halves that were both deleted.
+    Buried,
     /// Both halves were found to belong together; there is no base.
     Adopted,
     /// Only as a row.
@@ -72,12 +74,27 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
         (Known::Linked, Same, Same) => Decision::Quiet,
         (Known::Linked, Same | Changed, Same | Changed) => Decision::Merge,
         (Known::Adopted, Same | Changed, Same | Changed) => Decision::Merge,
-        // A page is back whose row is marked as deleted, since the page was: the link is long forgotten.
+        // A half is back, and the other one that it names is still in the trash; no link remembers them.
         (Known::Adopted, Away(Trashed), Changed) if mapping.direction.reaches(Side::Postgres) => {
-            Decision::Restore(Side::Postgres, Because::New)
+            Decision::Restore(Side::Postgres, Because::Back)
+        }
+        (Known::Adopted, Changed, Away(Trashed)) if mapping.direction.reaches(Side::Notion) => {
+            Decision::Restore(Side::Notion, Because::Back)
         }
         // A pair of which one half left again meanwhile: the next look tells.
         (Known::Adopted, Away(_), _) | (Known::Adopted, _, Away(_)) => Decision::Quiet,
+
+        // Both halves had been deleted: what is back brings the other one back.
+        (Known::Buried, Same | Changed, Same | Changed) => Decision::Merge,
+        (Known::Buried, Away(_), Away(_)) => Decision::Quiet,
+        (Known::Buried, Away(Trashed), Same | Changed) => back(Decision::Restore, Side::Postgres, mapping),
+        (Known::Buried, Same | Changed, Away(Trashed)) => back(Decision::Restore, Side::Notion, mapping),
+        (Known::Buried, Away(Deleted), Same | Changed) => back(Decision::Create, Side::Postgres, mapping),
+        // The page is out of the trash's reach: another one is made.
+        (Known::Buried, Same | Changed, Away(Deleted | Moved | Unreachable)) => {
+            back(Decision::Create, Side::Notion, mapping)
+        }
+        (Known::Buried, Away(away), _) | (Known::Buried, _, Away(away)) => Decision::Skip(Why::Away(away)),
 
         // Both halves were deleted.
         (Known::Linked, Away(Deleted | Trashed), Away(Deleted | Trashed)) => Decision::Forget,
@@ -108,6 +125,10 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
             }
         }
     }
+}
+
+fn back(how: fn(Side, Because) -> Decision, side: Side, mapping: &Mapping) -> Decision {
+    if mapping.direction.reaches(side) { how(side, Because::Back) } else { Decision::Skip(Why::Direction) }
 }
 
 fn create(side: Side, direction: Flow) -> Decision {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     plan::{Action, MappingPlan, Plan, Step},
-    side::Side,
+    side::{Side, Sides},
 };
 
 /// How much one plan may do before a person is asked.
@@ -27,7 +27,41 @@ impl Default for Limits {
     }
 }
 
-/// Why a plan is refused.
+/// What a mapping's part of a plan is weighed against, beside its own numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Against {
+    pub limits: Limits,
+    /// Records that earlier runs deleted on each side within the last hour, since a person last let such a plan pass.
+    pub lately: Sides<u64>,
+    /// The mapping as it is configured now, where the plan may be an older one's.
+    pub fingerprint: Option<Digest>,
+    /// Another table than the one that was synced stands under its name.
+    pub replaced: Option<Replaced>,
+    /// Linked rows that the role may no longer see, since row level security came to bind it.
+    pub hidden: u64,
+    /// A side was emptied or rewritten in one go, not record by record.
+    pub emptied: Sides<bool>,
+    /// New records that are equal to a linked one.
+    pub alike: u64,
+}
+
+impl From<Limits> for Against {
+    fn from(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+}
+
+/// Two tables of one name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replaced {
+    /// As the configuration names it.
+    pub table: String,
+    /// The catalogue's number for the table that was synced, and for the one that is there now.
+    pub was: u32,
+    pub is: u32,
+}
+
+/// Why a mapping's part of a plan is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
     pub mapping: String,
@@ -38,23 +72,34 @@ pub struct Refusal {
     pub limit: u64,
     /// A sentence with the numbers.
     pub text: String,
-    /// The plan's hash; naming it lets this one plan pass.
+    /// What would let it go on.
+    #[serde(default)]
+    pub advice: String,
+    /// The name of what was stopped; naming it lets this one part pass. `None`: nothing does.
     #[serde(rename = "override")]
-    pub pass: Digest,
+    pub pass: Option<Digest>,
 }
 
 /// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
-    /// Too many deletions on one side.
-    MassDeletion,
+    /// The mapping is no longer the one that the plan was made for.
+    SchemaChanged,
+    /// Another table stands under the name of the one that was synced.
+    OtherTable,
+    /// Rows that were linked may no longer be seen by our role.
+    HiddenRows,
     /// A side that had records has none.
     EmptySide,
+    /// Too many deletions on one side, in one run or within an hour.
+    MassDeletion,
     /// One field goes blank in too many records.
     MassBlanking,
     /// Too many linked records are made anew.
     MassRemaking,
+    /// Too many new records are equal to linked ones.
+    MassDoubling,
 }
 
 impl Rule {
@@ -62,15 +107,19 @@ impl Rule {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::MassDeletion => "mass_deletion",
+            Self::SchemaChanged => "schema_changed",
+            Self::OtherTable => "other_table",
+            Self::HiddenRows => "hidden_rows",
             Self::EmptySide => "empty_side",
+            Self::MassDeletion => "mass_deletion",
             Self::MassBlanking => "mass_blanking",
             Self::MassRemaking => "mass_remaking",
+            Self::MassDoubling => "mass_doubling",
         }
     }
 }
 
-/// A plan that may be carried out. Only [`check`] makes one.
+/// A plan that may be carried out. Only [`check`] and [`sift`] make one.
 #[derive(Clone, Debug)]
 pub struct Approved {
     plan: Plan,
@@ -105,68 +154,258 @@ pub struct Refused {
     pub refusals: Vec<Refusal>,
 }
 
-/// Weighs a plan. `limits` are by the plan's mappings, in order; `pass` names the one plan that a person lets through.
+/// A plan without the mappings that were stopped.
+#[derive(Clone, Debug)]
+pub struct Sifted {
+    pub approved: Approved,
+    /// The stopped mappings' places in the plan that was given.
+    pub held: Vec<usize>,
+    /// Why they were stopped.
+    pub refusals: Vec<Refusal>,
+}
+
+/// Weighs a plan as a whole. `against` is by the plan's mappings, in order; `pass` names what a person lets through: the
+/// whole plan, or one mapping's part as its refusals name it.
 ///
 /// # Errors
-/// [`Refused`], with every rule that is broken.
-pub fn check(plan: Plan, limits: &[Limits], pass: Option<Digest>) -> Result<Approved, Box<Refused>> {
+/// [`Refused`], with every rule that is broken and not overridden.
+pub fn check(plan: Plan, against: &[Against], pass: &[Digest]) -> Result<Approved, Box<Refused>> {
     let hash = plan.hash();
-    let default = Limits::default();
-    let refusals: Vec<Refusal> = plan
-        .mappings
-        .iter()
-        .enumerate()
-        .flat_map(|(at, mapping)| weigh(mapping, limits.get(at).unwrap_or(&default), hash))
-        .collect();
-    if refusals.is_empty() || pass == Some(hash) {
-        Ok(Approved { plan, hash, overridden: refusals })
+    let (mut refusals, mut overridden) = (Vec::new(), Vec::new());
+    for (_, broken, passes) in weighed(&plan, hash, against, pass) {
+        if passes { &mut overridden } else { &mut refusals }.extend(broken);
+    }
+    if refusals.is_empty() {
+        Ok(Approved { plan, hash, overridden })
     } else {
         Err(Box::new(Refused { plan, refusals }))
     }
 }
 
-fn weigh(part: &MappingPlan, limits: &Limits, hash: Digest) -> Vec<Refusal> {
-    let links = part.census.links;
-    let mut refusals = Vec::new();
-    let mut refuse = |rule, seen, limit, text: String| {
-        refusals.push(Refusal { mapping: part.mapping.clone(), rule, seen, limit, text, pass: hash });
-    };
-    for side in [Side::Postgres, Side::Notion] {
-        let deletions = count(part, |step| step.side == side && is_removal(step));
-        let limit = share(links, limits.deletes, limits.floor);
-        if deletions > limit {
-            let text = format!("{deletions} of {links} linked records would be deleted in {side}");
-            refuse(Rule::MassDeletion, deletions, limit, text);
+/// As [`check`], but one mapping's stop does not stop the others: its part is taken out of the plan. A step of another
+/// mapping that refers to a record whose creation is held back waits for it, as for any relative that is not there.
+#[must_use]
+pub fn sift(mut plan: Plan, against: &[Against], pass: &[Digest]) -> Sifted {
+    let hash = plan.hash();
+    let (mut held, mut refusals, mut overridden) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, broken, passes) in weighed(&plan, hash, against, pass) {
+        if passes {
+            overridden.extend(broken);
+        } else {
+            held.push(at);
+            refusals.extend(broken);
         }
-        let acts = !part.steps.is_empty() || !part.conflicts.is_empty();
-        if links > 0 && acts && *part.census.records.of(side) == Some(0) {
+    }
+    let mut at = 0;
+    plan.mappings.retain(|_| {
+        at += 1;
+        !held.contains(&(at - 1))
+    });
+    let hash = if held.is_empty() { hash } else { plan.hash() };
+    Sifted { approved: Approved { plan, hash, overridden }, held, refusals }
+}
+
+/// The parts that break a rule, with what they break and whether they were let pass.
+fn weighed(
+    plan: &Plan,
+    hash: Digest,
+    against: &[Against],
+    pass: &[Digest],
+) -> Vec<(usize, Vec<Refusal>, bool)> {
+    let usual = Against::default();
+    let mut weighed = Vec::new();
+    for (at, part) in plan.mappings.iter().enumerate() {
+        let mut broken = weigh(part, against.get(at).unwrap_or(&usual));
+        if broken.is_empty() {
+            continue;
+        }
+        let name = name_of(part, &broken);
+        let may_pass = broken.iter().all(|refusal| refusal.rule != Rule::SchemaChanged);
+        if may_pass {
+            broken.iter_mut().for_each(|refusal| refusal.pass = Some(name));
+        }
+        let passes = may_pass && (pass.contains(&hash) || pass.contains(&name));
+        weighed.push((at, broken, passes));
+    }
+    weighed
+}
+
+/// The name of a stopped part: of its writes, whatever the other mappings do meanwhile, and of the rules that a person
+/// was shown. Another write or another reason is another name.
+fn name_of(part: &MappingPlan, broken: &[Refusal]) -> Digest {
+    let mut steps = part.steps.clone();
+    // Waves depend on the other mappings.
+    steps.iter_mut().for_each(|step| step.wave = 0);
+    steps.sort_by(|a, b| (a.side, a.action, &a.key, a.page).cmp(&(b.side, b.action, &b.key, b.page)));
+    let rules: Vec<(Rule, Option<&str>)> =
+        broken.iter().map(|refusal| (refusal.rule, by_what(refusal))).collect();
+    // Strings, numbers and enums always serialise.
+    let text = serde_json::to_string(&(&part.mapping, part.fingerprint, &rules, &steps)).unwrap_or_default();
+    Digest::of(text.as_bytes())
+}
+
+/// What the sentence of a refusal says beside numbers that time alone may change.
+fn by_what(refusal: &Refusal) -> Option<&str> {
+    (refusal.rule == Rule::OtherTable).then_some(refusal.text.as_str())
+}
+
+/// Every rule that a part breaks, the gravest first.
+fn weigh(part: &MappingPlan, against: &Against) -> Vec<Refusal> {
+    let mut weighing = Weighing { part, refusals: Vec::new() };
+    weighing.identity(against);
+    for side in [Side::Postgres, Side::Notion] {
+        weighing.emptied(side, against);
+        weighing.deletions(side, against);
+        weighing.blanked(side, &against.limits);
+        weighing.remade(side, &against.limits);
+    }
+    weighing.doubled(against);
+    weighing.refusals
+}
+
+struct Weighing<'a> {
+    part: &'a MappingPlan,
+    refusals: Vec<Refusal>,
+}
+
+impl Weighing<'_> {
+    fn refuse(&mut self, rule: Rule, seen: u64, limit: u64, text: String, advice: &str) {
+        let (mapping, advice) = (self.part.mapping.clone(), advice.to_owned());
+        self.refusals.push(Refusal { mapping, rule, seen, limit, text, advice, pass: None });
+    }
+
+    fn acts(&self) -> bool {
+        !self.part.steps.is_empty() || !self.part.conflicts.is_empty()
+    }
+
+    fn identity(&mut self, against: &Against) {
+        if against.fingerprint.is_some_and(|now| now != self.part.fingerprint) {
+            let text = "the mapping is no longer the one that the plan was made for".to_owned();
+            let advice = "make a new plan with `pagerow plan`";
+            self.refuse(Rule::SchemaChanged, 1, 0, text, advice);
+        }
+        if let (Some(replaced), true) = (&against.replaced, self.acts()) {
+            let Replaced { table, was, is } = replaced;
+            let writes = self.part.steps.len() as u64;
+            let text = format!(
+                "{table} is another table than the one that was synced (number {is} in the catalogue, before {was}), \
+                 and it would cause {writes} writes"
+            );
+            let advice = "if the new table is what pagerow should go by from now on, let this plan pass; if not, put the \
+                          old table back under its name, or fill the new one";
+            self.refuse(Rule::OtherTable, writes, 0, text, advice);
+        }
+        if against.hidden > 0 {
+            let (hidden, links) = (against.hidden, self.part.census.links);
+            let text = format!(
+                "row level security has come to bind pagerow's role, and {hidden} of {links} linked rows are not seen: \
+                 whether they were deleted or are hidden cannot be told"
+            );
+            let advice = "let the role see all rows (a policy for it, or BYPASSRLS); to go on with what it sees, let this \
+                          plan pass: pages of rows that are not seen stay as they are";
+            self.refuse(Rule::HiddenRows, hidden, 0, text, advice);
+        }
+    }
+
+    /// One record that was deleted is a deletion, though its side is then empty; several at once, or a table that was
+    /// emptied in one go, are not taken for truth.
+    fn emptied(&mut self, side: Side, against: &Against) {
+        let links = self.part.census.links;
+        let is_empty = *self.part.census.records.of(side) == Some(0);
+        if is_empty && self.acts() && (links > 1 || (links == 1 && *against.emptied.of(side))) {
             let text = format!(
                 "{side} holds no record, and {links} are linked; an emptied side is not taken for truth"
             );
-            refuse(Rule::EmptySide, 0, links, text);
+            self.refuse(Rule::EmptySide, 0, links, text, lost(side));
         }
-        for (field, column) in part.columns.iter().enumerate() {
-            let blanked = count(part, |step| step.side == side && blanks(step, field));
-            let limit = share(links, limits.blanked, limits.floor);
+    }
+
+    fn deletions(&mut self, side: Side, against: &Against) {
+        let deletions = self.count(|step| step.side == side && is_removal(step));
+        let lately = *against.lately.of(side);
+        // What was deleted within the hour was linked at its beginning.
+        let links = self.part.census.links.saturating_add(lately);
+        let limit = share(links, against.limits.deletes, against.limits.floor);
+        let seen = deletions.saturating_add(lately);
+        if deletions == 0 || seen <= limit {
+            return;
+        }
+        let text = if lately == 0 {
+            format!("{deletions} of {links} linked records would be deleted in {side}")
+        } else {
+            format!(
+                "{deletions} more would be deleted in {side}, after {lately} within the last hour: {seen} of {links} \
+                 linked records"
+            )
+        };
+        self.refuse(Rule::MassDeletion, seen, limit, text, lost(side.other()));
+    }
+
+    fn blanked(&mut self, side: Side, limits: &Limits) {
+        let links = self.part.census.links;
+        let limit = share(links, limits.blanked, limits.floor);
+        for (field, column) in self.part.columns.iter().enumerate() {
+            let blanked = self.count(|step| step.side == side && blanks(step, field));
             if blanked > limit {
                 let text =
                     format!("“{column}” would go blank in {blanked} of {links} linked records in {side}");
-                refuse(Rule::MassBlanking, blanked, limit, text);
+                let advice = match side {
+                    Side::Notion => {
+                        "if the column was emptied on purpose, let this plan pass; if not, fill it again: the pages \
+                         still hold its values"
+                    }
+                    Side::Postgres => {
+                        "if the property was emptied on purpose, let this plan pass; if not, fill it again: the rows \
+                         still hold its values"
+                    }
+                };
+                self.refuse(Rule::MassBlanking, blanked, limit, text, advice);
             }
         }
-        let remade =
-            count(part, |step| step.side == side && step.action == Action::Create && step.link.is_some());
+    }
+
+    fn remade(&mut self, side: Side, limits: &Limits) {
+        let links = self.part.census.links;
         let limit = share(links, limits.remade, limits.floor);
+        let remade =
+            self.count(|step| step.side == side && step.action == Action::Create && step.link.is_some());
         if remade > limit {
             let text = format!("{remade} of {links} linked records would be made anew in {side}");
-            refuse(Rule::MassRemaking, remade, limit, text);
+            let advice = "if they were deleted there on purpose, delete them on the other side as well; if they are to \
+                          come back, let this plan pass";
+            self.refuse(Rule::MassRemaking, remade, limit, text, advice);
         }
     }
-    refusals
+
+    fn doubled(&mut self, against: &Against) {
+        let links = self.part.census.links;
+        let limit = share(links, against.limits.remade, against.limits.floor);
+        let alike = against.alike;
+        if alike > limit {
+            let text = format!("{alike} new records are equal to linked ones, of which there are {links}");
+            let advice = "if the same data was put in twice, take the second copy out again; if they are meant to be \
+                          records of their own, let this plan pass";
+            self.refuse(Rule::MassDoubling, alike, limit, text, advice);
+        }
+    }
+
+    fn count(&self, which: impl Fn(&Step) -> bool) -> u64 {
+        self.part.steps.iter().filter(|step| which(step)).count() as u64
+    }
 }
 
-fn count(part: &MappingPlan, which: impl Fn(&Step) -> bool) -> u64 {
-    part.steps.iter().filter(|step| which(step)).count() as u64
+/// What to do where records vanished from a side.
+fn lost(side: Side) -> &'static str {
+    match side {
+        Side::Postgres => {
+            "if the rows were deleted on purpose, let this plan pass; if they were lost, bring them back first, from a \
+             backup or from their pages, which still hold them"
+        }
+        Side::Notion => {
+            "if the pages were deleted on purpose, let this plan pass; if they were lost, take them out of Notion's trash \
+             first, or make them again from the rows, which are still there"
+        }
+    }
 }
 
 fn is_removal(step: &Step) -> bool {

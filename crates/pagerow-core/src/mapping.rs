@@ -285,6 +285,14 @@ impl Mapping {
         self.fields.iter().filter(|field| field.is_paused())
     }
 
+    /// A name for what the fields can hold at all, options, known people and limits included: what could not be
+    /// written under another shape may be possible now.
+    #[must_use]
+    pub fn shape(&self) -> Digest {
+        // Plain structs of strings and enums always serialise.
+        Digest::of(serde_json::to_string(&self.fields).unwrap_or_default().as_bytes())
+    }
+
     /// The place of a field by its column.
     #[must_use]
     pub fn field(&self, column: &str) -> Option<usize> {

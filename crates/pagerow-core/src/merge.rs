@@ -63,6 +63,13 @@ pub fn merge(
     }
 }
 
+/// Compares one field whose base was lost. Without it nobody knows which value is the later one, so that no rule decides
+/// either: a policy would write the past over the present.
+#[must_use]
+pub fn compare(field: &Field, now: Sides<&Value>) -> Merged {
+    if fidelity::agree(now.postgres, now.notion, field) { Merged::Settle } else { Merged::Conflict }
+}
+
 /// Takes one side's change to the other. A field that flows one way is a mirror: a change on the receiving side is
 /// answered with the giving side's value.
 fn carry(field: &Field, from: Side, now: Sides<&Value>) -> Merged {
@@ -95,6 +102,12 @@ fn by_policy(policy: Policy, edited: Sides<Option<Timestamp>>) -> Option<Side> {
             Some(if row >= page { Side::Postgres } else { Side::Notion })
         }
     }
+}
+
+/// Takes one side's value to the other, because somebody decided so.
+#[must_use]
+pub fn take(field: &Field, from: Side, now: Sides<&Value>) -> Merged {
+    write(field, from, now, true)
 }
 
 fn write(field: &Field, from: Side, now: Sides<&Value>, decided: bool) -> Merged {

@@ -30,6 +30,8 @@ pub struct Sighting {
     pub digest: Digest,
     /// When it was last edited, by the side's own clock. Notion cuts to the minute.
     pub edited: Option<Timestamp>,
+    /// Who edited it last, by name where the side shows one, else by the side's own id.
+    pub by: Option<String>,
     /// The name of the other half that this half carries: a page's key property, a row's page id column.
     pub marker: Option<String>,
     /// The checksum that this half carries from an earlier sync, if the mapping keeps one.
@@ -76,6 +78,9 @@ pub struct Pair {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Identity {
     Linked(Link),
+    /// The link of a record of which both halves were deleted, and at least one is back. Its bases are what was settled
+    /// before.
+    Buried(Link),
     /// A row and a page that were found to be one record, without a base.
     Adopted {
         key: RowKey,
@@ -90,7 +95,7 @@ impl Identity {
     #[must_use]
     pub fn key(&self) -> Option<&RowKey> {
         match self {
-            Self::Linked(link) => Some(&link.key),
+            Self::Linked(link) | Self::Buried(link) => Some(&link.key),
             Self::Adopted { key, .. } | Self::Row(key) => Some(key),
             Self::Page(_) => None,
         }
@@ -100,7 +105,7 @@ impl Identity {
     #[must_use]
     pub fn page(&self) -> Option<PageId> {
         match self {
-            Self::Linked(link) => Some(link.page),
+            Self::Linked(link) | Self::Buried(link) => Some(link.page),
             Self::Adopted { page, .. } | Self::Page(page) => Some(*page),
             Self::Row(_) => None,
         }
@@ -110,7 +115,7 @@ impl Identity {
     #[must_use]
     pub fn link(&self) -> Option<i64> {
         match self {
-            Self::Linked(link) => Some(link.id),
+            Self::Linked(link) | Self::Buried(link) => Some(link.id),
             Self::Adopted { .. } | Self::Row(_) | Self::Page(_) => None,
         }
     }

@@ -106,6 +106,22 @@ pub struct FieldWrite {
     /// column's default. `after` is then `Null`, so that whatever the new record shows counts as a change.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withheld: bool,
+    /// Who decided, where both sides had changed: `before` is then the value that lost, and this step keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+}
+
+/// Who decided between two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// A rule of the field or the mapping's policy.
+    Rule,
+    /// A person, for one side's value.
+    Person,
+    /// A person, for a value of their own. It is written to the row as if it had been edited there, so that the next
+    /// plan takes it to the page; `source` is the page's value, which loses with the row's.
+    Typed,
 }
 
 impl FieldWrite {
@@ -144,6 +160,10 @@ pub enum Because {
     EditBeatsDeletion,
     /// The page's key property is not the row's key.
     Unmarked,
+    /// Both halves were deleted, and the other one is back.
+    Back,
+    /// A person answered a conflict.
+    Answered,
 }
 
 /// New bases for one link, without a write.
@@ -157,6 +177,9 @@ pub struct Settlement {
     /// Both halves are gone: the link goes too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forget: bool,
+    /// Both halves are back: the link counts again, with the bases it had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raise: bool,
 }
 
 /// The values on which the two sides agree for one field, each in its own form.
@@ -178,6 +201,9 @@ pub struct Conflict {
     pub kind: ConflictKind,
     /// When each side was last edited, where it says so.
     pub edited: Sides<Option<Timestamp>>,
+    /// Who edited each side last, where it says so.
+    #[serde(default)]
+    pub authors: Sides<Option<String>>,
 }
 
 /// What is contested.
@@ -239,6 +265,8 @@ pub enum Why {
     Waiting,
     /// It cannot be made or deleted while this field is paused.
     Paused { column: String },
+    /// It was found to be gone on this side just now; the other half follows when a later look still finds it gone.
+    JustGone(Side),
 }
 
 impl Why {

@@ -5,6 +5,7 @@ mod order;
 mod record;
 
 use crate::{
+    answer::Answers,
     mapping::Mapping,
     observation::Pair,
     plan::{Census, Conflict, MappingPlan, Parked, Plan, Settlement, Skipped, Step},
@@ -15,6 +16,8 @@ pub struct Planner<'a> {
     mapping: &'a Mapping,
     census: Census,
     considered: u64,
+    /// See [`Planner::of_lost_bases`].
+    lost: bool,
     out: Entries,
 }
 
@@ -42,14 +45,28 @@ impl<'a> Planner<'a> {
     /// A planner for one mapping; `census` holds the numbers that only the observer knows.
     #[must_use]
     pub fn new(mapping: &'a Mapping, census: Census) -> Self {
-        Self { mapping, census, considered: 0, out: Entries::default() }
+        Self { mapping, census, considered: 0, lost: false, out: Entries::default() }
+    }
+
+    /// What was remembered of the mapping is not to be relied on: it may be from the past. A record of which some base is
+    /// unknown is then only compared. Where its halves agree they are settled; every difference is a conflict, whatever
+    /// the rules say, and so is a half that is gone. Nothing is deleted, nothing written over.
+    #[must_use]
+    pub fn of_lost_bases(mut self, lost: bool) -> Self {
+        self.lost = lost;
+        self
     }
 
     /// Plans one record.
     pub fn consider(&mut self, pair: &Pair) {
+        self.consider_with(pair, &Answers::default());
+    }
+
+    /// Plans one record to whose conflicts a person has answers.
+    pub fn consider_with(&mut self, pair: &Pair, answers: &Answers) {
         self.considered += 1;
         let before = self.out.len();
-        record::plan_record(self.mapping, pair, &mut self.out);
+        record::plan_record(self.mapping, pair, answers, self.lost, &mut self.out);
         if self.out.len() == before {
             self.census.unchanged += 1;
         }

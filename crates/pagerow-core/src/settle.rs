@@ -3,7 +3,7 @@
 use crate::{
     fidelity,
     mapping::{Mapping, PropertyKind},
-    plan::{Action, Settlement, Step},
+    plan::{Action, By, Settlement, Step},
     record::Record,
     side::{Side, Sides},
     value::Value,
@@ -44,6 +44,8 @@ pub fn after_step(
         let source = write.source();
         let settled = match step.side {
             _ if write.withheld => &write.after,
+            // The row's new value has to count as an edit, also where it is what the base had.
+            Side::Postgres if write.by == Some(By::Typed) => write.before.as_ref().unwrap_or(&Value::Null),
             Side::Notion => shown,
             Side::Postgres if *shown == write.after => shown,
             Side::Postgres if fidelity::agree(shown, source, field) => shown,
@@ -114,6 +116,7 @@ mod tests {
                 after: Value::Bool(true),
                 source: None,
                 withheld: false,
+                by: None,
             }],
             mark: false,
             expect: Expect::Seen(Digest::of(b"")),

@@ -1,11 +1,15 @@
 //! Puts the parts together for one configuration: database, Notion, store and engine. Commands and daemons start here.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::future::BoxFuture;
+use pagerow_core::digest::Digest;
+use serde::{Deserialize as _, Serialize};
 
 use crate::{
     clock::Clock,
     config::{Config, ConfigErrors},
-    engine::{Bound, Engine, Parts, Progress, Settings, Stop},
+    engine::{Bound, Engine, EngineError, Parts, Progress, Renewal, Settings, Stop},
     notion::{
         NotionClient, NotionError,
         pages::{NotionPages, PagesError},
@@ -13,9 +17,14 @@ use crate::{
     postgres::{
         Database, PostgresError,
         rows::{PgRows, RowsError},
+        transaction::TxError,
     },
-    setup::{Found, InspectError, Resolution, Warning, connect, inspect, resolve},
-    store::{PgStore, StoreError},
+    setup::{
+        Found, InspectError, Resolution, Warning, connect,
+        drift::{Accepted, Memories, Memory, Pause},
+        inspect_beside, resolve,
+    },
+    store::{Names, PgStore, Renaming, StoreError},
 };
 
 /// The real things: a database and Notion's API.
@@ -115,7 +124,7 @@ impl Wiring {
 
     async fn found_beside(&self, remembered: Memories) -> Result<Found, WiringError> {
         let session = self.database.session().await?;
-        Ok(inspect(&self.config, &session, &self.client, remembered).await?)
+        Ok(inspect_beside(&self.config, &session, &self.client, remembered).await?)
     }
 
     /// Holds the configuration against both schemas.
@@ -152,7 +161,7 @@ impl Wiring {
         Ok(Bindings { engine, warnings: drift.warnings, paused: drift.paused })
     }
 
-    async fn bound(&self, store: &PgStore) -> Result<(Vec<Bound<Wired>>, Drifted), WiringError> {
+    async fn bound(&self, store: &PgStore) -> Result<(Vec<Bound<Real>>, Drifted), WiringError> {
         let kept = self.explain(store.names().await)?;
         let found = self.found_beside(memories(&kept)).await?;
         let resolution = resolve(&self.config, &found)?;
@@ -242,10 +251,20 @@ pub async fn remembered(config: &Config, database: &Database) -> Result<Memories
     Ok(memories(&names))
 }
 
-/// What is paused, as it was when the mappings were last bound.
-#[must_use]
-pub fn paused(names: &BTreeMap<String, Names>) -> Vec<Pause> {
-    names.values().flat_map(|names| Vec::<Pause>::deserialize(&names.paused).unwrap_or_default()).collect()
+/// What of these mappings is paused (none named: of all), as it was when they were last bound.
+///
+/// # Errors
+/// What the database says.
+pub async fn paused(
+    config: &Config,
+    store: &PgStore,
+    mappings: &[String],
+) -> Result<Vec<Pause>, StoreError> {
+    let names = store.names().await?;
+    let asked = |name: &String| mappings.is_empty() || mappings.contains(name);
+    let known = config.mappings.iter().filter(|mapping| asked(&mapping.name));
+    let kept = known.filter_map(|mapping| names.get(&mapping.name));
+    Ok(kept.flat_map(|names| Vec::<Pause>::deserialize(&names.paused).unwrap_or_default()).collect())
 }
 
 /// What cannot be read was kept by another version, and counts as never bound.
@@ -291,7 +310,7 @@ impl Renewing {
         Self { wiring, store, digest, catalogue, passes: 0 }
     }
 
-    async fn look(&mut self, suspected: bool) -> Result<Option<Vec<Bound<Wired>>>, WiringError> {
+    async fn look(&mut self, suspected: bool) -> Result<Option<Vec<Bound<Real>>>, WiringError> {
         let catalogue = fingerprint(&self.wiring.database).await?;
         self.passes += 1;
         let moved = self.catalogue.as_ref() != Some(&catalogue);
@@ -311,11 +330,29 @@ impl Renewing {
     }
 }
 
-impl Renewal<Wired> for Renewing {
-    fn renew(&mut self, suspected: bool) -> BoxFuture<'_, Result<Option<Vec<Bound<Wired>>>, EngineError>> {
+impl Renewal<Real> for Renewing {
+    fn renew(&mut self, suspected: bool) -> BoxFuture<'_, Result<Option<Vec<Bound<Real>>>, EngineError>> {
         Box::pin(async move {
             self.look(suspected).await.map_err(|error| EngineError::Renewal(Box::new(error)))
         })
+    }
+
+    fn suspects(&self, error: &EngineError) -> bool {
+        match error {
+            EngineError::Rows { source, .. } => match source.downcast_ref() {
+                // Something in a statement is not there any more, or is of another type.
+                Some(RowsError::Tx(TxError::Statement(refused))) => refused.code.starts_with("42"),
+                _ => false,
+            },
+            EngineError::Pages { source, .. } => matches!(
+                source.downcast_ref(),
+                Some(PagesError::Notion(
+                    NotionError::NotShared { .. } | NotionError::InTrash { .. } | NotionError::Invalid { .. }
+                ))
+            ),
+            EngineError::RefusedBySide { .. } => true,
+            _ => false,
+        }
     }
 }
 

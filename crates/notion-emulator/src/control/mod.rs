@@ -36,7 +36,18 @@ pub(crate) struct Order<'a> {
     pub(crate) body: Map<String, Json>,
 }
 
-impl Order<'_> {
+impl<'a> Order<'a> {
+    fn read(shared: &'a Arc<Shared>, incoming: &'a Incoming) -> Result<Self> {
+        let path: Vec<&str> = incoming.path.split('/').filter(|piece| !piece.is_empty()).collect();
+        let Some((&"_emulator", path)) = path.split_first() else { return Err(ApiError::invalid_url()) };
+        let body = if incoming.body.iter().all(u8::is_ascii_whitespace) {
+            Map::new()
+        } else {
+            serde_json::from_slice(&incoming.body)
+                .map_err(|_| ApiError::new(400, "invalid_json", "The body is not a JSON object."))?
+        };
+        Ok(Self { shared, path: path.to_vec(), query: crate::dispatch::parse_query(&incoming.query), body })
+    }
     fn id(&self, index: usize) -> Result<Uuid> {
         let text = self.path.get(index).copied().unwrap_or_default();
         ids::parse_uuid(text).ok_or_else(|| ApiError::validation(format!("`{text}` is not an id.")))
@@ -73,40 +84,31 @@ pub(crate) async fn handle(shared: Arc<Shared>, incoming: Incoming) -> Response<
     if let Some((kind, text)) = file {
         return guarded(Reply::raw(200, kind, text).into_response());
     }
-    let request_id = Uuid::new_v4();
-    let path: Vec<&str> = incoming.path.split('/').filter(|piece| !piece.is_empty()).collect();
-    if path.first() != Some(&"_emulator") {
-        return Reply::error(&ApiError::invalid_url(), request_id).into_response();
-    }
-    let body = if incoming.body.iter().all(u8::is_ascii_whitespace) {
-        Ok(Map::new())
-    } else {
-        serde_json::from_slice(&incoming.body)
-            .map_err(|_| ApiError::new(400, "invalid_json", "The body is not a JSON object."))
-    };
-    let order = match body {
+    let request_id = ids::fresh();
+    let order = match Order::read(&shared, &incoming) {
+        Ok(order) => order,
         Err(error) => return Reply::error(&error, request_id).into_response(),
-        Ok(body) => Order {
-            shared: &shared,
-            path: path[1..].to_vec(),
-            query: crate::dispatch::parse_query(&incoming.query),
-            body,
-        },
     };
     if let ("GET", ["files", _]) = (incoming.method.as_str(), order.path.as_slice()) {
         return show::file(&order).unwrap_or_else(|error| Reply::error(&error, request_id).into_response());
     }
     if let ("POST", ["webhooks"]) = (incoming.method.as_str(), order.path.as_slice()) {
         let answer = settings::subscribe(&order).await;
-        return finish(answer, request_id);
+        return finish(answer, request_id).into_response();
     }
-    finish(carry_out(&incoming.method, &order), request_id)
+    finish(carry_out(&incoming.method, &order), request_id).into_response()
 }
 
-fn finish(answer: Result<Json>, request_id: Uuid) -> Response<Body> {
+/// Carries out a control that neither waits nor answers with a file.
+pub(crate) fn answer(shared: &Arc<Shared>, incoming: &Incoming) -> Reply {
+    let answer = Order::read(shared, incoming).and_then(|order| carry_out(&incoming.method, &order));
+    finish(answer, ids::fresh())
+}
+
+fn finish(answer: Result<Json>, request_id: Uuid) -> Reply {
     match answer {
-        Ok(body) => Reply::raw(200, "application/json; charset=utf-8", body.to_string()).into_response(),
-        Err(error) => Reply::error(&error, request_id).into_response(),
+        Ok(body) => Reply::raw(200, "application/json; charset=utf-8", body.to_string()),
+        Err(error) => Reply::error(&error, request_id),
     }
 }
 

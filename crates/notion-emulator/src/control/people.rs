@@ -279,7 +279,7 @@ pub(super) fn add_user(order: &Order<'_>) -> Result<Json> {
         Some("bot") => UserKind::Bot,
         _ => UserKind::Person,
     };
-    let id = Uuid::new_v4();
+    let id = ids::fresh();
     order.shared.write().users.push(User { id, name, email, kind });
     Ok(json!({"id": id.to_string()}))
 }

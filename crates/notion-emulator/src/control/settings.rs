@@ -145,7 +145,7 @@ pub(super) fn add_token(order: &Order<'_>) -> Result<Json> {
         }
     }
     let mut world = order.shared.write();
-    let bot = Uuid::new_v4();
+    let bot = ids::fresh();
     world.users.push(User { id: bot, name: name.clone(), email: None, kind: UserKind::Bot });
     let token = Token {
         token: new_token(),
@@ -269,7 +269,7 @@ pub(super) async fn subscribe(order: &Order<'_>) -> Result<Json> {
         None => new_token().replacen("ntn_", "secret_", 1),
     };
     let subscription = Subscription {
-        id: Uuid::new_v4(),
+        id: ids::fresh(),
         url,
         secret,
         types,

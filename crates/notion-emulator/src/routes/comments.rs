@@ -62,9 +62,9 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Reply> {
         let id = ids::parse_uuid(at::string(json, 100, &place)?)
             .ok_or_else(|| place.should_be("a valid uuid", Some(json)))?;
         visible(call, &world, id)?;
-        (if key == "page_id" { Parent::Page(id) } else { Parent::Block(id) }, Uuid::new_v4())
+        (if key == "page_id" { Parent::Page(id) } else { Parent::Block(id) }, ids::fresh())
     };
-    let (id, now, author) = (Uuid::new_v4(), world.now(), call.token.bot);
+    let (id, now, author) = (ids::fresh(), world.now(), call.token.bot);
     let comment = Comment { id, discussion, parent, text, created: now, edited: now, created_by: author };
     let page = match parent {
         Parent::Page(id) | Parent::Block(id) => crate::blocks::page_of(&world, id),

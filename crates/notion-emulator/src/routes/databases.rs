@@ -45,7 +45,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Reply> {
     if let Some(properties) = properties {
         data_sources::check_one_title(properties, &place)?;
     }
-    let (id, now) = (Uuid::new_v4(), world.now());
+    let (id, now) = (ids::fresh(), world.now());
     let bot = call.token.bot;
     world.databases.insert(
         id,
@@ -93,7 +93,7 @@ pub(crate) fn add_source(
     properties: Option<&Map<String, Json>>,
     place: &at::At<'_>,
 ) -> Result<Uuid> {
-    let (id, now, bot) = (Uuid::new_v4(), world.now(), call.token.bot);
+    let (id, now, bot) = (ids::fresh(), world.now(), call.token.bot);
     let mut source = DataSource {
         id,
         database,
@@ -131,7 +131,7 @@ pub(crate) fn add_source(
         return Err(error);
     }
     world.views.push(View {
-        id: Uuid::new_v4(),
+        id: ids::fresh(),
         source: id,
         database,
         name: "Table".into(),

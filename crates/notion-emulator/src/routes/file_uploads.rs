@@ -14,6 +14,7 @@ use crate::{
     call::{self, Call},
     clock,
     error::{ApiError, Result},
+    ids,
     reply::Reply,
     world::{Upload, World},
 };
@@ -49,7 +50,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Reply> {
     }
     let content_type = text("content_type", 200)?;
     let mut world = call.write();
-    let (id, now) = (Uuid::new_v4(), world.now());
+    let (id, now) = (ids::fresh(), world.now());
     let upload = Upload {
         id,
         mode: mode.to_owned(),

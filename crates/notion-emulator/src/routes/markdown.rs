@@ -9,7 +9,7 @@ use crate::{
     blocks,
     call::Call,
     error::{ApiError, Result},
-    markdown,
+    ids, markdown,
     reply::Reply,
     world::{Parent, World},
 };
@@ -103,7 +103,7 @@ pub(crate) fn update(call: &Call<'_>) -> Result<Reply> {
     replace(&mut world, id, &after, may_delete, call.token.bot)?;
     if at::optional_boolean(given, "allow_async", &BODY)? == Some(true) {
         // The work is done already; the task is there to be asked for.
-        let task = format!("task_{}", Uuid::new_v4().simple());
+        let task = format!("task_{}", ids::fresh().simple());
         let handle = json!({
             "object": "async_task", "id": task, "status": "succeeded", "poll_after_seconds": 1,
             "status_url": format!("https://api.notion.com/v1/async_tasks/{task}"),

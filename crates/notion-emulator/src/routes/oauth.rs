@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     at::{self, BODY},
     call::Call,
+    chance,
     error::{ApiError, Result},
     reply::Reply,
     world::World,
@@ -95,7 +96,7 @@ pub(crate) fn revoke(call: &Call<'_>) -> Result<Reply> {
 
 /// A token in the form that connections have.
 pub(crate) fn new_token() -> String {
-    let bits: [u64; 4] = rand::random();
+    let bits: [u64; 4] = std::array::from_fn(|_| chance::bits());
     let text: String = bits.iter().map(|bits| format!("{bits:016x}")).collect();
     format!("ntn_{}", &text[..46])
 }

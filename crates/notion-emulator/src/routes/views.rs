@@ -1,7 +1,6 @@
 //! `/v1/views`: listed, made, read, changed and removed; their own queries are left out.
 
 use serde_json::{Value as Json, json};
-use uuid::Uuid;
 
 use super::data_sources;
 use crate::{
@@ -54,7 +53,7 @@ pub(crate) fn create(call: &Call<'_>) -> Result<Reply> {
     let database = data_sources::find(call, &world, source)?.database;
     let (now, bot) = (world.now(), call.token.bot);
     let view = View {
-        id: Uuid::new_v4(),
+        id: ids::fresh(),
         source,
         database,
         name: name.to_owned(),

@@ -6,16 +6,17 @@ use jiff::Timestamp;
 
 use super::Entries;
 use crate::{
+    answer::{Answers, Take, Whole},
     change::{Change, change},
     decide::{Decision, Known, State, decide},
     digest::Digest,
     fidelity::{self, Fidelity, Reason},
     mapping::{Field, KeySource, Mapping},
-    merge::{Merged, merge},
-    observation::{Identity, Observation, Pair, Sighting},
+    merge::{Merged, compare, merge, take},
+    observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{
-        Action, Because, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement, Skipped,
-        Step, Why,
+        Action, Because, By, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement,
+        Skipped, Step, Why,
     },
     record::{Record, RowKey},
     side::{Side, Sides},
@@ -23,9 +24,9 @@ use crate::{
 };
 
 /// Plans one record; adds nothing when there is nothing to do and nothing to say.
-pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
-    let one = One { mapping, pair };
-    match decide(one.known(), one.states(), mapping) {
+pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, lost: bool, out: &mut Entries) {
+    let one = One { mapping, pair, answers, lost };
+    match one.answered(one.careful(decide(one.known(), one.states(), mapping))) {
         // Both halves are as they were, but the page lost the row's key.
         Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
@@ -51,6 +52,7 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
                     page: link.page,
                     fields: Vec::new(),
                     forget: true,
+                    raise: false,
                 });
             }
         }
@@ -61,15 +63,73 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, out: &mut Entries) {
 struct One<'a> {
     mapping: &'a Mapping,
     pair: &'a Pair,
+    answers: &'a Answers,
+    /// Where a base is unknown, it was lost.
+    lost: bool,
 }
 
 impl<'a> One<'a> {
     fn known(&self) -> Known {
         match self.pair.identity {
             Identity::Linked(_) => Known::Linked,
+            Identity::Buried(_) => Known::Buried,
             Identity::Adopted { .. } => Known::Adopted,
             Identity::Row(_) => Known::Row,
             Identity::Page(_) => Known::Page,
+        }
+    }
+
+    /// The decision as the lack of a base leaves it: whether a half that is gone was deleted since the two were last
+    /// equal, or the other one came back from the past, cannot be told.
+    fn careful(&self, decision: Decision) -> Decision {
+        if !self.lost || self.has_bases() {
+            return decision;
+        }
+        let ask = |on: Side| match self.pair.seen.of(on) {
+            Observation::Absent(how) => Decision::Ask(on, *how),
+            Observation::Unchanged | Observation::Present(_) | Observation::Unreadable(_) => {
+                Decision::Skip(Why::Unreadable(on, "its base was lost, and it was not looked at".to_owned()))
+            }
+        };
+        match decision {
+            Decision::Trash(side) => ask(side.other()),
+            Decision::Delete => ask(Side::Notion),
+            Decision::Restore(side, _) => ask(side),
+            Decision::Create(side, _) if self.pair.identity.link().is_some() => ask(side),
+            Decision::Quiet
+            | Decision::Merge
+            | Decision::Create(..)
+            | Decision::Ask(..)
+            | Decision::Forget
+            | Decision::Skip(_) => decision,
+        }
+    }
+
+    /// Whether every field that is seen has a base on both sides.
+    fn has_bases(&self) -> bool {
+        (0..self.mapping.fields.len()).all(|field| self.has_base(field))
+    }
+
+    fn has_base(&self, field: usize) -> bool {
+        [Side::Postgres, Side::Notion]
+            .iter()
+            .all(|side| self.base(*side).is_some_and(|base| base.get(field).is_some()))
+    }
+
+    /// The decision as a person's answer, or the lack of a second look, leaves it.
+    fn answered(&self, decision: Decision) -> Decision {
+        match (decision, self.answers.whole) {
+            (Decision::Trash(side), _) if self.answers.waits => Decision::Skip(Why::JustGone(side.other())),
+            (Decision::Delete, _) if self.answers.waits => Decision::Skip(Why::JustGone(Side::Notion)),
+            (Decision::Ask(on, _), Some(Whole::Leave)) => Decision::Skip(Why::Kept(on.other())),
+            (Decision::Ask(on, how), Some(Whole::Keep { side, removal })) => match (on, how, removal) {
+                (Side::Postgres, _, _) if side == on => Decision::Trash(Side::Notion),
+                (Side::Notion, _, Action::Delete) if side == on => Decision::Delete,
+                (Side::Notion, _, _) if side == on => Decision::Trash(Side::Postgres),
+                (Side::Postgres, Absence::Deleted, _) => Decision::Create(on, Because::Answered),
+                (_, _, _) => Decision::Restore(on, Because::Answered),
+            },
+            (decision, _) => decision,
         }
     }
 
@@ -88,7 +148,7 @@ impl<'a> One<'a> {
             Observation::Present(_) if self.is_unsure(side) => State::Unreadable("it was read only in part"),
             Observation::Present(sighting) => {
                 let same = match &self.pair.identity {
-                    Identity::Linked(link) => {
+                    Identity::Linked(link) | Identity::Buried(link) => {
                         let base = link.base.of(side);
                         let fields = 0..self.mapping.fields.len();
                         fields.into_iter().all(|f| match sighting.record.get(f) {
@@ -148,7 +208,7 @@ impl<'a> One<'a> {
 
     fn base(&self, side: Side) -> Option<&'a Record> {
         match &self.pair.identity {
-            Identity::Linked(link) => Some(link.base.of(side)),
+            Identity::Linked(link) | Identity::Buried(link) => Some(link.base.of(side)),
             Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => None,
         }
     }
@@ -168,7 +228,10 @@ impl<'a> One<'a> {
             && match (self.pair.identity.key(), self.sighting(Side::Notion)) {
                 // A page cannot be marked with nothing.
                 (Some(key), Some(page)) => {
-                    !key.as_str().is_empty() && page.marker.as_deref() != Some(key.as_str())
+                    let other = page.marker.as_deref() != Some(key.as_str());
+                    // Whose the page is by now, a memory from the past does not know.
+                    let is_free = !self.lost || page.marker.is_none() || self.has_bases();
+                    !key.as_str().is_empty() && other && is_free
                 }
                 _ => false,
             }
@@ -176,6 +239,11 @@ impl<'a> One<'a> {
 
     fn edited(&self) -> Sides<Option<Timestamp>> {
         let of = |side| self.sighting(side).and_then(|sighting| sighting.edited);
+        Sides { postgres: of(Side::Postgres), notion: of(Side::Notion) }
+    }
+
+    fn authors(&self) -> Sides<Option<String>> {
+        let of = |side| self.sighting(side).and_then(|sighting| sighting.by.clone());
         Sides { postgres: of(Side::Postgres), notion: of(Side::Notion) }
     }
 
@@ -225,6 +293,7 @@ impl<'a> One<'a> {
             page: self.pair.identity.page(),
             kind,
             edited: self.edited(),
+            authors: self.authors(),
         }
     }
 
@@ -242,9 +311,10 @@ impl<'a> One<'a> {
 
     fn merge(&self, out: &mut Entries) {
         let mut writes = Sides::<Vec<FieldWrite>>::default();
-        let mut decided = Sides { postgres: false, notion: false };
+        let mut decided = Sides::<Option<By>>::default();
         let mut settled = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused()) {
+        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused())
+        {
             let (row, page) = match (self.now(Side::Postgres, number), self.now(Side::Notion, number)) {
                 (Some(row), Some(page)) => (row, page),
                 (Some(row), None) => {
@@ -264,24 +334,53 @@ impl<'a> One<'a> {
                 notion: self.base(Side::Notion).and_then(|base| base.get(number)),
             };
             let now = Sides { postgres: row, notion: page };
-            match merge(field, self.mapping.on_conflict, base, now, self.edited()) {
+            let merged = if self.lost && !self.has_base(number) {
+                compare(field, now)
+            } else {
+                merge(field, self.mapping.on_conflict, base, now, self.edited())
+            };
+            let answer = self.answers.fields.get(&number).filter(|_| merged == Merged::Conflict);
+            let (merged, person) = match answer {
+                Some(Take::Keep(side)) => (take(field, *side, now), true),
+                Some(Take::Leave) => (Merged::Settle, true),
+                Some(Take::Value(value)) => {
+                    // The page's value is settled with the page, and the row's edit goes there next.
+                    writes.postgres.push(FieldWrite {
+                        field: number,
+                        before: Some(row.clone()),
+                        after: value.clone(),
+                        source: Some(page.clone()),
+                        withheld: false,
+                        by: Some(By::Typed),
+                    });
+                    decided.postgres = Some(By::Typed);
+                    continue;
+                }
+                None => (merged, false),
+            };
+            match merged {
                 Merged::Quiet => {}
                 Merged::Settle => settled.push(Settled {
                     field: number,
                     values: Sides { postgres: row.clone(), notion: page.clone() },
                 }),
-                Merged::Write { to, after, decided: by_rule } => {
+                Merged::Write { to, after, decided: is_contested } => {
                     let source = now.of(to.other());
                     let source = (**source != after).then(|| (*source).clone());
-                    let before = Some((*now.of(to)).clone());
+                    let by = match (is_contested, person) {
+                        (false, _) => None,
+                        (true, false) => Some(By::Rule),
+                        (true, true) => Some(By::Person),
+                    };
                     writes.of_mut(to).push(FieldWrite {
                         field: number,
-                        before,
+                        before: Some((*now.of(to)).clone()),
                         after,
                         source,
                         withheld: false,
+                        by,
                     });
-                    *decided.of_mut(to) |= by_rule;
+                    *decided.of_mut(to) = by.max(*decided.of(to));
                 }
                 Merged::Conflict => out.conflicts.push(self.conflict(ConflictKind::Field {
                     field: number,
@@ -294,7 +393,8 @@ impl<'a> One<'a> {
             }
         }
         let adopted = matches!(self.pair.identity, Identity::Adopted { .. });
-        if (adopted || !settled.is_empty())
+        let raise = matches!(self.pair.identity, Identity::Buried(_));
+        if (adopted || raise || !settled.is_empty())
             && let (Some(key), Some(page)) = (self.pair.identity.key(), self.pair.identity.page())
         {
             out.settlements.push(Settlement {
@@ -303,6 +403,7 @@ impl<'a> One<'a> {
                 page,
                 fields: settled,
                 forget: false,
+                raise,
             });
         }
         let unmarked = self.unmarked();
@@ -314,8 +415,9 @@ impl<'a> One<'a> {
             }
             let because = match (fields.is_empty(), decided.of(side)) {
                 (true, _) => Because::Unmarked,
-                (false, true) => Because::Decided,
-                (false, false) => Because::Edited,
+                (false, None) => Because::Edited,
+                (false, Some(By::Rule)) => Because::Decided,
+                (false, Some(By::Person | By::Typed)) => Because::Answered,
             };
             let mut step = self.step(side, Action::Update, fields, because);
             step.mark = mark;
@@ -366,6 +468,10 @@ impl<'a> One<'a> {
         let mut step = self.step(side, Action::Create, fields, because);
         step.expect = Expect::Nothing;
         step.mark = side == Side::Notion && self.mapping.key_property;
+        if side == Side::Notion && matches!(self.pair.identity, Identity::Buried(_)) {
+            // Another page than the one that the link knew.
+            (step.link, step.page) = (None, None);
+        }
         if side == Side::Postgres && step.key.is_none() {
             match self.key_of_new_row(&step.fields) {
                 Ok(key) => step.key = key,
@@ -400,7 +506,8 @@ impl<'a> One<'a> {
     /// not change since, with the digits and seconds that the other half cannot hold.
     fn all_fields(&self, side: Side) -> Result<Vec<FieldWrite>, Box<Parked>> {
         let mut fields = Vec::new();
-        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused()) {
+        for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused())
+        {
             let Some(source) = self.now(side.other(), number) else { continue };
             let settled = |side| self.base(side).and_then(|base| base.get(number));
             let stored = match settled(side) {
@@ -423,7 +530,7 @@ impl<'a> One<'a> {
             let withheld = after.is_none();
             let after = after.unwrap_or(Value::Null);
             let source = (*source != after).then(|| source.clone());
-            fields.push(FieldWrite { field: number, before: None, after, source, withheld });
+            fields.push(FieldWrite { field: number, before: None, after, source, withheld, by: None });
         }
         Ok(fields)
     }
@@ -477,7 +584,8 @@ impl<'a> One<'a> {
             .filter_map(|field| {
                 let before = self.now(side, field)?;
                 let before = Some(before.clone());
-                Some(FieldWrite { field, before, after: Value::Null, source: None, withheld: false })
+                let after = Value::Null;
+                Some(FieldWrite { field, before, after, source: None, withheld: false, by: None })
             })
             .collect();
         self.step(side, action, fields, Because::Deleted)

@@ -6,11 +6,13 @@
 //! `N:=value` or `P:=value` for a write to a side, with `by rule` where a value loses, `park N: reason`.
 
 use pagerow_core::{
+    answer::{Answers, Whole},
     digest::Digest,
     mapping::{ColumnKind, Field, Flow, Mapping, OnPageTrashed, OnRowDeleted, Policy, PropertyKind},
     number::Number,
     observation::{Absence, Identity, Link, Observation, Pair, Sighting},
     plan::{Action, ConflictKind, Plan, Why},
+    planner::{Planner, assemble},
     record::{PageId, Record},
     side::{Side, Sides},
     value::{File, Moment, Range, Value},
@@ -18,7 +20,7 @@ use pagerow_core::{
 
 use crate::{
     lint::lint,
-    world::{field, options, plan_of, record, text, text_field},
+    world::{field, options, record, text, text_field},
 };
 
 struct FieldCase {
@@ -285,7 +287,7 @@ const RECORDS: &[RecordCase] = &[
     r("a page that went before it was ever a row",     "page", ["deleted", "trashed"], "", "quiet"),
     r("a row that nobody saw makes no page",           "row", ["same", "deleted"], "", "quiet"),
     r("a row and a page meet, different",              "adopted", ["edited", "edited"], "", "conflict + settle"),
-    r("a row and a page meet, and one is gone again",  "adopted", ["edited", "trashed"], "", "quiet"),
+    r("a row and a page meet, and one is gone again",  "adopted", ["edited", "moved"], "", "quiet"),
 
     r("the row was deleted",                           "linked", ["deleted", "same"], "", "trash N"),
     r("the row was marked as deleted",                 "linked", ["trashed", "same"], "", "trash N"),
@@ -324,7 +326,48 @@ const RECORDS: &[RecordCase] = &[
     r("no base, the page trashed: nothing is deleted", "unknown", ["edited", "trashed"], "page=delete", "restore N"),
     r("a page is back, its row marked as deleted",     "adopted", ["trashed", "edited"], "page=soft_delete", "restore P"),
     r("a page is back, nothing flows to its row",      "adopted", ["trashed", "edited"], "page=soft_delete mapping=to_notion", "quiet"),
-    r("a row is back, its page gone again",            "adopted", ["edited", "trashed"], "page=soft_delete", "quiet"),
+    r("a row names a page that is in the trash",       "adopted", ["edited", "trashed"], "page=soft_delete", "restore N"),
+    r("a row names a trashed page, nothing flows there", "adopted", ["edited", "trashed"], "mapping=to_postgres", "quiet"),
+
+    // Both halves were deleted before, and the link is remembered: what is back brings the other one back.
+    r("both are still gone",                           "buried", ["deleted", "trashed"], "", "quiet"),
+    r("the row is inserted again, as it was",          "buried", ["same", "trashed"], "", "restore N"),
+    r("the row is inserted again, as it was, whatever trashing means", "buried", ["same", "trashed"], "page=delete", "restore N"),
+    r("the row is inserted again, another one",        "buried", ["edited", "trashed"], "page=ask", "restore N"),
+    r("the row is back, nothing flows to Notion",      "buried", ["edited", "trashed"], "mapping=to_postgres", "skip: direction"),
+    r("the row is back, its page is gone for good",    "buried", ["edited", "unreachable"], "", "create N"),
+    r("the row is back, its page was moved away",      "buried", ["edited", "moved"], "", "create N"),
+    r("the row is back, its page is archived",         "buried", ["edited", "archived"], "", "skip: away"),
+    r("the page is taken out of the trash",            "buried", ["deleted", "same"], "", "create P"),
+    r("the page is taken out, whatever deleting means", "buried", ["deleted", "same"], "row=ask", "create P"),
+    r("the page is taken out and edited",              "buried", ["deleted", "edited"], "", "create P"),
+    r("the page is taken out, its row only marked",    "buried", ["trashed", "same"], "", "restore P"),
+    r("the page is taken out, nothing flows to rows",  "buried", ["trashed", "same"], "mapping=to_notion", "skip: direction"),
+    r("both are back as they were",                    "buried", ["same", "same"], "", "settle"),
+    r("both are back, the row edited",                 "buried", ["edited", "same"], "", "N:='b' + settle"),
+    r("both are back, both edited",                    "buried", ["edited", "edited"], "", "conflict + settle"),
+    r("the row is back, the page cannot be read",      "buried", ["edited", "unreadable"], "", "skip: unreadable notion"),
+
+    // A deletion that was seen for the first time waits; an edit does not.
+    r("the row is just gone",                          "waits", ["deleted", "same"], "", "skip: just gone in postgres"),
+    r("the row is just marked as deleted",             "waits", ["trashed", "same"], "", "skip: just gone in postgres"),
+    r("the page is just gone",                         "waits", ["same", "trashed"], "page=delete", "skip: just gone in notion"),
+    r("the page is just gone, soft delete",            "waits", ["same", "trashed"], "page=soft_delete", "skip: just gone in notion"),
+    r("asking does not wait",                          "waits", ["same", "trashed"], "page=ask", "ask: deleted in notion"),
+    r("bringing back does not wait",                   "waits", ["same", "trashed"], "page=restore", "restore N"),
+    r("an edit that beats a deletion does not wait",   "waits", ["deleted", "edited"], "", "create P"),
+
+    // A person's answer to a deletion.
+    r("deleted here, the deletion is kept",            "keep=postgres", ["deleted", "same"], "row=ask", "trash N"),
+    r("marked here, the deletion is kept",             "keep=postgres", ["trashed", "same"], "row=ask", "trash N"),
+    r("deleted here, the page is kept",                "keep=notion", ["deleted", "same"], "row=ask", "create P"),
+    r("marked here, the page is kept",                 "keep=notion", ["trashed", "same"], "row=ask", "restore P"),
+    r("trashed there, the trash is kept",              "keep=notion", ["same", "trashed"], "page=ask", "trash P"),
+    r("trashed there, the row is kept",                "keep=postgres", ["same", "trashed"], "page=ask", "restore N"),
+    r("deleted here, both stay as they are",           "leave", ["deleted", "same"], "row=ask", "skip: kept in notion"),
+    r("left as they are, then the page is edited",     "leave", ["deleted", "edited"], "row=ask", "create P"),
+    r("an answer to a deletion that is none any more", "keep=postgres", ["same", "same"], "row=ask", "quiet"),
+    r("an answer where the mapping does not ask",      "keep=notion", ["deleted", "same"], "", "trash N"),
     r("the page lost its key",                         "unmarked", ["same", "same"], "", "mark N"),
     r("the page lost its key, the row edited",         "unmarked", ["edited", "same"], "", "mark N:='b'"),
     r("the page lost its key, the row deleted",        "unmarked", ["deleted", "same"], "", "trash N"),
@@ -343,12 +386,14 @@ fn records() {
                 Identity::Linked(link(Sides { postgres: Record::unread(1), notion: Record::unread(1) }))
             }
             "adopted" => Identity::Adopted { key: known.key, page: known.page },
+            "buried" => Identity::Buried(known),
+            "waits" | "leave" | "keep=postgres" | "keep=notion" => Identity::Linked(known),
             "row" => Identity::Row(known.key),
             "page" => Identity::Page(known.page),
             other => panic!("{other}"),
         };
         let see = |what: &str, edited: &str| match what {
-            "same" if case.known == "unmarked" => present(&mapping, text("a"), None),
+            "same" if ["unmarked", "buried"].contains(&case.known) => present(&mapping, text("a"), None),
             "same" => Observation::Unchanged,
             "edited" => present(&mapping, text(edited), None),
             "unreadable" => Observation::Unreadable("500".to_owned()),
@@ -361,7 +406,18 @@ fn records() {
             other => panic!("{other}"),
         };
         let seen = Sides { postgres: see(case.now[0], "b"), notion: see(case.now[1], "c") };
-        let got = outcome(&mapping, &Pair { identity, seen });
+        let keep = |side| Some(Whole::Keep { side, removal: Action::Trash });
+        let answers = Answers {
+            whole: match case.known {
+                "keep=postgres" => keep(Side::Postgres),
+                "keep=notion" => keep(Side::Notion),
+                "leave" => Some(Whole::Leave),
+                _ => None,
+            },
+            waits: case.known == "waits",
+            ..Answers::default()
+        };
+        let got = answered(&mapping, &Pair { identity, seen }, &answers);
         assert_eq!(got, case.want, "{}", case.says);
     }
 }
@@ -382,7 +438,7 @@ fn present(mapping: &Mapping, value: Value, edited: Option<&str>) -> Observation
     let record = record(&[value]);
     let digest = Digest::of_record(mapping, &record, None, &mut Vec::new());
     let edited = edited.map(|text| text.parse().unwrap());
-    Observation::Present(Sighting { record, digest, edited, marker: None, checksum: None })
+    Observation::Present(Sighting { record, digest, edited, by: None, marker: None, checksum: None })
 }
 
 /// Puts the rules of a case into its mapping; gives the times of the two edits.
@@ -422,9 +478,17 @@ fn apply_rules(rules: &str, mapping: &mut Mapping) -> [Option<String>; 2] {
 
 /// What the planner does with one record, in the table's words; the linter looks over its shoulder.
 fn outcome(mapping: &Mapping, pair: &Pair) -> String {
-    let plan =
-        plan_of(mapping, std::slice::from_ref(pair), &[], crate::world::World::new(mapping.clone()).census());
-    lint(mapping, std::slice::from_ref(pair), &plan);
+    answered(mapping, pair, &Answers::default())
+}
+
+fn answered(mapping: &Mapping, pair: &Pair, answers: &Answers) -> String {
+    let census = crate::world::World::new(mapping.clone()).census();
+    let mut planner = Planner::new(mapping, census);
+    planner.consider_with(pair, answers);
+    let plan = assemble(vec![planner.finish()], &[mapping]);
+    if answers.fields.is_empty() {
+        lint(mapping, std::slice::from_ref(pair), &plan);
+    }
     describe(&plan)
 }
 
@@ -465,6 +529,7 @@ fn describe(plan: &Plan) -> String {
             Why::Direction => "skip: direction".to_owned(),
             Why::Kept(side) => format!("skip: kept in {}", side.name()),
             Why::Away(_) => "skip: away".to_owned(),
+            Why::JustGone(side) => format!("skip: just gone in {}", side.name()),
             other => format!("skip: {other:?}"),
         });
     }

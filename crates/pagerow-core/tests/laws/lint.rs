@@ -6,7 +6,7 @@ use pagerow_core::{
     fidelity::{self, Fidelity},
     mapping::{Flow, Mapping},
     observation::{Absence, Identity, Observation, Pair},
-    plan::{Action, Because, ConflictKind, Plan, Step},
+    plan::{Action, Because, By, ConflictKind, Plan, Step},
     record::{PageId, RowKey},
     side::Side,
     value::Value,
@@ -27,9 +27,15 @@ pub(crate) fn lint(mapping: &Mapping, pairs: &[Pair], plan: &Plan) {
     let mut written = BTreeSet::new();
     let mut contested = BTreeSet::new();
     for step in &part.steps {
+        // A page that is made anew for a row whose page is out of reach is another page.
+        let remade = |pair: &&Pair| {
+            matches!(pair.identity, Identity::Buried(_)) && pair.identity.key() == step.key.as_ref()
+        };
         let pair = by_name
             .get(&(step.key.clone(), step.page))
             .or_else(|| by_name.get(&(None, step.page)))
+            .copied()
+            .or_else(|| pairs.iter().filter(|_| step.action == Action::Create).find(remade))
             .unwrap_or_else(|| panic!("a step for nobody: {step:?}"));
         mentioned.insert(name_of(pair));
         assert!(
@@ -124,7 +130,7 @@ fn check_step(mapping: &Mapping, pair: &Pair, step: &Step) {
         Action::Create => {
             assert!(now_is_absent(pair, step.side), "made, and there already: {step:?}");
             if matches!(pair.identity, Identity::Linked(_)) {
-                assert_eq!(step.because, Because::EditBeatsDeletion);
+                assert!(matches!(step.because, Because::EditBeatsDeletion | Because::Answered));
             }
             for write in &step.fields {
                 assert!(write.withheld || mapping.fields[write.field].flow.reaches(step.side));
@@ -163,6 +169,7 @@ fn check_step(mapping: &Mapping, pair: &Pair, step: &Step) {
                 );
                 if !is_same(pair, step.side, write.field) && known {
                     assert_eq!(step.because, Because::Decided, "an edit lost to no rule: {step:?}");
+                    assert_eq!(write.by, Some(By::Rule), "nobody says that an edit was lost: {step:?}");
                 }
             }
         }
@@ -183,7 +190,7 @@ fn now_is_absent(pair: &Pair, side: Side) -> bool {
 
 fn base(pair: &Pair, side: Side, field: usize) -> Option<&Value> {
     match &pair.identity {
-        Identity::Linked(link) => link.base.of(side).get(field),
+        Identity::Linked(link) | Identity::Buried(link) => link.base.of(side).get(field),
         Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => None,
     }
 }

@@ -5,6 +5,8 @@
 //! others. A failure names its seed, with which it happens again.
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod converges;
@@ -19,7 +21,11 @@ mod lint;
 #[cfg(test)]
 mod loses_nothing;
 #[cfg(test)]
+mod lost_bases;
+#[cfg(test)]
 mod order;
+#[cfg(test)]
+mod returns;
 #[cfg(test)]
 mod small_world;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use pagerow_core::{
     adopt::{Doubt, PageHalf, RowHalf, Tier, adopt},
     digest::Digest,
     fidelity::{self, Fidelity},
-    guard::{self, Approved, Limits},
+    guard::{self, Approved},
     mapping::{
         ColumnKind, Field, Flow, KeySource, Mapping, OnPageTrashed, OnRowDeleted, Options, Policy,
         PropertyKind,
@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) rows: BTreeMap<RowKey, Half>,
     pub(crate) pages: BTreeMap<PageId, Half>,
     pub(crate) links: BTreeMap<i64, Link>,
+    /// Links whose halves were both deleted.
+    pub(crate) buried: BTreeMap<i64, Link>,
     pub(crate) now: i64,
     /// Whether a half with its base's digest is reported as unchanged, or shown all the same.
     pub(crate) by_digest: bool,
@@ -70,6 +72,7 @@ impl World {
             rows: BTreeMap::new(),
             pages: BTreeMap::new(),
             links: BTreeMap::new(),
+            buried: BTreeMap::new(),
             now: START,
             by_digest: true,
             made: 0,
@@ -161,6 +164,7 @@ impl World {
             record,
             digest,
             edited: Timestamp::from_second(seconds).ok(),
+            by: None,
             marker: half.marker.clone(),
             checksum: None,
         }
@@ -208,8 +212,14 @@ impl World {
 
     /// One complete look at both sides.
     pub(crate) fn pairs(&self) -> (Vec<Pair>, Vec<Doubt>) {
-        let linked: BTreeSet<&RowKey> = self.links.values().map(|link| &link.key).collect();
-        let linked_pages: BTreeSet<PageId> = self.links.values().map(|link| link.page).collect();
+        let is_back = |link: &&Link| {
+            let here = |half: Option<&Half>| half.is_some_and(|half| half.away.is_none());
+            here(self.rows.get(&link.key)) || here(self.pages.get(&link.page))
+        };
+        let back: Vec<&Link> = self.buried.values().filter(is_back).collect();
+        let known = || self.links.values().chain(back.iter().copied());
+        let linked: BTreeSet<&RowKey> = known().map(|link| &link.key).collect();
+        let linked_pages: BTreeSet<PageId> = known().map(|link| link.page).collect();
         let mut pairs: Vec<Pair> = self
             .links
             .values()
@@ -221,6 +231,16 @@ impl World {
                 },
             })
             .collect();
+        pairs.extend(back.iter().map(|link| {
+            let see = |side, half: Option<&Half>| match half.map(|half| (half.away, half)) {
+                None => Observation::Absent(Absence::Deleted),
+                Some((Some(away), _)) => Observation::Absent(away),
+                Some((None, half)) => Observation::Present(self.sight(side, half)),
+            };
+            let postgres = see(Side::Postgres, self.rows.get(&link.key));
+            let notion = see(Side::Notion, self.pages.get(&link.page));
+            Pair { identity: Identity::Buried((*link).clone()), seen: Sides { postgres, notion } }
+        }));
         let rows: Vec<(&RowKey, &Half)> =
             self.rows.iter().filter(|(key, row)| row.away.is_none() && !linked.contains(key)).collect();
         let pages: Vec<(&PageId, &Half)> = self
@@ -333,10 +353,13 @@ impl World {
             for settlement in &part.settlements {
                 let known = settlement.link.or_else(|| self.link_of(&settlement.key));
                 if settlement.forget {
-                    if let Some(id) = known {
-                        self.links.remove(&id);
+                    if let Some(link) = known.and_then(|id| self.links.remove(&id)) {
+                        self.buried.insert(link.id, link);
                     }
                     continue;
+                }
+                if settlement.raise {
+                    self.raise(settlement.link);
                 }
                 let unread = self.mapping.fields.len();
                 let id = known.unwrap_or_else(|| {
@@ -360,6 +383,13 @@ impl World {
         applied
     }
 
+    /// Lets a buried link count again.
+    fn raise(&mut self, link: Option<i64>) {
+        if let Some(link) = link.and_then(|id| self.buried.remove(&id)) {
+            self.links.insert(link.id, link);
+        }
+    }
+
     fn link_of(&self, key: &RowKey) -> Option<i64> {
         self.links.values().find(|link| link.key == *key).map(|link| link.id)
     }
@@ -370,10 +400,16 @@ impl World {
 
     /// Takes one step; `false` when the record is not as the step expects.
     fn act(&mut self, step: &Step) -> bool {
-        match step.action {
+        let raised = step.link.filter(|id| self.buried.contains_key(id));
+        self.raise(raised);
+        let done = match step.action {
             Action::Create => self.create(step),
             Action::Update | Action::Restore | Action::Trash | Action::Delete => self.change(step),
+        };
+        if !done && let Some(link) = raised.and_then(|id| self.links.remove(&id)) {
+            self.buried.insert(link.id, link);
         }
+        done
     }
 
     fn create(&mut self, step: &Step) -> bool {
@@ -583,7 +619,7 @@ pub(crate) fn plan_of(mapping: &Mapping, pairs: &[Pair], doubts: &[Doubt], censu
 /// Lets a plan pass whatever the guard says of it; these worlds are too small for its shares.
 pub(crate) fn approved(plan: Plan) -> Approved {
     let hash = plan.hash();
-    match guard::check(plan, &[Limits::default()], Some(hash)) {
+    match guard::check(plan, &[], &[hash]) {
         Ok(approved) => approved,
         Err(refused) => panic!("overridden, and refused all the same: {:?}", refused.refusals),
     }

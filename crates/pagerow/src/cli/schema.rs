@@ -50,6 +50,8 @@ pub(super) async fn run(command: Command, config: &Path, console: &Console) -> R
         }
         Command::Apply(ApplyArgs {}) => {
             if plan.changes.is_empty() {
+                // What is new was shown, and is known from now on.
+                wiring.accept(&found, &[]).await?;
                 console.answer(&answer(&Applied::default(), &plan), || text(&plan))?;
                 return Ok(if plan.missing.is_empty() { Exit::Done } else { Exit::Decisions });
             }
@@ -65,6 +67,7 @@ pub(super) async fn run(command: Command, config: &Path, console: &Console) -> R
             .await;
             meter.finish();
             let applied = applied?;
+            wiring.accept(&found, &applied.accepted).await?;
             console.answer(&answer(&applied, &plan), || done(&applied))?;
             Ok(if plan.missing.is_empty() { Exit::Done } else { Exit::Decisions })
         }
@@ -84,13 +87,21 @@ fn answer(applied: &Applied, plan: &SchemaPlan) -> serde_json::Value {
             })
         })
         .collect();
-    json!({ "done": applied.done, "made": made, "missing": plan.missing })
+    json!({
+        "done": applied.done,
+        "made": made,
+        "accepted": applied.accepted,
+        "elsewhere": applied.elsewhere,
+        "missing": plan.missing,
+        "notes": plan.notes,
+    })
 }
 
 fn text(plan: &SchemaPlan) -> String {
     let mut lines: Vec<String> = plan.changes.iter().map(ToString::to_string).collect();
     lines.extend(plan.missing.iter().map(|one| format!("{}: {}; {}", one.mapping, one.what, one.advice)));
-    if lines.is_empty() {
+    lines.extend(plan.notes.iter().map(|note| format!("note: {}: {}", note.mapping, note.what)));
+    if plan.changes.is_empty() && plan.missing.is_empty() {
         lines.push("nothing is missing on either side".to_owned());
     }
     lines.join("\n")
@@ -107,6 +118,9 @@ fn done(applied: &Applied) -> String {
                 made.mapping, made.data_source
             ));
         }
+    }
+    for edit in &applied.elsewhere {
+        lines.push(format!("not in the file, so to be changed where it comes from: {edit}"));
     }
     lines.push(format!("{} changes were made; next: `pagerow plan`, `pagerow sync`", applied.done.len()));
     lines.join("\n")

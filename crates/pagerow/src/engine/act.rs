@@ -166,6 +166,8 @@ impl<W: Parts> Engine<W> {
         let troubled = troubled(part);
         let mut linked = Vec::new();
         for chunk in part.settlements.chunks(CHUNK) {
+            let back: Vec<i64> = chunk.iter().filter(|s| s.raise).filter_map(|s| s.link).collect();
+            self.store.raise_links(tx, &back).await?;
             let gone: Vec<i64> = chunk.iter().filter(|s| s.forget).filter_map(|s| s.link).collect();
             self.store.forget_links(tx, &gone).await?;
             let ids: Vec<i64> = chunk.iter().filter(|s| !s.forget).filter_map(|s| s.link).collect();
@@ -183,7 +185,7 @@ impl<W: Parts> Engine<W> {
                     let known = settlement.link.and_then(|id| bases.get(&id)).cloned();
                     let base = settle::after_agreement(settlement, known.unwrap_or_else(|| unread(bound)));
                     let name = (Some(settlement.key.clone()), Some(settlement.page));
-                    if settlement.link.is_none() {
+                    if settlement.link.is_none() || settlement.raise {
                         linked.push((settlement.key.clone(), settlement.page));
                     }
                     LinkWrite {

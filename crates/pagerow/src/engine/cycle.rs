@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pagerow_core::{
     digest::Digest,
-    guard::{self, Limits},
+    guard::{self, Against},
     mapping::Mapping,
     plan::Plan,
     planner::{Planner, assemble},
@@ -54,7 +54,7 @@ impl<W: Parts> Engine<W> {
         let stop = self.stop.clone();
         let views = Self::unless_stopped(stop, self.look_at_all(which, depth, &doubtful)).await?;
         let decided = self.decide(which, views);
-        let approved = guard::check(decided.plan.clone(), &self.limits(which), consent.pass)
+        let approved = guard::check(decided.plan.clone(), &self.limits(which), consent.pass.as_slice())
             .map_err(EngineError::Refused)?;
         if let Some(kept) = consent.only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
@@ -100,8 +100,8 @@ impl<W: Parts> Engine<W> {
         Decided { plan: assemble(parts, &mappings), views }
     }
 
-    pub(super) fn limits(&self, which: &[usize]) -> Vec<Limits> {
-        which.iter().map(|&at| self.bound[at].settings.limits).collect()
+    pub(super) fn limits(&self, which: &[usize]) -> Vec<Against> {
+        which.iter().map(|&at| self.bound[at].settings.limits.into()).collect()
     }
 
     /// The links that relations need, read once and from then on kept up to date.

@@ -22,6 +22,9 @@ pub enum EngineError {
     /// A side refused everything from here on (a token, a right); what was done until then is kept.
     #[error("{side} refused to go on: {reason}")]
     RefusedBySide { side: &'static str, reason: String },
+    /// The schemas moved, and the mappings could not be made anew.
+    #[error(transparent)]
+    Renewal(Box<dyn std::error::Error + Send + Sync>),
     #[error("stopped on request")]
     Stopped,
     #[error("no mapping is called {0}")]

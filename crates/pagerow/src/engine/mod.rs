@@ -15,6 +15,7 @@ mod outcome;
 mod postgres_wave;
 mod progress;
 mod recover;
+mod renewal;
 mod report;
 mod schedule;
 mod sync;
@@ -27,6 +28,7 @@ use pagerow_core::{guard::Limits, mapping::Mapping};
 pub use cycle::Depth;
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
+pub use renewal::Renewal;
 pub use report::{MappingReport, Report};
 pub use schedule::{Beat, Schedule, Wake};
 pub use verify::{MappingVerdict, Verdict};
@@ -94,13 +96,14 @@ pub struct Engine<W: Parts> {
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
+    renewal: Option<Box<dyn Renewal<W>>>,
 }
 
 impl<W: Parts> Engine<W> {
     /// An engine that has not looked yet.
     pub fn new(store: W::Store, bound: Vec<Bound<W>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
         let holder = holder::name(clock.new_id());
-        Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None }
+        Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None, renewal: None }
     }
 
     /// The mappings, in the order in which they are worked on.

@@ -27,7 +27,7 @@ use super::{
     act::{Acting, Work},
     look::{View, pages_error},
     missing::missing_relatives,
-    outcome::{Ended, How, is_trouble, update},
+    outcome::{Ended, How, is_misfit, is_trouble, update},
     report::Run,
 };
 use crate::{
@@ -349,6 +349,7 @@ impl<W: Parts> Engine<W> {
                 run.count(&part.mapping, end.step);
             }
             run.failed += u64::from(is_trouble(&end.how));
+            run.misfits += u64::from(is_misfit(&end.how));
             acting.tell_step(&self.progress, &part.mapping, &part.columns, end.step, ok);
         }
     }

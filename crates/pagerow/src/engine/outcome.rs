@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     journal::{self, Event as Happening, Status},
     observation::Sighting,
-    plan::{Action, Parked, Step},
+    plan::{Action, Because, Parked, Step},
     record::{PageId, Record, RowKey},
     retry::{Advice, Failure, advise},
     settle,
@@ -72,6 +72,13 @@ impl<W: Parts> Engine<W> {
         ended: &[&Ended<'_>],
     ) -> Result<NewLinks, EngineError> {
         let (mut gone, mut notes, mut again, mut fresh) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // What brought a forgotten record back lets its link count again, and only then.
+        let back: Vec<i64> = ended
+            .iter()
+            .filter(|end| end.step.because == Because::Back && matches!(end.how, How::Done { .. }))
+            .filter_map(|end| end.step.link)
+            .collect();
+        self.store.raise_links(tx, &back).await?;
         let links = self.links_before(tx, bound, ended).await?;
         let mut writes: BTreeMap<PageId, LinkWrite> = BTreeMap::new();
         for end in ended {
@@ -89,7 +96,7 @@ impl<W: Parts> Engine<W> {
             let before = writes.get(&page).or(known);
             let base = before.map_or_else(|| unread(bound), |link| link.base.clone());
             let base = settle::after_step(&bound.mapping, step, &answer.record, base, &end.left_out);
-            if before.is_none_or(|link| link.id.is_none()) {
+            if before.is_none_or(|link| link.id.is_none()) || step.because == Because::Back {
                 fresh.push((key.clone(), page));
             }
             let name = (Some(key.clone()), Some(page));
@@ -234,6 +241,14 @@ pub(super) fn is_trouble(how: &How) -> bool {
         How::Failed(failed) => !matches!(failed.failure, Failure::Stale),
         How::Unknown(_) => true,
     }
+}
+
+/// Whether a schema that moved would explain the failure: the side does not know a column or property, or has it as
+/// another type.
+pub(super) fn is_misfit(how: &How) -> bool {
+    const CODES: [&str; 7] =
+        ["42703", "42P01", "42804", "42883", "22P02", "no_such_property", "wrong_type"];
+    matches!(how, How::Failed(failed) if CODES.contains(&failed.reason.code.as_str()))
 }
 
 /// A journal entry's last word.

@@ -13,7 +13,7 @@ use super::{
     act::{Acting, Work},
     look::{RecordName, rows_error},
     missing::missing_relatives,
-    outcome::{Ended, How, is_trouble, status, update},
+    outcome::{Ended, How, is_misfit, is_trouble, status, update},
     report::Run,
 };
 use crate::{
@@ -113,6 +113,7 @@ impl<W: Parts> Engine<W> {
                     run.count(mapping, end.step);
                 }
                 run.failed += u64::from(is_trouble(&end.how));
+                run.misfits += u64::from(is_misfit(&end.how));
                 acting.tell_step(&self.progress, mapping, &part.columns, end.step, ok);
             }
         }

@@ -77,6 +77,10 @@ pub(super) struct Run {
     /// Those of which time alone will not tell.
     pub(super) unsure: usize,
     pub(super) failed: u64,
+    /// Failures that a moved schema would explain.
+    pub(super) misfits: u64,
+    /// How often the mappings were made anew.
+    pub(super) renewals: u32,
 }
 
 impl Run {
@@ -91,6 +95,8 @@ impl Run {
             doubts: 0,
             unsure: 0,
             failed: 0,
+            misfits: 0,
+            renewals: 0,
         }
     }
 

@@ -13,6 +13,7 @@ use super::error::{Capability, NotionError, Subject};
 use super::pacing::{Pacing, Urgency};
 use super::query::Query;
 use super::refusal::Asked;
+use super::transport::Transport;
 use super::wire::{
     Child, DataSource, Database, Entry, ListPage, Page, PageMarkdown, PropertyId, PropertyItemPage,
     PropertyItems, PropertyValue, User, WhereItBroke, WireObject,
@@ -32,6 +33,20 @@ impl NotionClient {
     /// Makes the client; nothing is sent yet. `pacing` is shared by everything that uses the same token.
     pub fn new(address: &Address, pacing: Arc<Pacing>, patience: Patience) -> Result<Self, NotionError> {
         let connection = Arc::new(Connection::new(address, pacing, patience)?);
+        Ok(Self { connection, urgency: Urgency::Bulk, calls: Arc::default() })
+    }
+
+    /// The same over another transport than HTTP. Nothing of `address` is used but what requests carry.
+    ///
+    /// # Errors
+    /// A token that cannot be sent.
+    pub fn over(
+        transport: Arc<dyn Transport>,
+        address: &Address,
+        pacing: Arc<Pacing>,
+        patience: Patience,
+    ) -> Result<Self, NotionError> {
+        let connection = Arc::new(Connection::over(transport, address, pacing, patience)?);
         Ok(Self { connection, urgency: Urgency::Bulk, calls: Arc::default() })
     }
 

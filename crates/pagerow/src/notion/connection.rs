@@ -7,12 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{NotionError, RateScope, Refusal};
 use super::pacing::{Pacing, Permit, Urgency};
 use super::refusal::{self, Asked};
+use super::transport::{Http, Lost, Request, Transport};
 use super::wire::{Entry, WhereItBroke, WireObject};
 
 /// The API version that every call names.
@@ -138,11 +139,13 @@ impl Call {
     }
 }
 
-/// A token's connection: HTTP pool, pace and retry budget.
+/// A token's connection: transport, pace and retry budget.
 #[derive(Debug)]
 pub(super) struct Connection {
-    http: reqwest::Client,
+    transport: Arc<dyn Transport>,
     base_url: String,
+    /// What every call carries, the token included.
+    headers: HeaderMap,
     pacing: Arc<Pacing>,
     patience: Patience,
     retry_savings: Mutex<f64>,
@@ -160,12 +163,22 @@ impl Connection {
         pacing: Arc<Pacing>,
         patience: Patience,
     ) -> Result<Self, NotionError> {
-        let base_url = address.base_url.trim_end_matches('/').to_owned();
-        let url =
-            Url::parse(&base_url).map_err(|error| NotionError::Unsendable(format!("base_url: {error}")))?;
-        if !matches!(url.scheme(), "http" | "https") {
+        let base = Url::parse(address.base_url.trim_end_matches('/'))
+            .map_err(|error| NotionError::Unsendable(format!("base_url: {error}")))?;
+        if !matches!(base.scheme(), "http" | "https") {
             return Err(NotionError::Unsendable("base_url must begin with https:// or http://".to_owned()));
         }
+        let http = Http::new(&base, patience.timeout)
+            .map_err(|error| NotionError::Unsendable(format!("no HTTP client: {error}")))?;
+        Self::over(Arc::new(http), address, pacing, patience)
+    }
+
+    pub(super) fn over(
+        transport: Arc<dyn Transport>,
+        address: &Address,
+        pacing: Arc<Pacing>,
+        patience: Patience,
+    ) -> Result<Self, NotionError> {
         let mut token = HeaderValue::try_from(format!("Bearer {}", address.token.expose_secret().trim()))
             .map_err(|_| {
                 NotionError::Unsendable("the token holds characters that no token has".to_owned())
@@ -176,24 +189,8 @@ impl Connection {
             (ACCEPT, HeaderValue::from_static("application/json")),
             (HeaderName::from_static("notion-version"), HeaderValue::from_static(NOTION_VERSION)),
         ]);
-        let mut builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("pagerow/", env!("CARGO_PKG_VERSION")))
-            .timeout(patience.timeout)
-            .connect_timeout(Duration::from_secs(10))
-            .pool_idle_timeout(Duration::from_secs(90))
-            .tcp_keepalive(Duration::from_secs(30))
-            // A redirect would send a write, and the token, to somewhere nobody named.
-            .redirect(reqwest::redirect::Policy::none())
-            // Which calls are repeated is decided here, not below.
-            .retry(reqwest::retry::never())
-            .gzip(true);
-        if is_this_machine(&url) {
-            builder = builder.no_proxy();
-        }
-        let http =
-            builder.build().map_err(|error| NotionError::Unsendable(format!("no HTTP client: {error}")))?;
-        Ok(Self { http, base_url, pacing, patience, retry_savings: Mutex::new(RETRY_SAVINGS) })
+        let base_url = address.base_url.trim_end_matches('/').to_owned();
+        Ok(Self { transport, base_url, headers, pacing, patience, retry_savings: Mutex::new(RETRY_SAVINGS) })
     }
 
     pub(super) fn pacing(&self) -> &Arc<Pacing> {
@@ -251,25 +248,25 @@ impl Connection {
         permit: Permit,
         decode: impl Fn(&[u8]) -> Result<T, WhereItBroke>,
     ) -> Attempt<T> {
-        let mut request = self.http.request(call.method.clone(), url);
-        if let Some(body) = &call.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        let mut headers = self.headers.clone();
+        if call.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        let response = match request.send().await {
+        let request = Request { method: call.method.clone(), url, headers, body: call.body.clone() };
+        let response = match self.transport.send(request).await {
             Ok(response) => response,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                permit.unsent();
-                return Attempt::Failed(NotionError::Unconnected(error.without_url()));
+            Err(how) => {
+                if let Lost::Unsent(_) = how {
+                    permit.unsent();
+                }
+                return Attempt::Failed(how.into());
             }
-            Err(error) => return Attempt::Failed(lost(error)),
         };
-        let status = response.status();
-        let headers = response.headers().clone();
-        let body = response.bytes().await;
-        if !status.is_success() {
+        let (status, headers, body) = (response.status, response.headers, response.body);
+        if !StatusCode::from_u16(status).is_ok_and(|status| status.is_success()) {
             // The status alone is telling when its body was lost.
             let body = body.unwrap_or_default();
-            let error = refusal::error(status.as_u16(), &headers, &body, &call.asked);
+            let error = refusal::error(status, &headers, &body, &call.asked);
             match &error {
                 NotionError::RateLimited { scope, retry_after, .. } if *scope != RateScope::Blocked => {
                     permit.refused(*retry_after);
@@ -281,16 +278,12 @@ impl Connection {
         }
         permit.answered();
         let unreadable = |reason: String| {
-            let refusal = Refusal {
-                status: status.as_u16(),
-                request_id: refusal::request_id(&headers),
-                ..Refusal::default()
-            };
+            let refusal = Refusal { status, request_id: refusal::request_id(&headers), ..Refusal::default() };
             NotionError::UnreadableAnswer { reason, committed: Vec::new(), refusal: Box::new(refusal) }
         };
         let body = match body {
             Ok(body) => body,
-            Err(error) if call.effect == Effect::Read => return Attempt::Failed(lost(error)),
+            Err(how) if call.effect == Effect::Read => return Attempt::Failed(how.into()),
             Err(_) => return Attempt::Failed(unreadable("was cut off".to_owned())),
         };
         match decode(&body) {
@@ -315,7 +308,7 @@ impl Connection {
     /// Full jitter: anything between nothing and the doubled wait, so that callers do not return in step.
     fn back_off(&self, troubles: u32) -> Duration {
         let doubled = self.patience.first_wait.saturating_mul(1 << (troubles - 1).min(16));
-        doubled.min(self.patience.longest_wait).mul_f64(rand::random_range(0.0..=1.0))
+        doubled.min(self.patience.longest_wait).mul_f64(self.pacing.chance())
     }
 
     fn save_up(&self) {
@@ -346,15 +339,12 @@ fn repeatable(error: &NotionError, effect: Effect) -> bool {
     }
 }
 
-fn lost(error: reqwest::Error) -> NotionError {
-    if error.is_timeout() { NotionError::Timeout } else { NotionError::ConnectionLost(error.without_url()) }
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
+impl From<Lost> for NotionError {
+    fn from(how: Lost) -> Self {
+        match how {
+            Lost::Unsent(cause) => Self::Unconnected(cause),
+            Lost::Broken(cause) => Self::ConnectionLost(cause),
+            Lost::Timeout => Self::Timeout,
+        }
     }
 }

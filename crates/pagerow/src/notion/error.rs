@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use super::transport::Cause;
+
 /// A call that did not succeed.
 ///
 /// `Display` names statuses, codes, ids and property names, never what a cell holds.
@@ -58,9 +60,9 @@ pub enum NotionError {
     #[error("Notion showed only the id {id}: the connection may not read it")]
     OnlyId { id: String },
     #[error("no connection to Notion came about")]
-    Unconnected(#[source] reqwest::Error),
+    Unconnected(#[source] Cause),
     #[error("the connection to Notion was lost before its answer")]
-    ConnectionLost(#[source] reqwest::Error),
+    ConnectionLost(#[source] Cause),
     #[error("Notion did not answer in time")]
     Timeout,
     /// Nothing was sent.

@@ -293,6 +293,7 @@ impl<'a> Reader<'a> {
                 record,
                 digest,
                 edited,
+                by: None,
                 marker: text(at + 1).map(str::to_owned),
                 checksum: text(at + 2).map(str::to_owned),
             },

@@ -88,8 +88,12 @@ pub fn worst(checks: &[Check]) -> Status {
 }
 
 /// Looks at everything; writes nothing. What depends on something that failed is left out.
-/// `remember` says what the configuration's names meant when they were last bound, if anybody knows.
-pub async fn examine(
+pub async fn examine(path: &Path, flags: &[(String, String)]) -> Vec<Check> {
+    examine_beside(path, flags, async |_, _| Memories::new()).await
+}
+
+/// As [`examine`]; `remember` says what the configuration's names meant when they were last bound.
+pub async fn examine_beside(
     path: &Path,
     flags: &[(String, String)],
     remember: impl AsyncFn(&Config, &Database) -> Memories,
@@ -287,7 +291,7 @@ async fn mappings(
         Ok(session) => session,
         Err(error) => return checks.push(Check::of_postgres("postgres connection", &error)),
     };
-    let found = match inspect::inspect(config, &session, client, remembered).await {
+    let found = match inspect::inspect_beside(config, &session, client, remembered).await {
         Ok(found) => found,
         Err(InspectError::Postgres(error)) => return checks.push(Check::of_postgres("tables", &error)),
         Err(InspectError::Notion(error)) => return checks.push(Check::of_notion("data sources", &error)),

@@ -37,11 +37,23 @@ impl InspectError {
     }
 }
 
-/// Both schemas for a configuration, beside what its names meant when they were last bound.
+/// Both schemas for a configuration.
 ///
 /// # Errors
 /// The database or Notion as a whole is out of reach; what is wrong with one data source stands in the result.
 pub async fn inspect(
+    config: &Config,
+    session: &Session,
+    client: &NotionClient,
+) -> Result<Found, InspectError> {
+    inspect_beside(config, session, client, Memories::new()).await
+}
+
+/// As [`inspect`], beside what the configuration's names meant when they were last bound.
+///
+/// # Errors
+/// As for [`inspect`].
+pub async fn inspect_beside(
     config: &Config,
     session: &Session,
     client: &NotionClient,

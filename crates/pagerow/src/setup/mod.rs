@@ -18,6 +18,6 @@ pub mod schema;
 pub mod tables;
 
 pub use found::{Found, People, Problem, Sight, SourceFound, Warning};
-pub use inspect::{InspectError, inspect};
+pub use inspect::{InspectError, inspect, inspect_beside};
 pub use propose::{Proposal, Surroundings, propose};
 pub use resolve::{Resolution, Resolved, resolve};

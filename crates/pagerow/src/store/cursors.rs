@@ -13,6 +13,8 @@ use crate::postgres::transaction::Tx;
 pub struct MappingState {
     /// Of the mapping when its bases were made.
     pub fingerprint: Option<String>,
+    /// What the mapping's fields could hold at the last look.
+    pub shape: Option<String>,
     pub last_full: Option<Timestamp>,
     pub last_sweep: Option<Timestamp>,
     pub last_look: Option<Timestamp>,
@@ -81,7 +83,7 @@ impl Cursors for PgStore {
         let rows = tx
             .query(
                 &format!(
-                    "select fingerprint, last_full_at, last_sweep_at, last_look_at, last_rows, last_pages \
+                    "select fingerprint, last_full_at, last_sweep_at, last_look_at, last_rows, last_pages, shape \
                      from {}.mappings where connection_id = $1 and name = $2",
                     self.schema
                 ),
@@ -96,6 +98,7 @@ impl Cursors for PgStore {
             last_look: row.get(3),
             rows: row.get(4),
             pages: row.get(5),
+            shape: row.get(6),
         }))
     }
 
@@ -109,11 +112,11 @@ impl Cursors for PgStore {
         let fingerprint = fingerprint.to_string();
         tx.execute(
             &format!(
-                "insert into {}.mappings (connection_id, name, fingerprint, last_full_at, last_sweep_at, last_look_at, last_rows, last_pages) \
-                 values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (connection_id, name) do update set \
+                "insert into {}.mappings (connection_id, name, fingerprint, last_full_at, last_sweep_at, last_look_at, last_rows, last_pages, shape) \
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (connection_id, name) do update set \
                  fingerprint = excluded.fingerprint, last_full_at = excluded.last_full_at, \
                  last_sweep_at = excluded.last_sweep_at, last_look_at = excluded.last_look_at, \
-                 last_rows = excluded.last_rows, last_pages = excluded.last_pages",
+                 last_rows = excluded.last_rows, last_pages = excluded.last_pages, shape = excluded.shape",
                 self.schema
             ),
             &[
@@ -125,6 +128,7 @@ impl Cursors for PgStore {
                 (&state.last_look, Type::TIMESTAMPTZ),
                 (&state.rows, Type::INT8),
                 (&state.pages, Type::INT8),
+                (&state.shape, Type::TEXT),
             ],
         )
         .await?;

@@ -1,6 +1,9 @@
 //! Which row is which page, and the base of each side.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::StreamExt as _;
 use pagerow_core::{
@@ -15,6 +18,9 @@ use uuid::Uuid;
 
 use super::{PgStore, StoreError, Transactions};
 use crate::postgres::transaction::Tx;
+
+/// How long a forgotten link is remembered: Notion keeps its trash for thirty days, some workspaces for longer.
+const BURIED_DAYS: u32 = 180;
 
 /// A link without its bases: what a look is compared with.
 #[derive(Clone, Debug)]
@@ -122,7 +128,7 @@ pub trait Links: Transactions {
         unsettled: bool,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Forgets links of which both halves are gone.
+    /// Forgets links of which both halves are gone; they stay within reach of [`Links::buried_of`].
     ///
     /// # Errors
     /// What the database says.
@@ -130,6 +136,45 @@ pub trait Links: Transactions {
         &self,
         tx: &mut Self::Tx,
         ids: &[i64],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Forgotten links of these rows and of these pages, with the bases they had.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn buried_of(
+        &self,
+        mapping: &Mapping,
+        keys: &[RowKey],
+        pages: &[PageId],
+    ) -> impl Future<Output = Result<Vec<Link>, StoreError>> + Send;
+
+    /// Lets forgotten links count again, unsettled; numbers that are not buried change nothing.
+    ///
+    /// # Errors
+    /// What the database says; a row or page that is linked otherwise meanwhile is refused by the table itself.
+    fn raise_links(
+        &self,
+        tx: &mut Self::Tx,
+        ids: &[i64],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Of which linked records one half is gone, by the link's number: for how many seconds that has been known.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn absences(&self, mapping: &str) -> impl Future<Output = Result<BTreeMap<i64, f64>, StoreError>> + Send;
+
+    /// Remembers since when halves of these linked records are gone, and forgets it of those whose halves are back.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn keep_absences(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &str,
+        gone: &[i64],
+        back: &[i64],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -239,22 +284,7 @@ impl Links for PgStore {
                 &[(&self.connection, Type::INT8), (&mapping.name, Type::TEXT), (&ids, Type::INT8_ARRAY)],
             )
             .await?;
-        rows.iter()
-            .map(|row| {
-                let base = |at: usize| {
-                    let text: &str = row.get(at);
-                    serde_json::from_str(text)
-                        .map(|json| Record::from_json(&json, mapping))
-                        .map_err(|source| StoreError::Unreadable { what: "a base", source })
-                };
-                Ok(Link {
-                    id: row.get(0),
-                    key: row.get::<_, String>(1).into(),
-                    page: PageId(row.get(2)),
-                    base: Sides { postgres: base(3)?, notion: base(4)? },
-                })
-            })
-            .collect()
+        rows.iter().map(|row| link(row, mapping)).collect()
     }
 
     async fn keep_links(
@@ -267,6 +297,21 @@ impl Links for PgStore {
         let (known, new): (Vec<usize>, Vec<usize>) = (0..links.len()).partition(|&at| links[at].id.is_some());
         if !new.is_empty() {
             let columns = Columns::of(mapping, new.iter().map(|&at| &links[at]));
+            // Whoever has a new half needs the old one no longer.
+            tx.execute(
+                &format!(
+                    "delete from {}.buried_links where connection_id = $1 and mapping = $2 \
+                     and (row_key = any($3) or page_id = any($4))",
+                    self.schema
+                ),
+                &[
+                    (&self.connection, Type::INT8),
+                    (&mapping.name, Type::TEXT),
+                    (&columns.keys, Type::TEXT_ARRAY),
+                    (&columns.pages, Type::UUID_ARRAY),
+                ],
+            )
+            .await?;
             let rows = tx
                 .query(
                     &format!(
@@ -343,11 +388,129 @@ impl Links for PgStore {
     }
 
     async fn forget_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         tx.execute(
-            &format!("delete from {}.links where connection_id = $1 and id = any($2)", self.schema),
+            &format!(
+                "with gone as (delete from {0}.links where connection_id = $1 and id = any($2) returning *) \
+                 insert into {0}.buried_links (id, connection_id, mapping, row_key, page_id, base_postgres, base_notion, \
+                 postgres_digest, notion_digest, created_at) \
+                 select id, connection_id, mapping, row_key, page_id, base_postgres, base_notion, \
+                 postgres_digest, notion_digest, created_at from gone",
+                self.schema
+            ),
             &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY)],
         )
         .await?;
+        // Nobody brings back what Notion has long purged from its trash.
+        tx.execute(
+            &format!(
+                "delete from {}.buried_links where connection_id = $1 and buried_at < now() - interval '{BURIED_DAYS} days'",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8)],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn buried_of(
+        &self,
+        mapping: &Mapping,
+        keys: &[RowKey],
+        pages: &[PageId],
+    ) -> Result<Vec<Link>, StoreError> {
+        if keys.is_empty() && pages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<&str> = keys.iter().map(RowKey::as_str).collect();
+        let pages: Vec<Uuid> = pages.iter().map(|page| page.0).collect();
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select id, row_key, page_id, base_postgres::text, base_notion::text from {}.buried_links \
+                     where connection_id = $1 and mapping = $2 and (row_key = any($3) or page_id = any($4)) order by id",
+                    self.schema
+                ),
+                &[
+                    (&self.connection, Type::INT8),
+                    (&mapping.name, Type::TEXT),
+                    (&keys, Type::TEXT_ARRAY),
+                    (&pages, Type::UUID_ARRAY),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
+        rows.iter().map(|row| link(row, mapping)).collect()
+    }
+
+    async fn raise_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        tx.execute(
+            &format!(
+                "with back as (delete from {0}.buried_links where connection_id = $1 and id = any($2) returning *) \
+                 insert into {0}.links (id, connection_id, mapping, row_key, page_id, base_postgres, base_notion, \
+                 postgres_digest, notion_digest, created_at, unsettled) overriding system value \
+                 select id, connection_id, mapping, row_key, page_id, base_postgres, base_notion, \
+                 postgres_digest, notion_digest, created_at, true from back",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY)],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn absences(&self, mapping: &str) -> Result<BTreeMap<i64, f64>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select link_id, extract(epoch from clock_timestamp() - since)::float8 from {}.absences \
+                     where connection_id = $1 and mapping = $2",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+    }
+
+    async fn keep_absences(
+        &self,
+        tx: &mut Tx,
+        mapping: &str,
+        gone: &[i64],
+        back: &[i64],
+    ) -> Result<(), StoreError> {
+        if !gone.is_empty() {
+            // A link may have been forgotten by what was done since the look.
+            tx.execute(
+                &format!(
+                    "insert into {0}.absences (link_id, connection_id, mapping) \
+                     select id, connection_id, mapping from {0}.links where connection_id = $1 and mapping = $2 and id = any($3) \
+                     on conflict (link_id) do nothing",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&gone, Type::INT8_ARRAY)],
+            )
+            .await?;
+        }
+        if !back.is_empty() {
+            tx.execute(
+                &format!(
+                    "delete from {}.absences where connection_id = $1 and link_id = any($2)",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&back, Type::INT8_ARRAY)],
+            )
+            .await?;
+        }
         Ok(())
     }
 }
@@ -359,6 +522,21 @@ impl PgStore {
             self.schema
         )
     }
+}
+
+fn link(row: &Row, mapping: &Mapping) -> Result<Link, StoreError> {
+    let base = |at: usize| {
+        let text: &str = row.get(at);
+        serde_json::from_str(text)
+            .map(|json| Record::from_json(&json, mapping))
+            .map_err(|source| StoreError::Unreadable { what: "a base", source })
+    };
+    Ok(Link {
+        id: row.get(0),
+        key: row.get::<_, String>(1).into(),
+        page: PageId(row.get(2)),
+        base: Sides { postgres: base(3)?, notion: base(4)? },
+    })
 }
 
 fn compact_link(row: &Row) -> CompactLink {

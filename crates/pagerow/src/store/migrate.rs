@@ -11,6 +11,7 @@ use crate::postgres::transaction::Tx;
 const MIGRATIONS: &[(i32, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/0001_first.sql")),
     (4, "names", include_str!("../../migrations/0004_names.sql")),
+    (6, "conflicts", include_str!("../../migrations/0006_conflicts.sql")),
 ];
 
 /// Any number, the same for every pagerow: only one migrates at a time.

@@ -121,7 +121,8 @@ fn stamp() -> Stamp {
 }
 
 fn writes(values: Vec<(usize, Value)>) -> Vec<FieldWrite> {
-    let write = |(field, after)| FieldWrite { field, before: None, after, source: None, withheld: false };
+    let write =
+        |(field, after)| FieldWrite { field, before: None, after, source: None, withheld: false, by: None };
     values.into_iter().map(write).collect()
 }
 

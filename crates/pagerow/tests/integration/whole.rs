@@ -10,6 +10,7 @@ mod northwind;
 mod parked;
 mod pooled;
 mod references;
+mod returns;
 mod rules;
 mod schema_drift;
 mod texts;

@@ -262,7 +262,7 @@ mod tests {
     }
 
     fn write(field: usize, before: Option<Value>, after: Value) -> FieldWrite {
-        FieldWrite { field, before, after, source: None, withheld: false }
+        FieldWrite { field, before, after, source: None, withheld: false, by: None }
     }
 
     fn step(side: Side, action: Action, key: Option<&str>, fields: Vec<FieldWrite>) -> Step {

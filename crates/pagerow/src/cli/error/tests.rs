@@ -56,7 +56,8 @@ fn a_stop_says_its_numbers_and_what_overrides_it() {
         seen: 30,
         limit: 20,
         text: "30 of 100 linked records would be deleted in Notion".into(),
-        pass: hash,
+        advice: String::new(),
+        pass: Some(hash),
     };
     let refused = Box::new(Refused { plan, refusals: vec![refusal] });
     let error = CliError::of_engine(EngineError::Refused(refused), &unreached());

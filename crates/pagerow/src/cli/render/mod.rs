@@ -2,6 +2,7 @@
 
 pub(super) mod attention;
 pub(super) mod history;
+pub(super) mod paused;
 pub(super) mod plan_json;
 pub(super) mod plan_text;
 pub(super) mod report;

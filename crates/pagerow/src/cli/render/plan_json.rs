@@ -81,7 +81,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Json {
         "seen": refusal.seen,
         "limit": refusal.limit,
         "text": refusal.text,
-        "override": refusal.pass.to_string(),
+        "override": refusal.pass.map(|pass| pass.to_string()),
     })
 }
 
@@ -160,5 +160,6 @@ fn word(why: &Why) -> &'static str {
         Why::InDoubt => "in_doubt",
         Why::Paused { .. } => "paused",
         Why::Waiting => "waiting",
+        Why::JustGone(_) => "just_gone",
     }
 }

@@ -200,6 +200,9 @@ pub(crate) fn why(why: &Why) -> String {
         Why::InDoubt => "a write of which nobody knows yet whether it happened".to_owned(),
         Why::Paused { column } => format!("{column} is paused; `pagerow schema plan` says how to mend it"),
         Why::Waiting => "it failed before, and its time to try again has not come".to_owned(),
+        Why::JustGone(side) => {
+            format!("just found gone in {side}; the other half follows when a later look finds it gone again")
+        }
     }
 }
 

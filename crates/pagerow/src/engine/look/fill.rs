@@ -1,9 +1,9 @@
 //! What a first look leaves open: absences that need proof, the other halves of what moved, pages that may be old news.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
-    observation::{Absence, Observation},
+    observation::{Absence, Link, Observation},
     record::{PageId, RowKey},
     side::{Side, Sides},
 };
@@ -28,6 +28,10 @@ pub(super) struct Sight<'a, W: Parts> {
     pub(super) index: LinkIndex,
     pub(super) rows: SideSeen<RowKey>,
     pub(super) pages: SideSeen<PageId>,
+    /// Forgotten links of halves that are back.
+    pub(super) buried: Vec<Link>,
+    /// Rows and pages without a link of which it is news that they are gone.
+    named: (BTreeSet<RowKey>, BTreeSet<PageId>),
 }
 
 impl<W: Parts> Engine<W> {
@@ -108,10 +112,40 @@ impl<W: Parts> Engine<W> {
     }
 }
 
+impl<W: Parts> Engine<W> {
+    /// Finds the forgotten links of rows and pages that are back, and looks at their other halves.
+    pub(super) async fn find_buried(&self, sight: &mut Sight<'_, W>) -> Result<(), EngineError> {
+        let keys: Vec<RowKey> = present(sight.rows.unlinked());
+        let pages: Vec<PageId> = present(sight.pages.unlinked());
+        let mapping = &*sight.bound.mapping;
+        let buried = self.store.buried_of(mapping, &keys, &pages).await?;
+        if buried.is_empty() {
+            return Ok(());
+        }
+        sight.named.0.extend(buried.iter().map(|link| link.key.clone()));
+        sight.named.1.extend(buried.iter().map(|link| link.page));
+        let seen = sight.rows.unlinked();
+        let keys = buried.iter().map(|link| link.key.clone()).filter(|key| !seen.contains_key(key)).collect();
+        // The list that shows a page may be older than its deletion: each is asked for by itself.
+        let pages: Vec<PageId> = buried.iter().map(|link| link.page).collect();
+        for page in &pages {
+            sight.pages.unlinked().remove(page);
+        }
+        sight.buried = buried;
+        sight.look_at_rows(keys).await?;
+        sight.look_at_pages(pages).await
+    }
+}
+
+fn present<Id: Clone>(unlinked: &BTreeMap<Id, Observation>) -> Vec<Id> {
+    let here = unlinked.iter().filter(|(_, seen)| matches!(seen, Observation::Present(_)));
+    here.map(|(id, _)| id.clone()).collect()
+}
+
 impl<'a, W: Parts> Sight<'a, W> {
     pub(super) fn new(bound: &'a Bound<W>, relatives: &'a Relatives, index: LinkIndex) -> Self {
         let (rows, pages) = (SideSeen::new(&index), SideSeen::new(&index));
-        Self { bound, relatives, index, rows, pages }
+        Self { bound, relatives, index, rows, pages, buried: Vec::new(), named: Default::default() }
     }
 
     /// Looks for what the first look left open: absences that need proof, the other half of unsettled records, and
@@ -144,7 +178,11 @@ impl<'a, W: Parts> Sight<'a, W> {
         pages.extend(due.pages.iter().filter(|page| self.index.of_page(**page).is_none()));
         // Unlinked halves that name their other half.
         keys.extend(self.pages.unlinked().values().filter_map(marker).map(RowKey::from));
-        pages.extend(self.rows.unlinked().values().filter_map(marker).filter_map(PageId::parse));
+        let of_rows: Vec<PageId> =
+            self.rows.unlinked().values().filter_map(marker).filter_map(PageId::parse).collect();
+        pages.extend(of_rows.iter().copied());
+        // One in the trash is brought back, where another one would be made.
+        self.named.1.extend(of_rows);
         // A page without a link may be the one that a doubtful row waits for.
         if !self.pages.unlinked().is_empty() {
             keys.extend(doubtful.iter().filter(|key| self.index.of_key(key).is_none()).cloned());
@@ -183,12 +221,12 @@ impl<'a, W: Parts> Sight<'a, W> {
             return Ok(());
         }
         let mapping = self.bound.mapping.name.as_str();
-        let (index, rows) = (&self.index, &mut self.rows);
+        let (index, rows, named) = (&self.index, &mut self.rows, &self.named.0);
         let mut take = |row: Seen<RowKey>| {
             // A page may name a row that is not there; that is no news of the row, unless it can come back.
             let tells =
                 matches!(row.observation, Observation::Present(_) | Observation::Absent(Absence::Trashed));
-            if row.id.find(index).is_some() || tells {
+            if row.id.find(index).is_some() || tells || named.contains(&row.id) {
                 rows.take(index, row);
             }
         };
@@ -206,13 +244,13 @@ impl<'a, W: Parts> Sight<'a, W> {
         let mapping = self.bound.mapping.name.as_str();
         for chunk in ids.chunks(CONFIRM) {
             let (mut shown, mut unreachable) = (0, 0);
-            let (index, pages) = (&self.index, &mut self.pages);
+            let (index, pages, named) = (&self.index, &mut self.pages, &self.named.1);
             let mut take = |page: Seen<PageId>| {
                 shown += 1;
                 unreachable += usize::from(page.observation == Observation::Absent(Absence::Unreachable));
                 let is_news =
                     matches!(page.observation, Observation::Present(_) | Observation::Unreadable(_));
-                if page.id.find(index).is_some() || is_news {
+                if page.id.find(index).is_some() || is_news || named.contains(&page.id) {
                     pages.take(index, page);
                 }
             };

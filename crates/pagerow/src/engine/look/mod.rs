@@ -93,6 +93,7 @@ impl<W: Parts> Engine<W> {
             sight.confirm_unlinked().await?;
             self.find_unlinked(&mut sight, doubtful).await?;
         }
+        self.find_buried(&mut sight).await?;
         let unchanged = sight.unchanged(links);
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
         let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
@@ -133,6 +134,7 @@ impl<W: Parts> Engine<W> {
         let index = LinkIndex::new(self.store.links_of(name, &keys, &pages).await?);
         let mut sight = Sight::new(bound, relatives, index);
         self.keeping_lease(sight.look_at_all(keys, pages)).await??;
+        self.find_buried(&mut sight).await?;
         let links = self.store.count_links(name).await?;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::All).await?;
         let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;

@@ -13,7 +13,7 @@ use pagerow_core::{
     value::Value,
 };
 
-use super::fill::Sight;
+use super::{fill::Sight, marker};
 use crate::{
     engine::{Engine, EngineError, Parts, index::Mark},
     store::{CompactLink, Links as _},
@@ -37,6 +37,11 @@ impl<W: Parts> Sight<'_, W> {
     ) -> Result<(Vec<Pair>, Vec<Skipped>), EngineError> {
         let mapping = &*self.bound.mapping;
         let mut skipped = Vec::new();
+        let mut returned = self.returned(doubtful);
+        let trashed: BTreeSet<PageId> = (self.pages.unlinked().iter())
+            .filter(|(_, seen)| **seen == Observation::Absent(Absence::Trashed))
+            .map(|(page, _)| *page)
+            .collect();
         let marked: BTreeSet<RowKey> = (self.rows.unlinked().iter())
             .filter(|(_, seen)| **seen == Observation::Absent(Absence::Trashed))
             .map(|(key, _)| key.clone())
@@ -59,12 +64,17 @@ impl<W: Parts> Sight<'_, W> {
             }
             !in_doubt
         });
-        pairs.extend(rows.into_iter().map(|(key, sighting)| Pair {
-            identity: Identity::Row(key),
-            seen: Sides {
-                postgres: Observation::Present(sighting),
-                notion: Observation::Absent(Absence::Deleted),
-            },
+        pairs.append(&mut returned);
+        pairs.extend(rows.into_iter().map(|(key, sighting)| {
+            let page =
+                sighting.marker.as_deref().and_then(PageId::parse).filter(|page| trashed.contains(page));
+            let (identity, gone) = match page {
+                // The page that the row names is in the trash: another one would be a twin.
+                Some(page) => (Identity::Adopted { key, page }, Absence::Trashed),
+                None => (Identity::Row(key), Absence::Deleted),
+            };
+            let postgres = Observation::Present(sighting);
+            Pair { identity, seen: Sides { postgres, notion: Observation::Absent(gone) } }
         }));
         pairs.extend(pages.into_iter().map(|(page, sighting)| {
             let row = sighting.marker.as_deref().map(RowKey::from).filter(|key| marked.contains(key));
@@ -98,6 +108,31 @@ impl<W: Parts> Sight<'_, W> {
             }
         }
         Ok((pairs, skipped))
+    }
+
+    /// Records whose link is forgotten and of which a half is back; takes both halves out of what has no link.
+    fn returned(&mut self, doubtful: &BTreeSet<RowKey>) -> Vec<Pair> {
+        let buried = std::mem::take(&mut self.buried);
+        let mut pairs = Vec::new();
+        for link in buried {
+            let is_there = |seen: Option<&Observation>| matches!(seen, Some(Observation::Present(_)));
+            let row = is_there(self.rows.unlinked().get(&link.key));
+            let page = is_there(self.pages.unlinked().get(&link.page));
+            // Another page carries the row's key by now: the first meeting tells them apart.
+            let claims = |(id, seen): (&PageId, &Observation)| {
+                *id != link.page && marker(seen) == Some(link.key.as_str())
+            };
+            let claimed = self.pages.unlinked().iter().any(claims);
+            let linked = self.index.of_key(&link.key).is_some() || self.index.of_page(link.page).is_some();
+            if !(row || page) || claimed || linked || doubtful.contains(&link.key) {
+                continue;
+            }
+            let gone = || Observation::Absent(Absence::Deleted);
+            let postgres = self.rows.unlinked().remove(&link.key).unwrap_or_else(gone);
+            let notion = self.pages.unlinked().remove(&link.page).unwrap_or_else(gone);
+            pairs.push(Pair { identity: Identity::Buried(link), seen: Sides { postgres, notion } });
+        }
+        pairs
     }
 
     fn unlinked_rows(&mut self, skipped: &mut Vec<Skipped>) -> BTreeMap<RowKey, Sighting> {

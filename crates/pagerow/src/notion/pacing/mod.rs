@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -87,6 +88,8 @@ struct State {
     interactive: VecDeque<Waiter>,
     bulk: VecDeque<Waiter>,
     tickets: u64,
+    /// For waits that differ, so that callers do not return in step.
+    chance: StdRng,
     /// Moving average of the time between sending and answer.
     answer_time: Duration,
     counters: Counters,
@@ -107,6 +110,11 @@ enum Turn {
 
 impl Pacing {
     pub fn new(limits: Limits) -> Arc<Self> {
+        Self::seeded(limits, rand::random())
+    }
+
+    /// One whose waits are drawn from a seed, so that they can be repeated.
+    pub fn seeded(limits: Limits, seed: u64) -> Arc<Self> {
         let now = Instant::now();
         let cap = limits.in_flight.max(1);
         let state = State {
@@ -120,6 +128,7 @@ impl Pacing {
             interactive: VecDeque::new(),
             bulk: VecDeque::new(),
             tickets: 0,
+            chance: StdRng::seed_from_u64(seed),
             answer_time: Duration::from_millis(300),
             counters: Counters::default(),
         };
@@ -211,6 +220,11 @@ impl Pacing {
             paused: state.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now)),
             ..state.counters
         }
+    }
+
+    /// Some share of a wait, from nothing to all of it.
+    pub fn chance(&self) -> f64 {
+        self.state().chance.random_range(0.0..=1.0)
     }
 
     /// Counts the call that is about to be repeated.
@@ -369,7 +383,8 @@ impl Permit {
         state.counters.refused += 1;
         let pause = retry_after.unwrap_or_else(|| {
             // Half of it at least, so that several processes with one token do not come back together.
-            let pause = state.pause_without_hint.mul_f64(rand::random_range(0.5..=1.0));
+            let share = state.chance.random_range(0.5..=1.0);
+            let pause = state.pause_without_hint.mul_f64(share);
             state.pause_without_hint = (state.pause_without_hint * 2).min(LONGEST_PAUSE);
             pause
         });

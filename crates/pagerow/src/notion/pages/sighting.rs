@@ -138,7 +138,8 @@ impl Lens {
         let marker = text(&self.key);
         let digest = Digest::of_record(mapping, &record, marker.as_deref(), &mut scratch.bytes);
         let checksum = text(&self.checksum);
-        Sighting { record, digest, edited: Some(page.last_edited_time), marker, checksum }
+        let by = page.last_edited_by.as_deref().map(|id| name_of(mapping, id));
+        Sighting { record, digest, edited: Some(page.last_edited_time), by, marker, checksum }
     }
 }
 
@@ -187,6 +188,16 @@ pub(super) fn state(page: &Page, data_source: &str) -> State {
     } else {
         State::Live
     }
+}
+
+/// A person's e-mail address where the mapping knows it, else Notion's id: a page shows no more, and nobody is asked.
+fn name_of(mapping: &Mapping, id: &str) -> String {
+    let known = mapping.fields.iter().filter_map(|field| match &field.shows {
+        PropertyKind::People { known } => Some(known),
+        _ => None,
+    });
+    let person = known.flatten().find(|person| person.id.as_deref() == Some(id));
+    person.and_then(|person| person.email.clone()).unwrap_or_else(|| id.to_owned())
 }
 
 /// Markdown as the core's value; a page without blocks has nothing.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     notion::{
-        Answer, NotionError,
+        Answer, NotionError, Pacing,
         convert::{self, Outgoing, Unsendable},
         wire::{Entry, Page},
     },
@@ -173,7 +173,7 @@ impl NotionPages {
                 // It was not made, and nothing is there that could have changed meanwhile.
                 Err(NotionError::Conflict { .. }) if collisions < COLLISIONS => {
                     collisions += 1;
-                    pause(collisions).await;
+                    pause(self.api.client.pacing(), collisions).await;
                 }
                 result => break result.and_then(Answer::into_whole),
             }
@@ -261,7 +261,7 @@ impl NotionPages {
                 break result;
             }
             collisions += 1;
-            pause(collisions).await;
+            pause(self.api.client.pacing(), collisions).await;
         };
         match result.and_then(Answer::into_whole) {
             Ok(page) => self.done(step, &page, fetched, relatives).await,
@@ -381,9 +381,9 @@ impl NotionPages {
 }
 
 /// Some time, so that those who collided do not meet again.
-async fn pause(collisions: u32) {
+async fn pause(pacing: &Pacing, collisions: u32) {
     let longest = Duration::from_millis(200) * (1 << collisions.min(4));
-    tokio::time::sleep(longest.mul_f64(rand::random_range(0.0..=1.0))).await;
+    tokio::time::sleep(longest.mul_f64(pacing.chance())).await;
 }
 
 /// Whether a refusal speaks of this id, or of none: a page that is referred to may be what was not found.

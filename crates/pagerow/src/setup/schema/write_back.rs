@@ -45,7 +45,7 @@ pub fn remember(path: &Path, mapping: &str, data_source: &str) -> std::io::Resul
 ///
 /// # Errors
 /// The file cannot be read or written, or is no TOML any more.
-pub fn amend(path: &Path, mapping: &str, edit: &ConfigEdit) -> std::io::Result<WriteBack> {
+pub(super) fn amend(path: &Path, mapping: &str, edit: &ConfigEdit) -> std::io::Result<WriteBack> {
     let text = std::fs::read_to_string(path)?;
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
         std::io::Error::new(std::io::ErrorKind::InvalidData, error.message().to_owned())

@@ -154,6 +154,7 @@ impl Shop {
                 after: value.clone(),
                 source: None,
                 withheld: false,
+                by: None,
             })
             .collect();
         Step {

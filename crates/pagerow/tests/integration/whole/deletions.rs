@@ -112,12 +112,12 @@ async fn an_emptied_table_is_stopped_with_numbers_until_a_person_lets_that_plan_
     // Another plan does not pass by that name.
     let pass = full.refusals[0].pass;
     world.sql("INSERT INTO suppliers (name) VALUES ('late')").await;
-    let again = world.sync_at(Depth::Everything, Some(pass)).await;
+    let again = world.sync_at(Depth::Everything, pass).await;
     assert!(matches!(again, Err(EngineError::Refused(_))), "{again:#?}");
     assert_eq!(world.pages(&products).await.len(), 30);
 
     let pass = refused(&world, Depth::Everything).await.refusals[0].pass;
-    let report = world.sync_at(Depth::Everything, Some(pass)).await.unwrap();
+    let report = world.sync_at(Depth::Everything, pass).await.unwrap();
     assert_eq!(written(&report), [1, 0, 30, 0, 0, 0], "{report:#?}");
     assert_eq!(world.trashed(&products).await.len(), 30);
     assert_eq!(world.equal().await, 6);

@@ -20,7 +20,14 @@ fn page(number: u128) -> PageId {
 
 fn write(field: usize, before: Option<&str>, after: &str) -> FieldWrite {
     let value = |text: &str| if text.is_empty() { Value::Null } else { Value::Text(text.into()) };
-    FieldWrite { field, before: before.map(value), after: value(after), source: None, withheld: false }
+    FieldWrite {
+        field,
+        before: before.map(value),
+        after: value(after),
+        source: None,
+        withheld: false,
+        by: None,
+    }
 }
 
 fn step(side: Side, action: Action, key: Option<&str>, on: Option<u128>, fields: Vec<FieldWrite>) -> Step {
@@ -57,6 +64,7 @@ fn sample() -> Plan {
             page: page(9),
             fields: vec![],
             forget: false,
+            raise: false,
         }],
         conflicts: vec![Conflict {
             link: Some(1),
@@ -68,6 +76,7 @@ fn sample() -> Plan {
                 values: Sides { postgres: Value::Text("b".into()), notion: Value::Text("c".into()) },
             },
             edited: Sides { postgres: None, notion: Some(jiff::Timestamp::UNIX_EPOCH) },
+            authors: Sides::default(),
         }],
         parked: vec![Parked {
             link: None,
@@ -98,7 +107,8 @@ fn stopped(plan: &Plan) -> Vec<Refusal> {
         seen: 11,
         limit: 10,
         text: "11 of 20 linked records would be deleted in Notion".into(),
-        pass: plan.hash(),
+        advice: String::new(),
+        pass: Some(plan.hash()),
     }]
 }
 

@@ -1,0 +1,9 @@
+//! The database, modelled: the user's tables and pagerow's own, with transactions that commit all or nothing.
+
+pub(crate) mod attention;
+pub(crate) mod memory;
+pub(crate) mod rows;
+pub(crate) mod server;
+pub(crate) mod table;
+
+pub(crate) use server::{Server, Tx};

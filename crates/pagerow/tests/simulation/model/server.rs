@@ -1,0 +1,288 @@
+//! Transactions as Postgres has them at READ COMMITTED: each statement sees what others have committed and what its own
+//! transaction did; locks on rows keep two of them from writing the same one; a commit is all or nothing, and its answer
+//! can be lost.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use pagerow::{
+    postgres::transaction::TxError,
+    store::{StoreError, Transaction, Transactions},
+};
+use tokio::sync::Notify;
+
+use super::{memory::Memory, table::Table};
+use crate::{
+    script::StoreFault,
+    stage::{Stage, lock},
+};
+
+/// How long a statement waits for a lock, as `postgres::transaction` sets it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a commit makes last.
+#[derive(Clone, Default)]
+pub(crate) struct Database {
+    pub(crate) tables: BTreeMap<String, Table>,
+    pub(crate) memory: Memory,
+}
+
+/// One thing that a transaction can hold against others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Lock {
+    Lease,
+    Row(String, String),
+}
+
+/// The server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) stage: Arc<Stage>,
+    state: Arc<Mutex<State>>,
+    released: Arc<Notify>,
+}
+
+struct State {
+    committed: Database,
+    /// Rises with each commit.
+    version: u64,
+    /// Rises with each restored backup: what was open before it is gone.
+    life: u64,
+    next_transaction: u64,
+    open: BTreeSet<u64>,
+    locks: BTreeMap<Lock, u64>,
+    /// Sequences do not roll back.
+    next_number: i64,
+}
+
+/// What one statement did, to be done again on top of what others have committed meanwhile.
+type Deed = Box<dyn Fn(&mut Database) + Send>;
+
+/// An open transaction.
+pub(crate) struct Tx {
+    server: Server,
+    pub(crate) number: u64,
+    /// `now()`: when it began.
+    pub(crate) now: Timestamp,
+    deeds: Vec<Deed>,
+    view: Database,
+    seen: (u64, u64),
+    is_lost: bool,
+}
+
+impl Server {
+    pub(crate) fn new(stage: Arc<Stage>, tables: BTreeMap<String, Table>) -> Self {
+        let state = State {
+            committed: Database { tables, memory: Memory::default() },
+            version: 0,
+            life: 0,
+            next_transaction: 1000,
+            open: BTreeSet::new(),
+            locks: BTreeMap::new(),
+            next_number: 1,
+        };
+        Self { stage, state: Arc::new(Mutex::new(state)), released: Arc::default() }
+    }
+
+    /// Begins a transaction.
+    pub(crate) fn open(&self) -> Tx {
+        let mut state = lock(&self.state);
+        let number = state.next_transaction;
+        state.next_transaction += 1;
+        state.open.insert(number);
+        let (view, seen) = (state.committed.clone(), (state.life, state.version));
+        Tx {
+            server: self.clone(),
+            number,
+            now: self.stage.database_now(),
+            deeds: Vec::new(),
+            view,
+            seen,
+            is_lost: false,
+        }
+    }
+
+    /// One read of what is committed, after a round trip that may break.
+    pub(crate) async fn read<T>(&self, look: impl FnOnce(&Database) -> T) -> Result<T, StoreError> {
+        self.stage.pass(0, 2).await;
+        if let Some(fault) = self.stage.store_fault(false) {
+            return Err(self.broke(fault));
+        }
+        Ok(look(&lock(&self.state).committed))
+    }
+
+    /// What is committed, for those who look from outside.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Database) -> T) -> T {
+        look(&lock(&self.state).committed)
+    }
+
+    /// A number that nothing has yet.
+    pub(crate) fn number(&self) -> i64 {
+        let mut state = lock(&self.state);
+        state.next_number += 1;
+        state.next_number
+    }
+
+    /// The oldest transaction that is open, and the next one's number.
+    pub(crate) fn horizon(&self) -> (u64, u64) {
+        let state = lock(&self.state);
+        (state.open.first().copied().unwrap_or(state.next_transaction), state.next_transaction)
+    }
+
+    /// Whether some transaction holds this.
+    pub(crate) fn is_locked(&self, what: &Lock) -> bool {
+        lock(&self.state).locks.contains_key(what)
+    }
+
+    /// Carries out and commits what somebody else than pagerow does, all at once. `false`: the database refused it.
+    pub(crate) fn write_at_once<E>(&self, mut tx: Tx, deed: impl Fn(&mut Database) -> Result<(), E>) -> bool {
+        tx.refresh().is_ok() && deed(&mut tx.view).is_ok() && tx.apply().is_ok()
+    }
+
+    /// Everything as it is, to be restored later.
+    pub(crate) fn backup(&self) -> Database {
+        lock(&self.state).committed.clone()
+    }
+
+    /// Puts a backup in the place of everything. Sequences and transaction numbers go on, as after a failover.
+    pub(crate) fn restore(&self, backup: Database) {
+        let mut state = lock(&self.state);
+        state.committed = backup;
+        state.version += 1;
+        state.life += 1;
+        state.open.clear();
+        state.locks.clear();
+        self.released.notify_waiters();
+    }
+
+    fn broke(&self, fault: StoreFault) -> StoreError {
+        self.stage.count(fault.name());
+        self.stage.tell(|| format!("store {}", fault.name()));
+        lost()
+    }
+}
+
+/// What a broken connection says.
+pub(crate) fn lost() -> StoreError {
+    StoreError::Database(TxError::Connection(Arc::new(deadpool_postgres::PoolError::Closed)))
+}
+
+impl Tx {
+    /// Carries out one statement.
+    pub(crate) async fn run<T>(
+        &mut self,
+        deed: impl Fn(&mut Database) -> T + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.server.stage.pass(0, 2).await;
+        if self.is_lost {
+            return Err(lost());
+        }
+        if let Some(fault) = self.server.stage.store_fault(false) {
+            self.is_lost = true;
+            return Err(self.server.broke(fault));
+        }
+        self.refresh()?;
+        let done = deed(&mut self.view);
+        self.deeds.push(Box::new(move |database| {
+            deed(database);
+        }));
+        Ok(done)
+    }
+
+    /// Takes a lock, waiting for it if need be. `false`: it did not become free in time.
+    pub(crate) async fn lock(&mut self, what: &Lock) -> Result<bool, StoreError> {
+        let deadline = tokio::time::Instant::now() + LOCK_TIMEOUT;
+        loop {
+            let released = self.server.released.notified();
+            {
+                let mut state = lock(&self.server.state);
+                if state.life != self.seen.0 {
+                    return Err(lost());
+                }
+                match state.locks.get(what) {
+                    None => {
+                        state.locks.insert(what.clone(), self.number);
+                        return Ok(true);
+                    }
+                    Some(holder) if *holder == self.number => return Ok(true),
+                    Some(_) => self.server.stage.count("waited for a lock"),
+                }
+            }
+            tokio::select! {
+                biased;
+                () = released => {}
+                () = tokio::time::sleep_until(deadline) => return Ok(false),
+            }
+        }
+    }
+
+    /// What others have committed since comes under what was done here.
+    fn refresh(&mut self) -> Result<(), StoreError> {
+        let state = lock(&self.server.state);
+        let now = (state.life, state.version);
+        if now.0 != self.seen.0 {
+            return Err(lost());
+        }
+        if now != self.seen {
+            self.view = state.committed.clone();
+            self.seen = now;
+            self.deeds.iter().for_each(|deed| deed(&mut self.view));
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self) -> Result<(), StoreError> {
+        self.refresh()?;
+        let mut state = lock(&self.server.state);
+        state.committed = std::mem::take(&mut self.view);
+        state.version += 1;
+        Ok(())
+    }
+}
+
+impl Transaction for Tx {
+    async fn commit(mut self) -> Result<(), StoreError> {
+        self.server.stage.pass(0, 2).await;
+        if self.is_lost {
+            return Err(lost());
+        }
+        match self.server.stage.store_fault(true) {
+            None => self.apply()?,
+            Some(StoreFault::CommitAnswerLost) => {
+                self.apply()?;
+                return Err(self.server.broke(StoreFault::CommitAnswerLost));
+            }
+            Some(fault) => return Err(self.server.broke(fault)),
+        }
+        // Committed, and not yet known to be: whoever dies here must cope with it.
+        self.server.stage.pass(0, 2).await;
+        Ok(())
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let mut state = lock(&self.server.state);
+        if state.life == self.seen.0 {
+            state.open.remove(&self.number);
+            state.locks.retain(|_, holder| *holder != self.number);
+        }
+        self.server.released.notify_waiters();
+    }
+}
+
+impl Transactions for Server {
+    type Tx = Tx;
+
+    async fn begin(&self) -> Result<Tx, StoreError> {
+        self.stage.pass(0, 2).await;
+        if let Some(fault) = self.stage.store_fault(false) {
+            return Err(self.broke(fault));
+        }
+        Ok(self.open())
+    }
+}

@@ -1,0 +1,136 @@
+//! The way between an engine and Notion: how long it takes, and what gets lost on it.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use notion_emulator::InProcess;
+use pagerow::notion::transport::{Lost, Request, Response, Transport};
+use reqwest::{
+    Method,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::Value as Json;
+use tokio::sync::oneshot;
+
+use crate::{
+    people::Ledger,
+    script::{NetworkFault, NetworkKind},
+    stage::Stage,
+};
+
+/// The network with Notion at its end. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Network {
+    pub(crate) stage: Arc<Stage>,
+    pub(crate) notion: Arc<InProcess>,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Network")
+    }
+}
+
+impl Transport for Network {
+    fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Lost>> {
+        Box::pin(self.carry(request))
+    }
+}
+
+impl Network {
+    async fn carry(&self, request: Request) -> Result<Response, Lost> {
+        let is_write = changes_something(&request);
+        let sent = self.stage.elapsed();
+        self.stage.pass(0, 20).await;
+        let broken = || Lost::Broken("the connection was reset".into());
+        let fault = self.stage.network_fault(is_write);
+        if let Some(NetworkFault { kind, .. }) = &fault {
+            self.stage.count(kind.name());
+            self.stage.tell(|| format!("{} {} {}", kind.name(), request.method, request.url.path()));
+        }
+        match fault.map(|fault| fault.kind) {
+            None => {
+                let (back, answer) = oneshot::channel();
+                let delay = self.stage.between(5, 150);
+                self.arrive(request, sent, delay, Some(back));
+                answer.await.map_err(|_| broken())
+            }
+            Some(NetworkKind::Unsent) => Err(Lost::Unsent("connection refused".into())),
+            Some(NetworkKind::Broken { applied }) => {
+                if applied {
+                    let delay = self.stage.between(5, 150);
+                    self.arrive(request, sent, delay, None);
+                }
+                self.stage.pass(0, 300).await;
+                Err(broken())
+            }
+            Some(NetworkKind::Late { after }) => {
+                self.arrive(request, sent, after, None);
+                self.stage.pass(0, 300).await;
+                Err(broken())
+            }
+        }
+    }
+
+    /// From here on the request is on its way, whatever becomes of the one who sent it.
+    fn arrive(&self, request: Request, sent: u64, delay: u64, back: Option<oneshot::Sender<Response>>) {
+        let network = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            let response = network.answer(&request, sent);
+            if let Some(back) = back {
+                network.stage.pass(1, 50).await;
+                // Nobody may be waiting any more.
+                let _gone = back.send(response);
+            }
+        });
+    }
+
+    fn answer(&self, request: &Request, sent: u64) -> Response {
+        let header = |name: HeaderName| {
+            request.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let asked = notion_emulator::Request {
+            method: request.method.as_str().to_owned(),
+            path: request.url.path().to_owned(),
+            query: request.url.query().unwrap_or_default().to_owned(),
+            version: header(HeaderName::from_static("notion-version")),
+            authorization: header(AUTHORIZATION),
+            body: request.body.clone().unwrap_or_default(),
+        };
+        let answer = self.notion.call(&asked, self.stage.notion_now());
+        if changes_something(request) {
+            self.stage.tell(|| {
+                let body = String::from_utf8_lossy(&asked.body);
+                format!("{} {} {body} → {}", asked.method, asked.path, answer.status)
+            });
+            if answer.status == 200 {
+                self.ledger.pagerow_wrote(&asked, &answer.json(), sent, self.stage.elapsed());
+            }
+        } else {
+            self.stage.tell(|| format!("{} {} → {}", asked.method, asked.path, answer.status));
+        }
+        let headers = answer.headers.iter().filter_map(|(name, value)| {
+            Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
+        });
+        Response {
+            status: answer.status,
+            headers: HeaderMap::from_iter(headers),
+            body: Ok(Bytes::clone(&answer.body)),
+        }
+    }
+}
+
+/// Whether repeating the request could do harm.
+fn changes_something(request: &Request) -> bool {
+    let path = request.url.path();
+    request.method != Method::GET && !path.ends_with("/query") && !path.ends_with("/search")
+}
+
+/// The properties that a request's body names.
+pub(crate) fn properties(body: &Bytes) -> Vec<String> {
+    let json: Json = serde_json::from_slice(body).unwrap_or_default();
+    json["properties"].as_object().into_iter().flat_map(|map| map.keys().cloned()).collect()
+}

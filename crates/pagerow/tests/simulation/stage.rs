@@ -1,0 +1,183 @@
+//! What all parts of one simulation share: virtual time, chance, what has happened, and the faults that are to come.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use pagerow::clock::{Clock, Source};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    dice::Dice,
+    script::{NetworkFault, StoreFault},
+};
+
+/// When every simulation begins: shortly before a minute ends, as times of pages are cut to minutes.
+pub(crate) const START: i64 = 1_783_156_133_017;
+
+/// One simulation's stage.
+pub(crate) struct Stage {
+    began: tokio::time::Instant,
+    dice: Mutex<Dice>,
+    trace: Mutex<Trace>,
+    tally: Mutex<BTreeMap<&'static str, u64>>,
+    network: Mutex<VecDeque<NetworkFault>>,
+    store: Mutex<VecDeque<StoreFault>>,
+    /// By how much the clocks of the database and of the machines that engines run on are wrong, in milliseconds.
+    pub(crate) database_skew: AtomicI64,
+    pub(crate) machine_skew: AtomicI64,
+    ids: AtomicU64,
+}
+
+/// What happened, in order.
+struct Trace {
+    hash: Sha256,
+    lines: Option<Vec<String>>,
+}
+
+impl Stage {
+    /// `told` keeps the trace's lines for a person to read.
+    pub(crate) fn new(seed: u64, told: bool) -> Arc<Self> {
+        Arc::new(Self {
+            began: tokio::time::Instant::now(),
+            dice: Mutex::new(Dice::new(seed ^ 0x5157_4745)),
+            trace: Mutex::new(Trace { hash: Sha256::new(), lines: told.then(Vec::new) }),
+            tally: Mutex::default(),
+            network: Mutex::default(),
+            store: Mutex::default(),
+            database_skew: AtomicI64::new(0),
+            machine_skew: AtomicI64::new(0),
+            ids: AtomicU64::new(0),
+        })
+    }
+
+    // ---- Time ----
+
+    /// Milliseconds since the beginning.
+    pub(crate) fn elapsed(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The true time, which is Notion's.
+    pub(crate) fn notion_now(&self) -> i64 {
+        START + i64::try_from(self.elapsed()).unwrap_or(i64::MAX)
+    }
+
+    /// The time by the database's clock.
+    pub(crate) fn database_now(&self) -> Timestamp {
+        stamp(self.notion_now() + self.database_skew.load(Ordering::Relaxed))
+    }
+
+    /// What an engine reads its time and ids from.
+    pub(crate) fn clock(self: &Arc<Self>) -> Clock {
+        Clock::of(Machine(Arc::clone(self)))
+    }
+
+    /// Some time passes, drawn from this span of milliseconds.
+    pub(crate) async fn pass(&self, low: u64, high: u64) {
+        let span = self.between(low, high);
+        tokio::time::sleep(Duration::from_millis(span)).await;
+    }
+
+    // ---- Chance ----
+
+    pub(crate) fn between(&self, low: u64, high: u64) -> u64 {
+        lock(&self.dice).between(low, high)
+    }
+
+    pub(crate) fn percent(&self, percent: u64) -> bool {
+        lock(&self.dice).percent(percent)
+    }
+
+    // ---- What happened ----
+
+    /// Notes something that belongs to the trace.
+    pub(crate) fn tell(&self, line: impl FnOnce() -> String) {
+        let mut trace = lock(&self.trace);
+        let line = format!("{:>9.3} {}", self.elapsed() as f64 / 1000.0, line());
+        trace.hash.update(line.as_bytes());
+        trace.hash.update(b"\n");
+        if let Some(lines) = &mut trace.lines {
+            lines.push(line);
+        }
+    }
+
+    /// Counts something that has to happen sometimes.
+    pub(crate) fn count(&self, what: &'static str) {
+        *lock(&self.tally).entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn tally(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.tally).clone()
+    }
+
+    /// The trace so far, as a short name, with its lines where they were kept.
+    pub(crate) fn trace(&self) -> (String, Vec<String>) {
+        let trace = lock(&self.trace);
+        let hash = trace.hash.clone().finalize();
+        let name = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        (name, trace.lines.clone().unwrap_or_default())
+    }
+
+    // ---- Faults to come ----
+
+    pub(crate) fn add_network_faults(&self, fault: &NetworkFault, calls: u64) {
+        lock(&self.network).extend((0..calls).map(|_| fault.clone()));
+    }
+
+    pub(crate) fn add_store_faults(&self, fault: StoreFault, times: u64) {
+        lock(&self.store).extend((0..times).map(|_| fault));
+    }
+
+    /// The fault for this call, if one waits that fits it.
+    pub(crate) fn network_fault(&self, is_write: bool) -> Option<NetworkFault> {
+        let mut faults = lock(&self.network);
+        let at = faults.iter().position(|fault| is_write || !fault.writes_only)?;
+        faults.remove(at)
+    }
+
+    /// The fault for this statement, if one waits that fits it.
+    pub(crate) fn store_fault(&self, is_commit: bool) -> Option<StoreFault> {
+        let mut faults = lock(&self.store);
+        let at = faults.iter().position(|fault| is_commit == fault.hits_commit())?;
+        faults.remove(at)
+    }
+
+    /// From here on nothing goes wrong any more.
+    pub(crate) fn calm(&self) {
+        lock(&self.network).clear();
+        lock(&self.store).clear();
+    }
+}
+
+/// A machine on which engines run.
+struct Machine(Arc<Stage>);
+
+impl Source for Machine {
+    fn now(&self) -> Timestamp {
+        stamp(self.0.notion_now() + self.0.machine_skew.load(Ordering::Relaxed))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.0.elapsed()) + Duration::from_secs(3600)
+    }
+
+    fn new_id(&self) -> Uuid {
+        Uuid::from_u64_pair(0x0198_0000_0000_7000, self.0.ids.fetch_add(1, Ordering::Relaxed) | 1 << 63)
+    }
+}
+
+fn stamp(millis: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_millis(millis)).unwrap_or(Timestamp::MAX)
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap()
+}
