@@ -46,6 +46,8 @@ pub const CONNECTION: &str = "default";
 pub struct Bindings {
     pub engine: Keeper,
     pub warnings: Vec<Warning>,
+    /// What was renamed and is followed.
+    pub followed: Vec<Warning>,
     /// What does not flow for now: whole mappings, and fields of those that do.
     pub paused: Vec<Pause>,
 }
@@ -158,7 +160,7 @@ impl Wiring {
         let (bound, drift) = self.bound(&store).await?;
         let renewal = Renewing::of(self, store.clone(), drift.digest).await;
         let engine = Engine::new(store, bound, Clock::system(), progress, stop).renewed_by(Box::new(renewal));
-        Ok(Bindings { engine, warnings: drift.warnings, paused: drift.paused })
+        Ok(Bindings { engine, warnings: drift.warnings, followed: drift.followed, paused: drift.paused })
     }
 
     async fn bound(&self, store: &PgStore) -> Result<(Vec<Bound<Real>>, Drifted), WiringError> {
@@ -167,7 +169,7 @@ impl Wiring {
         let resolution = resolve(&self.config, &found)?;
         self.keep(store, &kept, &resolution).await?;
         let mut drift =
-            Drifted { paused: resolution.paused, digest: Digest::of(b""), warnings: Vec::new() };
+            Drifted { warnings: Vec::new(), followed: resolution.followed, paused: resolution.paused, digest: Digest::of(b"") };
         let mut shapes = format!("{:?}", drift.paused);
         let mut bound = Vec::with_capacity(resolution.mappings.len());
         let clock = Clock::system();
@@ -282,6 +284,7 @@ fn json(value: &impl Serialize) -> serde_json::Value {
 /// What a binding brought beside the mappings.
 struct Drifted {
     warnings: Vec<Warning>,
+    followed: Vec<Warning>,
     paused: Vec<Pause>,
     /// Of everything that the mappings were made from.
     digest: Digest,
@@ -323,9 +326,8 @@ impl Renewing {
             return Ok(None);
         }
         self.digest = drift.digest;
-        for warning in drift.warnings.iter().map(ToString::to_string).chain(drift.paused.iter().map(ToString::to_string)) {
-            tracing::warn!("{warning}");
-        }
+        drift.followed.iter().for_each(|rename| tracing::warn!("{rename}"));
+        drift.paused.iter().for_each(|pause| tracing::warn!("{pause}; {}", pause.advice));
         Ok(Some(bound))
     }
 }

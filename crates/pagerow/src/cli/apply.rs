@@ -34,7 +34,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let stop = signals::watch(console)?;
     let wiring = Wiring::connect(config).await?;
     let meter = Meter::new(console);
-    let Bindings { mut engine, warnings, paused } = wiring.bind(meter.listener(), stop).await?;
+    let Bindings { mut engine, warnings, followed, paused } = wiring.bind(meter.listener(), stop).await?;
     let whole = |pause: &&Pause| {
         pause.column.is_none() && plan.mappings.iter().any(|part| part.mapping == pause.mapping)
     };
@@ -47,6 +47,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let report = applied.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     rested.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.warn(&warnings);
+    console.tell_moved(&followed);
     let paused = wiring::paused(&wiring.config, engine.store(), &[]).await;
     sync::tell_all(&report, &paused.map_err(|error| CliError::of_store(error, &wiring.database))?, console)
 }

@@ -45,7 +45,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     meter.say("reading both schemas");
     let bindings = wiring.bind(meter.listener(), stop).await?;
     let flowing = bindings.flowing(&args.mappings);
-    let Bindings { mut engine, warnings, mut paused } = bindings;
+    let Bindings { mut engine, warnings, followed, mut paused } = bindings;
     paused.retain(|pause| args.mappings.is_empty() || args.mappings.contains(&pause.mapping));
     meter.say("looking at both sides");
     let planned = match flowing {
@@ -56,6 +56,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     meter.finish();
     let (plan, refusals) = planned.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.warn(&warnings);
+    console.tell_moved(&followed);
     let forecast = engine.forecast(&plan);
     if let Some(path) = &args.out {
         plan_file::write(path, &plan, Clock::system().now())?;

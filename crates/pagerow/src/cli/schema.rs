@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{console::Console, error::CliError, exit::Exit, progress::Meter};
+use super::{console::Console, error::CliError, exit::Exit, progress::Meter, render::table::counted};
 use crate::{
     config::Config,
     setup::schema::{self, Applied, SchemaPlan},
@@ -42,10 +42,9 @@ pub(super) async fn run(command: Command, config: &Path, console: &Console) -> R
     match command {
         Command::Plan(args) => {
             console.answer(&plan, || text(&plan))?;
-            Ok(match (plan.changes.is_empty(), plan.missing.is_empty()) {
-                (false, _) if args.detailed_exitcode => Exit::Changes,
-                (_, true) => Exit::Done,
-                (_, false) => Exit::Decisions,
+            Ok(match waits(&plan) {
+                _ if !plan.changes.is_empty() && args.detailed_exitcode => Exit::Changes,
+                exit => exit,
             })
         }
         Command::Apply(ApplyArgs {}) => {
@@ -53,7 +52,7 @@ pub(super) async fn run(command: Command, config: &Path, console: &Console) -> R
                 // What is new was shown, and is known from now on.
                 wiring.accept(&found, &[]).await?;
                 console.answer(&answer(&Applied::default(), &plan), || text(&plan))?;
-                return Ok(if plan.missing.is_empty() { Exit::Done } else { Exit::Decisions });
+                return Ok(waits(&plan));
             }
             if console.tells_progress() {
                 console.print(&text(&plan))?;
@@ -69,9 +68,14 @@ pub(super) async fn run(command: Command, config: &Path, console: &Console) -> R
             let applied = applied?;
             wiring.accept(&found, &applied.accepted).await?;
             console.answer(&answer(&applied, &plan), || done(&applied))?;
-            Ok(if plan.missing.is_empty() { Exit::Done } else { Exit::Decisions })
+            Ok(waits(&plan))
         }
     }
+}
+
+/// Whether something is left that has to be mended elsewhere.
+fn waits(plan: &SchemaPlan) -> Exit {
+    if plan.missing.is_empty() && plan.paused.is_empty() { Exit::Done } else { Exit::Decisions }
 }
 
 fn answer(applied: &Applied, plan: &SchemaPlan) -> serde_json::Value {
@@ -93,6 +97,7 @@ fn answer(applied: &Applied, plan: &SchemaPlan) -> serde_json::Value {
         "accepted": applied.accepted,
         "elsewhere": applied.elsewhere,
         "missing": plan.missing,
+        "paused": plan.paused,
         "notes": plan.notes,
     })
 }
@@ -100,8 +105,9 @@ fn answer(applied: &Applied, plan: &SchemaPlan) -> serde_json::Value {
 fn text(plan: &SchemaPlan) -> String {
     let mut lines: Vec<String> = plan.changes.iter().map(ToString::to_string).collect();
     lines.extend(plan.missing.iter().map(|one| format!("{}: {}; {}", one.mapping, one.what, one.advice)));
+    lines.extend(plan.paused.iter().flat_map(|pause| [pause.to_string(), format!("  {}", pause.advice)]));
     lines.extend(plan.notes.iter().map(|note| format!("note: {}: {}", note.mapping, note.what)));
-    if plan.changes.is_empty() && plan.missing.is_empty() {
+    if plan.changes.is_empty() && plan.missing.is_empty() && plan.paused.is_empty() {
         lines.push("nothing is missing on either side".to_owned());
     }
     lines.join("\n")
@@ -122,6 +128,11 @@ fn done(applied: &Applied) -> String {
     for edit in &applied.elsewhere {
         lines.push(format!("not in the file, so to be changed where it comes from: {edit}"));
     }
-    lines.push(format!("{} changes were made; next: `pagerow plan`, `pagerow sync`", applied.done.len()));
+    let count = applied.done.len() as u64;
+    let were = if count == 1 { "was" } else { "were" };
+    lines.push(format!(
+        "{} {were} made; next: `pagerow plan`, `pagerow sync`",
+        counted(count, "change", "changes")
+    ));
     lines.join("\n")
 }

@@ -45,7 +45,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     meter.say("reading both schemas");
     let bindings = wiring.bind(meter.listener(), stop).await?;
     let flowing = bindings.flowing(&args.mappings);
-    let Bindings { mut engine, warnings, .. } = bindings;
+    let Bindings { mut engine, warnings, followed, .. } = bindings;
     meter.say("looking at both sides");
     // The plan that was stopped was made from a complete look; so is the one that it is compared with.
     let depth = if args.full || args.pass.is_some() { Depth::Everything } else { Depth::Changes };
@@ -59,13 +59,14 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let report = synced.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     rested.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.warn(&warnings);
+    console.tell_moved(&followed);
     let paused = wiring::paused(&wiring.config, engine.store(), &args.mappings).await;
     tell_all(&report, &paused.map_err(|error| CliError::of_store(error, &wiring.database))?, console)
 }
 
 /// Prints a report and what is paused; answers the exit code that they ask for.
 pub(super) fn tell_all(report: &Report, pauses: &[Pause], console: &Console) -> Result<Exit, CliError> {
-    let text = || render::paused::below(render::report::report(report), pauses);
+    let text = || render::paused::below(render::report::report_beside(report, pauses.len()), pauses);
     console.answer(&render::paused::with(report, pauses), text)?;
     Ok(match exit(report) {
         Exit::Done if !pauses.is_empty() => Exit::Decisions,

@@ -40,7 +40,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     meter.finish();
     let verdict = verdict.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.answer(&render::paused::with(&verdict, &paused), || {
-        render::paused::below(render::verdict::verdict(&verdict), &paused)
+        render::paused::below(render::verdict::verdict(&verdict, paused.len()), &paused)
     })?;
     Ok(match (verdict.equal, paused.is_empty()) {
         (true, true) => Exit::Done,

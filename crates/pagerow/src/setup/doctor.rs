@@ -326,6 +326,11 @@ async fn mappings(
                     ),
                 ));
             }
+            for moved in &resolution.followed {
+                let mapping = moved.key.split('.').nth(1).unwrap_or_default();
+                let name = format!("mapping {mapping}");
+                checks.push(Check::warn(name, moved.message.clone(), moved.advice.clone().unwrap_or_default()));
+            }
             for pause in &resolution.paused {
                 checks.push(Check::warn(
                     format!("mapping {}", pause.mapping),
@@ -350,7 +355,11 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
         // The same errors come from resolving, all of them.
         return;
     };
-    for change in &plan.changes {
+    // What was renamed or is paused is told by the resolution.
+    let told = |change: &&SchemaChange| {
+        matches!(change, SchemaChange::Configure { .. } | SchemaChange::Sql { accepts: Some(_), .. })
+    };
+    for change in plan.changes.iter().filter(|change| !told(change)) {
         let name = format!("mapping {}", change.mapping());
         let status = match change {
             SchemaChange::AddOptions { .. } | SchemaChange::Configure { .. } | SchemaChange::Rebind { .. } => {
@@ -368,9 +377,7 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
         let name = format!("mapping {}", note.mapping);
         checks.push(Check::warn(name, note.what, "map it if it is to flow; nothing waits for it"));
     }
-    // What is paused is told by the resolution.
-    let pauses: Vec<String> = plan.paused.iter().map(|pause| pause.reason.clone()).collect();
-    for missing in plan.missing.into_iter().filter(|one| !pauses.iter().any(|why| one.what.ends_with(why))) {
+    for missing in plan.missing {
         checks.push(Check::warn(format!("mapping {}", missing.mapping), missing.what, missing.advice));
     }
 }

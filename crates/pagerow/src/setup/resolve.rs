@@ -50,6 +50,8 @@ pub struct Resolution {
     pub mappings: Vec<Resolved>,
     /// What does not flow for now: whole mappings, and fields of those that do.
     pub paused: Vec<Pause>,
+    /// What was renamed and is followed.
+    pub followed: Vec<Warning>,
     /// What the names mean, by mapping; for the next time.
     pub meanings: BTreeMap<String, Meaning>,
     /// Mappings that refer to each other in a circle; each of them is written in two passes.
@@ -67,12 +69,6 @@ pub fn resolve(config: &Config, found: &Found) -> Result<Resolution, ConfigError
     let mut meanings: BTreeMap<String, Meaning> = BTreeMap::new();
     for one in &mut resolved {
         let name = one.mapping.name.clone();
-        let drifts = followed.drifts.iter().filter(|drift| drift.mapping == name);
-        one.warnings.extend(drifts.map(|drift| Warning {
-            key: drift.key.clone(),
-            message: drift.found.clone(),
-            advice: Some("it is followed; `pagerow schema apply` brings the configuration up to date".to_owned()),
-        }));
         meanings.extend(meaning(config, &followed, found, one).map(|meaning| (name, meaning)));
     }
     for pause in followed.pauses().filter(|pause| pause.column.is_none()) {
@@ -92,7 +88,18 @@ pub fn resolve(config: &Config, found: &Found) -> Result<Resolution, ConfigError
     }
     let mut slots: Vec<Option<Resolved>> = resolved.into_iter().map(Some).collect();
     let mappings = order.into_iter().filter_map(|at| slots.get_mut(at).and_then(Option::take)).collect();
-    Ok(Resolution { mappings, paused: followed.pauses().cloned().collect(), meanings, cycles })
+    let renames = followed.drifts.iter().map(|drift| Warning {
+        key: drift.key.clone(),
+        message: drift.found.clone(),
+        advice: Some("`pagerow schema apply` brings the configuration up to date".to_owned()),
+    });
+    Ok(Resolution {
+        mappings,
+        paused: followed.pauses().cloned().collect(),
+        followed: renames.collect(),
+        meanings,
+        cycles,
+    })
 }
 
 /// A configuration held against both schemas, with all that is wrong.

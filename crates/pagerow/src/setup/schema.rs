@@ -134,7 +134,7 @@ pub struct Note {
 pub struct SchemaPlan {
     pub changes: Vec<SchemaChange>,
     pub missing: Vec<Missing>,
-    /// What does not flow for now.
+    /// What does not flow for now, and what nothing that could be made would mend.
     pub paused: Vec<Pause>,
     /// What was added on either side and is mapped to nothing.
     pub notes: Vec<Note>,

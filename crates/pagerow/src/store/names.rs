@@ -95,8 +95,8 @@ impl PgStore {
         Ok(tx.commit().await?)
     }
 
-    /// Gives what is kept of a column another name, or forgets its bases. The digests of links follow by themselves:
-    /// a mapping of another shape is compared in full.
+    /// Gives what is kept of a column another name, or forgets its bases. Digests that held it are void, so that both
+    /// sides of these records are looked at in full.
     async fn rename_column(
         &self,
         tx: &mut Tx,
@@ -114,7 +114,8 @@ impl PgStore {
         };
         tx.execute(
             &format!(
-                "update {}.links set {}, {} where connection_id = $1 and mapping = $2 \
+                "update {}.links set {}, {}, postgres_digest = '00000000-0000-0000-0000-000000000000', \
+                 notion_digest = '00000000-0000-0000-0000-000000000000' where connection_id = $1 and mapping = $2 \
                  and ($3 in (select json_object_keys(base_postgres)) or $3 in (select json_object_keys(base_notion)))",
                 self.schema,
                 base("base_postgres"),
@@ -126,6 +127,11 @@ impl PgStore {
                 (&from, Type::TEXT),
                 (&to, Type::TEXT),
             ],
+        )
+        .await?;
+        tx.execute(
+            &format!("update {}.mappings set fingerprint = null where connection_id = $1 and name = $2", self.schema),
+            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
         )
         .await?;
         let Some(to) = to else { return Ok(()) };

@@ -3,8 +3,13 @@
 use super::table::{counted, table};
 use crate::{cli::progress::duration, engine::Report};
 
-/// The report of a run.
+/// The report of a run, where nothing is paused.
 pub(crate) fn report(report: &Report) -> String {
+    report_beside(report, 0)
+}
+
+/// The report of a run beside so many pauses.
+pub(crate) fn report_beside(report: &Report, paused: usize) -> String {
     let numbers = |numbers: [u64; 3]| {
         if numbers == [0; 3] { "–".to_owned() } else { numbers.map(|n| n.to_string()).join(" / ") }
     };
@@ -41,12 +46,12 @@ pub(crate) fn report(report: &Report) -> String {
         "\n{run}: {} to Notion{rate} in {}; {}",
         counted(report.calls, "call", "calls"),
         duration(report.seconds),
-        verdict(report)
+        verdict(report, paused)
     ));
     out
 }
 
-fn verdict(report: &Report) -> String {
+fn verdict(report: &Report, paused: usize) -> String {
     let sum = |of: fn(&crate::engine::MappingReport) -> u64| report.mappings.iter().map(of).sum::<u64>();
     let all = sum(|m| m.conflicts + m.parked + m.doubles);
     let wait = if all == 1 { "waits" } else { "wait" };
@@ -60,6 +65,7 @@ fn verdict(report: &Report) -> String {
     .map(|(number, one, many)| counted(number, one, many))
     .collect();
     match (report.quiet, waiting.is_empty()) {
+        (true, true) if paused > 0 => "both sides are equal but for what is paused".to_owned(),
         (true, true) => "both sides are equal".to_owned(),
         (true, false) => format!(
             "both sides are equal but for {}, which {wait} for a decision (`pagerow conflicts`, `pagerow parked`)",

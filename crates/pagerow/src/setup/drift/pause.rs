@@ -83,12 +83,23 @@ impl Followed {
         let mapping = format!("mapping.{}", said.name);
         let in_notion =
             ["data_source", "key_property", "stamp"].iter().any(|key| under(&format!("{mapping}.{key}")));
+        let out = format!("or take [{mapping}] out of the file");
+        let (reason, advice) = match error.code {
+            "no_such_table" => (
+                format!("the table {} was dropped, or this role cannot see it any more", said.table.value),
+                format!("bring it back, or grant USAGE on its schema and SELECT on it; {out}"),
+            ),
+            _ => {
+                let advice = error.advice.as_ref().map(|advice| advice.trim_end_matches('.'));
+                (error.message.clone(), advice.map_or_else(|| out.clone(), str::to_owned))
+            }
+        };
         Some(Pause {
             mapping: said.name.clone(),
             column: None,
             code: error.code.to_owned(),
-            reason: error.message.clone(),
-            advice: error.advice.clone().unwrap_or_else(|| "`pagerow doctor` says more".to_owned()),
+            reason,
+            advice,
             side: in_notion.then_some(Side::Notion),
             replaceable: false,
         })

@@ -2,7 +2,7 @@
 
 use pagerow_core::side::Side;
 
-use super::{Missing, Note, Role, SchemaChange, SchemaPlan};
+use super::{Note, Role, SchemaChange, SchemaPlan};
 use crate::{
     config::PropertyWord,
     notion::wire::PropertyId,
@@ -44,16 +44,8 @@ pub(super) fn propose(followed: &Followed, found: &Found, drafts: &[Draft<'_>], 
                 because: pause.reason.clone(),
             });
         } else if !added {
-            plan.missing.push(Missing {
-                mapping: pause.mapping.clone(),
-                what: match &pause.column {
-                    Some(column) => format!("{column} is paused: {}", pause.reason),
-                    None => format!("it is paused: {}", pause.reason),
-                },
-                advice: pause.advice.clone(),
-            });
+            plan.paused.push(pause.clone());
         }
-        plan.paused.push(pause.clone());
     }
     // The file first: what follows is named as it will be.
     plan.changes.splice(0..0, changes);
