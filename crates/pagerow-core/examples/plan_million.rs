@@ -143,6 +143,7 @@ fn pair(link: &Short, seen: &Seen, n: u64) -> Pair {
             key: link.key.clone(),
             page: link.page,
             base: Sides { postgres: record(n, 0), notion: record(n, 0) },
+            apart: None,
         }),
         seen: Sides {
             postgres: sight(row, seen.postgres, None),

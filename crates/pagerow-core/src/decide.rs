@@ -14,6 +14,8 @@ pub enum Known {
     Linked,
     /// By the link of two halves that were both deleted.
     Buried,
+    /// By a link with bases; the half on this side is away on purpose.
+    Apart(Side),
     /// Both halves were found to belong together; there is no base.
     Adopted,
     /// Only as a row.
@@ -73,6 +75,8 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
         // Both halves are there.
         (Known::Linked, Same, Same) => Decision::Quiet,
         (Known::Linked, Same | Changed, Same | Changed) => Decision::Merge,
+        // What was away on purpose is back: both are there from now on.
+        (Known::Apart(_), Same | Changed, Same | Changed) => Decision::Merge,
         (Known::Adopted, Same | Changed, Same | Changed) => Decision::Merge,
         // A half is back, and the other one that it names is still in the trash; no link remembers them.
         (Known::Adopted, Away(Trashed), Changed) if mapping.direction.reaches(Side::Postgres) => {
@@ -97,17 +101,29 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
         (Known::Buried, Away(away), _) | (Known::Buried, _, Away(away)) => Decision::Skip(Why::Away(away)),
 
         // Both halves were deleted.
-        (Known::Linked, Away(Deleted | Trashed), Away(Deleted | Trashed)) => Decision::Forget,
+        (Known::Linked | Known::Apart(_), Away(Deleted | Trashed), Away(Deleted | Trashed)) => {
+            Decision::Forget
+        }
 
         // Away without being deleted: not our business until it comes back or a person says so.
-        (Known::Linked, Away(away @ (Archived | Moved | Unreachable | OutOfScope)), _)
-        | (Known::Linked, _, Away(away @ (Archived | Moved | Unreachable | OutOfScope))) => {
+        (Known::Linked | Known::Apart(_), Away(away @ (Archived | Moved | Unreachable | OutOfScope)), _)
+        | (Known::Linked | Known::Apart(_), _, Away(away @ (Archived | Moved | Unreachable | OutOfScope))) => {
             Decision::Skip(Why::Away(away))
         }
 
+        // An undo took one half away, or left it away. An edit of the other half brings it back.
+        (Known::Apart(Side::Postgres), Away(Deleted | Trashed), Same)
+        | (Known::Apart(Side::Notion), Same, Away(Deleted | Trashed)) => Decision::Quiet,
+        (Known::Apart(side @ Side::Postgres), Away(Deleted | Trashed), Changed)
+        | (Known::Apart(side @ Side::Notion), Changed, Away(Deleted | Trashed))
+            if !mapping.direction.reaches(side) =>
+        {
+            Decision::Skip(Why::Direction)
+        }
+
         // The row was deleted.
-        (Known::Linked, Away(how @ (Deleted | Trashed)), Same) => row_deleted(how, mapping),
-        (Known::Linked, Away(how @ (Deleted | Trashed)), Changed) => {
+        (Known::Linked | Known::Apart(_), Away(how @ (Deleted | Trashed)), Same) => row_deleted(how, mapping),
+        (Known::Linked | Known::Apart(_), Away(how @ (Deleted | Trashed)), Changed) => {
             match (mapping.direction.reaches(Side::Postgres), how) {
                 (true, Trashed) => Decision::Restore(Side::Postgres, Because::EditBeatsDeletion),
                 (true, _) => Decision::Create(Side::Postgres, Because::EditBeatsDeletion),
@@ -116,8 +132,10 @@ pub fn decide(known: Known, state: Sides<State<'_>>, mapping: &Mapping) -> Decis
         }
 
         // The page was deleted.
-        (Known::Linked, Same, Away(how @ (Deleted | Trashed))) => page_deleted(how, mapping),
-        (Known::Linked, Changed, Away(how @ (Deleted | Trashed))) => {
+        (Known::Linked | Known::Apart(_), Same, Away(how @ (Deleted | Trashed))) => {
+            page_deleted(how, mapping)
+        }
+        (Known::Linked | Known::Apart(_), Changed, Away(how @ (Deleted | Trashed))) => {
             if mapping.direction.reaches(Side::Notion) {
                 Decision::Restore(Side::Notion, Because::EditBeatsDeletion)
             } else {

@@ -3,7 +3,7 @@
 //! Everything here is pure, total and deterministic: no IO, no clock, no chance, no hash-map order. The same
 //! inputs give the same plan, byte for byte. Reading order: [`value`], [`record`], [`mapping`], [`fidelity`],
 //! [`observation`], [`change`], [`merge`], [`decide`], [`adopt`], [`answer`], [`plan`], [`planner`], [`guard`],
-//! [`journal`], [`settle`], [`retry`].
+//! [`journal`], [`settle`], [`undo`], [`retry`].
 
 pub mod adopt;
 pub mod answer;
@@ -21,6 +21,8 @@ pub mod plan;
 pub mod planner;
 pub mod record;
 pub mod retry;
+pub mod rich_text;
 pub mod settle;
 pub mod side;
+pub mod undo;
 pub mod value;

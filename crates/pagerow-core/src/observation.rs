@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     record::{PageId, Record, RowKey},
-    side::Sides,
+    side::{Side, Sides},
 };
 
 /// One look at one record on one side.
@@ -65,6 +65,9 @@ pub struct Link {
     pub page: PageId,
     /// What we last settled with each side.
     pub base: Sides<Record>,
+    /// The side whose half is away on purpose, after an undo: its absence is no deletion. An edit of the other half
+    /// brings it back.
+    pub apart: Option<Side>,
 }
 
 /// Everything that is known of one record: the planner's input.

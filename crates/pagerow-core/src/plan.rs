@@ -71,6 +71,10 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Digest>,
     pub because: Because,
+    /// The whole row as Postgres's JSON, columns without a property included: what the journal keeps of a row that was
+    /// deleted, and what an undo makes it again from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<String>,
 }
 
 /// What is done to a record.
@@ -99,11 +103,13 @@ pub struct FieldWrite {
     pub before: Option<Value>,
     /// What will be written: already in the form in which the target stores it.
     pub after: Value,
-    /// The other side's value where it differs in form from `after` (seconds that Notion cuts, for example).
+    /// The other side's value where it differs in form from `after` (seconds that Notion cuts, for example). Of a record
+    /// that is deleted: the other side's base, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Value>,
     /// Not written, only remembered: a field of a new record that does not flow to this side, or that is left to the
-    /// column's default. `after` is then `Null`, so that whatever the new record shows counts as a change.
+    /// column's default. `after` is then `Null`, so that whatever the new record shows counts as a change. In a half
+    /// that an undo brings back, `after` is what it held: it comes back by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withheld: bool,
     /// Who decided, where both sides had changed: `before` is then the value that lost, and this step keeps it.
@@ -164,6 +170,8 @@ pub enum Because {
     Back,
     /// A person answered a conflict.
     Answered,
+    /// An earlier run is taken back.
+    Undone,
 }
 
 /// New bases for one link, without a write.

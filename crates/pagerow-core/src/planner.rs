@@ -4,6 +4,8 @@
 mod order;
 mod record;
 
+pub(crate) use record::One;
+
 use crate::{
     answer::Answers,
     mapping::Mapping,

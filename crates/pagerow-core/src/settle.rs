@@ -3,7 +3,7 @@
 use crate::{
     fidelity,
     mapping::{Mapping, PropertyKind},
-    plan::{Action, By, Settlement, Step},
+    plan::{Action, Because, By, Settlement, Step},
     record::Record,
     side::{Side, Sides},
     value::Value,
@@ -24,10 +24,18 @@ pub fn after_step(
     mut base: Sides<Record>,
     left_out: &[usize],
 ) -> Sides<Record> {
-    // What a deletion carries is for the history; the bases stay until both halves are seen to be gone.
+    // What a deletion carries is for the history. An undone one leaves the other half alone, as it is now: only an edit
+    // from here on brings this half back.
     let wrote = match step.action {
         Action::Create | Action::Update | Action::Restore => step.fields.as_slice(),
-        Action::Trash | Action::Delete => &[],
+        Action::Trash | Action::Delete => {
+            for write in step.fields.iter().filter(|_| step.because == Because::Undone) {
+                if let Some(source) = &write.source {
+                    base.of_mut(step.side.other()).set(write.field, Some(source.clone()));
+                }
+            }
+            &[]
+        }
     };
     for write in wrote {
         if left_out.contains(&write.field) {
@@ -53,9 +61,42 @@ pub fn after_step(
             Side::Postgres => &write.after,
         };
         base.of_mut(step.side).set(write.field, Some(settled.clone()));
-        base.of_mut(step.side.other()).set(write.field, Some(source.clone()));
+        let other = base.of_mut(step.side.other());
+        if step.because != Because::Undone {
+            other.set(write.field, Some(source.clone()));
+        } else if other.get(write.field).is_none() {
+            // An undo is between one side and its own past: the other side's base stays, and the two are held apart.
+            // Only a link that was forgotten gets it back.
+            other.set(write.field, write.source.clone());
+        }
     }
     base
+}
+
+/// What becomes of a record's link once a step on it was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkAfter {
+    /// Both halves are gone.
+    Forgotten,
+    /// It stays, or is made; the half on this side is away on purpose.
+    Kept { apart: Option<Side> },
+}
+
+/// What becomes of the link. `apart` is what the link said before; `None` where there was no link.
+#[must_use]
+pub fn link_after(step: &Step, apart: Option<Option<Side>>) -> LinkAfter {
+    let other = step.side.other();
+    match (step.because, step.action, apart) {
+        (Because::Undone, Action::Trash | Action::Delete, Some(Some(away))) if away == other => {
+            LinkAfter::Forgotten
+        }
+        (Because::Undone, Action::Trash | Action::Delete, _) => LinkAfter::Kept { apart: Some(step.side) },
+        // The link was forgotten with its second half, and that one is still away.
+        (Because::Undone, Action::Create | Action::Restore, None) => LinkAfter::Kept { apart: Some(other) },
+        (Because::Undone, _, Some(Some(away))) if away == other => LinkAfter::Kept { apart: Some(other) },
+        (_, Action::Trash | Action::Delete, _) => LinkAfter::Forgotten,
+        (_, Action::Create | Action::Update | Action::Restore, _) => LinkAfter::Kept { apart: None },
+    }
 }
 
 /// The bases after the sides were found to agree.
@@ -74,7 +115,7 @@ mod tests {
     use crate::{
         digest::Digest,
         mapping::{ColumnKind, Field, Flow, KeySource, OnPageTrashed, OnRowDeleted, Policy},
-        plan::{Because, Expect, FieldWrite},
+        plan::{Expect, FieldWrite},
     };
 
     fn mapping() -> Mapping {
@@ -122,6 +163,7 @@ mod tests {
             expect: Expect::Seen(Digest::of(b"")),
             source: None,
             because: Because::Edited,
+            whole: None,
         }
     }
 

@@ -60,18 +60,26 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, los
     }
 }
 
-struct One<'a> {
-    mapping: &'a Mapping,
-    pair: &'a Pair,
-    answers: &'a Answers,
+/// One record with what is known of it.
+pub(crate) struct One<'a> {
+    pub(crate) mapping: &'a Mapping,
+    pub(crate) pair: &'a Pair,
+    pub(crate) answers: &'a Answers,
     /// Where a base is unknown, it was lost.
-    lost: bool,
+    pub(crate) lost: bool,
 }
 
 impl<'a> One<'a> {
+    /// One record as it was seen, for which nobody has answers.
+    pub(crate) fn seen(mapping: &'a Mapping, pair: &'a Pair) -> Self {
+        const NOTHING: &Answers =
+            &Answers { fields: std::collections::BTreeMap::new(), whole: None, waits: false };
+        Self { mapping, pair, answers: NOTHING, lost: false }
+    }
+
     fn known(&self) -> Known {
-        match self.pair.identity {
-            Identity::Linked(_) => Known::Linked,
+        match &self.pair.identity {
+            Identity::Linked(link) => link.apart.map_or(Known::Linked, Known::Apart),
             Identity::Buried(_) => Known::Buried,
             Identity::Adopted { .. } => Known::Adopted,
             Identity::Row(_) => Known::Row,
@@ -206,7 +214,7 @@ impl<'a> One<'a> {
         }
     }
 
-    fn base(&self, side: Side) -> Option<&'a Record> {
+    pub(crate) fn base(&self, side: Side) -> Option<&'a Record> {
         match &self.pair.identity {
             Identity::Linked(link) | Identity::Buried(link) => Some(link.base.of(side)),
             Identity::Adopted { .. } | Identity::Row(_) | Identity::Page(_) => None,
@@ -214,7 +222,7 @@ impl<'a> One<'a> {
     }
 
     /// What the side holds in a field now, as far as is known: as seen, else as last settled.
-    fn now(&self, side: Side, field: usize) -> Option<&'a Value> {
+    pub(crate) fn now(&self, side: Side, field: usize) -> Option<&'a Value> {
         match self.sighting(side) {
             Some(sighting) => sighting.record.get(field),
             None => self.base(side)?.get(field),
@@ -260,17 +268,23 @@ impl<'a> One<'a> {
 
     /// A side's content in short: as seen, else as settled.
     fn content(&self, side: Side) -> Option<Digest> {
-        if let Some(sighting) = self.sighting(side) {
-            return Some(sighting.digest);
+        match self.sighting(side) {
+            Some(sighting) => Some(sighting.digest),
+            None => Some(self.content_of(side, self.base(side)?)),
         }
-        let marker = match side {
-            Side::Notion if self.mapping.key_property => self.pair.identity.key().map(RowKey::as_str),
-            Side::Notion | Side::Postgres => None,
-        };
-        Some(Digest::of_record(self.mapping, self.base(side)?, marker, &mut Vec::new()))
     }
 
-    fn step(&self, side: Side, action: Action, fields: Vec<FieldWrite>, because: Because) -> Step {
+    /// A record's content in short, as this side would show it: with the marker that it carries, else should carry.
+    pub(crate) fn content_of(&self, side: Side, record: &Record) -> Digest {
+        let marker = match (side, self.sighting(side)) {
+            (Side::Notion, Some(page)) if self.mapping.key_property => page.marker.as_deref(),
+            (Side::Notion, None) if self.mapping.key_property => self.pair.identity.key().map(RowKey::as_str),
+            (Side::Notion | Side::Postgres, _) => None,
+        };
+        Digest::of_record(self.mapping, record, marker, &mut Vec::new())
+    }
+
+    pub(crate) fn step(&self, side: Side, action: Action, fields: Vec<FieldWrite>, because: Because) -> Step {
         Step {
             wave: 0,
             side,
@@ -283,6 +297,7 @@ impl<'a> One<'a> {
             expect: self.expect(side),
             source: self.content(side.other()),
             because,
+            whole: None,
         }
     }
 
@@ -392,9 +407,10 @@ impl<'a> One<'a> {
                 }
             }
         }
-        let adopted = matches!(self.pair.identity, Identity::Adopted { .. });
+        // Nobody has met before, or one half was away on purpose and is back.
+        let met = matches!(self.known(), Known::Adopted | Known::Apart(_));
         let raise = matches!(self.pair.identity, Identity::Buried(_));
-        if (adopted || raise || !settled.is_empty())
+        if (met || raise || !settled.is_empty())
             && let (Some(key), Some(page)) = (self.pair.identity.key(), self.pair.identity.page())
         {
             out.settlements.push(Settlement {
@@ -578,14 +594,15 @@ impl<'a> One<'a> {
         out.steps.push(self.step(side, Action::Restore, Vec::new(), because));
     }
 
-    /// A deletion carries what is deleted, so that the history can bring it back.
-    fn removal(&self, side: Side, action: Action) -> Step {
+    /// A deletion carries what is deleted and what its other half was settled with, so that the history can bring it
+    /// back.
+    pub(crate) fn removal(&self, side: Side, action: Action) -> Step {
         let fields = (0..self.mapping.fields.len())
             .filter_map(|field| {
-                let before = self.now(side, field)?;
-                let before = Some(before.clone());
+                let before = Some(self.now(side, field)?.clone());
+                let source = self.base(side.other()).and_then(|base| base.get(field)).cloned();
                 let after = Value::Null;
-                Some(FieldWrite { field, before, after, source: None, withheld: false, by: None })
+                Some(FieldWrite { field, before, after, source, withheld: false, by: None })
             })
             .collect();
         self.step(side, action, fields, Because::Deleted)

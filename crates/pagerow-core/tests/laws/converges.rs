@@ -115,7 +115,11 @@ pub(crate) fn all_is_said(world: &World, last: &Plan) {
         let (Some(row), Some(page)) = (here(Side::Postgres), here(Side::Notion)) else {
             let asked = part.conflicts.iter().any(|conflict| conflict.link == Some(link.id));
             let parked = part.parked.iter().any(|parked| parked.link == Some(link.id));
-            assert!(listed || asked || parked, "a half is away, and nobody says so: {link:?} {part:?}");
+            let apart = link.apart.is_some_and(|side| here(side).is_none());
+            assert!(
+                listed || asked || parked || apart,
+                "a half is away, and nobody says so: {link:?} {part:?}"
+            );
             continue;
         };
         for (place, field) in world.mapping.fields.iter().enumerate() {

@@ -24,6 +24,7 @@ fn step(n: u64, side: Side, action: Action, fields: Vec<FieldWrite>) -> Step {
         expect: Expect::Nothing,
         source: None,
         because: Because::Edited,
+        whole: None,
     }
 }
 

@@ -32,18 +32,18 @@ use crate::{
 
 /// One record: what was settled, and what is there.
 #[derive(Clone, Debug, PartialEq)]
-struct State {
+pub(crate) struct State {
     /// `None`: no link; inside, `None`: this field's base is lost.
     base: Option<[Option<Value>; 2]>,
-    row: Option<[Value; 2]>,
-    page: Option<[Value; 2]>,
+    pub(crate) row: Option<[Value; 2]>,
+    pub(crate) page: Option<[Value; 2]>,
 }
 
-const POLICIES: [Policy; 4] =
+pub(crate) const POLICIES: [Policy; 4] =
     [Policy::Manual, Policy::LastWriteWins, Policy::PreferPostgres, Policy::PreferNotion];
-const FLOWS: [Flow; 3] = [Flow::Both, Flow::ToNotion, Flow::ToPostgres];
-const ROW_RULES: [OnRowDeleted; 3] = [OnRowDeleted::Trash, OnRowDeleted::Keep, OnRowDeleted::Ask];
-const PAGE_RULES: [OnPageTrashed; 5] = [
+pub(crate) const FLOWS: [Flow; 3] = [Flow::Both, Flow::ToNotion, Flow::ToPostgres];
+pub(crate) const ROW_RULES: [OnRowDeleted; 3] = [OnRowDeleted::Trash, OnRowDeleted::Keep, OnRowDeleted::Ask];
+pub(crate) const PAGE_RULES: [OnPageTrashed; 5] = [
     OnPageTrashed::Ask,
     OnPageTrashed::SoftDelete,
     OnPageTrashed::Delete,
@@ -51,13 +51,13 @@ const PAGE_RULES: [OnPageTrashed; 5] = [
     OnPageTrashed::Keep,
 ];
 /// The most plans that a record may take: make the other half, take its default back, and one to see that it is quiet.
-const MOST_PLANS: usize = 4;
+pub(crate) const MOST_PLANS: usize = 4;
 
 fn values() -> [Value; 3] {
     [Value::Null, text("a"), text("b")]
 }
 
-fn states() -> Vec<State> {
+pub(crate) fn states() -> Vec<State> {
     let values = values();
     let cells: Vec<[Value; 2]> =
         values.iter().flat_map(|one| values.iter().map(|two| [one.clone(), two.clone()])).collect();
@@ -77,25 +77,25 @@ fn states() -> Vec<State> {
     states
 }
 
-fn two_fields() -> Mapping {
+pub(crate) fn two_fields() -> Mapping {
     mapping(vec![text_field("one"), text_field("two")])
 }
 
 /// How a world is set up around its records.
 #[derive(Clone, Copy)]
-struct Times {
+pub(crate) struct Times {
     row: i64,
     page: i64,
 }
 
-const TIMES: [Times; 3] = [
+pub(crate) const TIMES: [Times; 3] = [
     Times { row: START - 60, page: START },
     Times { row: START, page: START + 59 },
     Times { row: START + 120, page: START },
 ];
 
 /// Puts a record into the world. A row that is away is gone, or marked as deleted.
-fn put(world: &mut World, state: &State, gone: bool, times: Times) {
+pub(crate) fn put(world: &mut World, state: &State, gone: bool, times: Times) {
     let half = |cells: &Option<[Value; 2]>, edited| Half {
         cells: cells.clone().map_or_else(|| vec![Value::Null; 2], Vec::from),
         away: cells.is_none().then_some(Absence::Trashed),

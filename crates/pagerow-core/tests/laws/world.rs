@@ -17,11 +17,12 @@ use pagerow_core::{
         PropertyKind,
     },
     observation::{Absence, Identity, Link, Observation, Pair, Sighting},
-    plan::{Action, Census, Expect, Plan, Skipped, Step, Why},
+    plan::{Action, Because, Census, Expect, Plan, Skipped, Step, Why},
     planner::{Planner, assemble},
     record::{PageId, Record, RowKey},
-    settle,
+    settle::{self, LinkAfter},
     side::{Side, Sides},
+    undo::{Done, Left, Undoing, shown, undo},
     value::{Ref, Value},
 };
 
@@ -50,6 +51,8 @@ pub(crate) struct World {
     pub(crate) now: i64,
     /// Whether a half with its base's digest is reported as unchanged, or shown all the same.
     pub(crate) by_digest: bool,
+    /// What was done, newest last: the history.
+    pub(crate) journal: Vec<Done>,
     made: u32,
 }
 
@@ -75,6 +78,7 @@ impl World {
             buried: BTreeMap::new(),
             now: START,
             by_digest: true,
+            journal: Vec::new(),
             made: 0,
         }
     }
@@ -98,7 +102,7 @@ impl World {
 
     pub(crate) fn add_link(&mut self, key: RowKey, page: PageId, base: Sides<Record>) -> i64 {
         let id = i64::from(self.next());
-        self.links.insert(id, Link { id, key, page, base });
+        self.links.insert(id, Link { id, key, page, base, apart: None });
         id
     }
 
@@ -368,6 +372,7 @@ impl World {
                 });
                 if let Some(link) = self.links.get_mut(&id) {
                     link.base = settle::after_agreement(settlement, link.base.clone());
+                    link.apart = None;
                 }
             }
         }
@@ -438,8 +443,11 @@ impl World {
                 }
                 let key = match (&step.key, &self.mapping.key) {
                     (Some(key), _) => {
-                        let row =
-                            Half { cells: self.defaults.clone(), away: None, edited: self.now, marker: None };
+                        let cells = match &step.whole {
+                            Some(whole) => serde_json::from_str(whole).expect("it was kept"),
+                            None => self.defaults.clone(),
+                        };
+                        let row = Half { cells, away: None, edited: self.now, marker: None };
                         self.rows.insert(key.clone(), row);
                         key.clone()
                     }
@@ -453,14 +461,17 @@ impl World {
                 (left_out, id)
             }
         };
-        self.settle(step, id, &left_out);
+        let is_new = known.is_none();
+        self.settle(step, id, is_new, &left_out);
         true
     }
 
     fn change(&mut self, step: &Step) -> bool {
         let id = step.link.or_else(|| step.key.as_ref().and_then(|key| self.link_of(key)));
         let id = id.or_else(|| step.page.and_then(|page| self.link_of_page(page)));
+        let id = id.or_else(|| self.brought_back(step));
         let Some(link) = id.and_then(|id| self.links.get(&id)).cloned() else { return false };
+        let is_new = step.because == Because::Undone && step.link.is_none();
         let half = match step.side {
             Side::Postgres => self.rows.get(&link.key),
             Side::Notion => self.pages.get(&link.page),
@@ -475,7 +486,7 @@ impl World {
             return false;
         }
         let shown = self.shown(half);
-        for write in &step.fields {
+        for write in step.fields.iter().filter(|write| !write.withheld) {
             assert_eq!(
                 write.before.as_ref(),
                 shown.get(write.field),
@@ -493,12 +504,15 @@ impl World {
                         page.marker = Some(key);
                     }
                 }
-                self.settle(step, link.id, &left_out);
+                self.settle(step, link.id, false, &left_out);
             }
             Action::Delete => {
                 assert_eq!(step.side, Side::Postgres, "pages go to the trash");
                 assert_eq!(step.fields.len(), self.mapping.fields.len(), "a deletion keeps the whole record");
-                self.rows.remove(&link.key);
+                let gone = self.rows.remove(&link.key).expect("it was seen");
+                let whole = serde_json::to_string(&gone.cells).expect("values are written down");
+                self.journal(&Step { whole: Some(whole), ..step.clone() }, &link, &Record::default());
+                self.settle_link(step, link.id, false);
             }
             Action::Trash | Action::Restore => {
                 if step.action == Action::Trash {
@@ -517,9 +531,88 @@ impl World {
                     half.away = away;
                     half.edited = now;
                 }
+                if step.action == Action::Trash {
+                    self.journal(step, &link, &Record::default());
+                    self.settle_link(step, link.id, false);
+                } else {
+                    let left_out = self.write(step, step.side, Some(&link.key), Some(link.page));
+                    self.settle(step, link.id, is_new, &left_out);
+                }
             }
         }
         true
+    }
+
+    /// The link that an undone deletion had forgotten.
+    fn brought_back(&mut self, step: &Step) -> Option<i64> {
+        if step.because != Because::Undone || step.action != Action::Restore {
+            return None;
+        }
+        let (key, page) = (step.key.clone()?, step.page?);
+        let unread = self.unread();
+        // A new link takes the place of the buried one.
+        self.buried.retain(|_, link| link.key != key && link.page != page);
+        Some(self.add_link(key, page, unread))
+    }
+
+    fn journal(&mut self, step: &Step, link: &Link, answer: &Record) {
+        let step = Step { key: Some(link.key.clone()), page: Some(link.page), ..step.clone() };
+        let seq = self.journal.len() as i32;
+        let shown = shown(&step, answer);
+        self.journal.push(Done { seq, step, shown });
+    }
+
+    fn settle_link(&mut self, step: &Step, id: i64, is_new: bool) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        if matches!(step.action, Action::Trash | Action::Delete) {
+            link.base = settle::after_step(&self.mapping, step, &Record::default(), link.base.clone(), &[]);
+        }
+        match settle::link_after(step, (!is_new).then_some(link.apart)) {
+            LinkAfter::Kept { apart } => link.apart = apart,
+            LinkAfter::Forgotten => {
+                let link = self.links.remove(&id);
+                self.buried.extend(link.map(|link| (id, link)));
+            }
+        }
+    }
+
+    /// What would take back everything that was done since the journal was so long.
+    pub(crate) fn undoing(&self, since: usize) -> Undoing {
+        let done = &self.journal[since..];
+        let names: BTreeSet<(RowKey, PageId)> =
+            done.iter().filter_map(|done| Some((done.step.key.clone()?, done.step.page?))).collect();
+        let pairs: Vec<Pair> = names
+            .into_iter()
+            .filter_map(|(key, page)| {
+                let linked = self.link_of(&key).or_else(|| self.link_of_page(page));
+                if let Some(id) = linked {
+                    let link = self.links[&id].clone();
+                    let seen = Sides {
+                        postgres: self.look(Side::Postgres, &link),
+                        notion: self.look(Side::Notion, &link),
+                    };
+                    return Some(Pair { identity: Identity::Linked(link), seen });
+                }
+                let unread = self.unread();
+                let as_if = Link { id: 0, key: key.clone(), page, base: unread, apart: None };
+                let seen = Sides {
+                    postgres: self.look(Side::Postgres, &as_if),
+                    notion: self.look(Side::Notion, &as_if),
+                };
+                Some(Pair { identity: Identity::Adopted { key, page }, seen })
+            })
+            .collect();
+        undo(&self.mapping, self.census(), done, &pairs)
+    }
+
+    /// Takes back everything that was done since the journal was so long. Answers what was left as it is.
+    pub(crate) fn undo(&mut self, since: usize) -> Vec<Left> {
+        let undoing = self.undoing(since);
+        let plan = assemble(vec![undoing.part], &[&self.mapping]);
+        let approved = approved(plan);
+        let applied = self.apply(approved.plan());
+        assert_eq!(applied.stale, 0, "nobody else is there, and a step is stale: {:#?}", approved.plan());
+        undoing.left
     }
 
     fn unread(&self) -> Sides<Record> {
@@ -535,6 +628,8 @@ impl World {
             let field = &self.mapping.fields[write.field];
             match self.resolved(side, &write.after) {
                 None => left_out.push(write.field),
+                // What a side held, it can hold again.
+                Some(value) if step.because == Because::Undone => cells.push((write.field, value)),
                 Some(value) => cells.push((write.field, stored(side, value, field))),
             }
         }
@@ -595,12 +690,15 @@ impl World {
         }
     }
 
-    fn settle(&mut self, step: &Step, id: i64, left_out: &[usize]) {
+    fn settle(&mut self, step: &Step, id: i64, is_new: bool, left_out: &[usize]) {
         let Some(half) = self.half(step.side, id) else { panic!("written, and not there: {step:?}") };
         let answer = self.shown(half);
         if let Some(link) = self.links.get_mut(&id) {
             link.base = settle::after_step(&self.mapping, step, &answer, link.base.clone(), left_out);
+            let link = link.clone();
+            self.journal(step, &link, &answer);
         }
+        self.settle_link(step, id, is_new);
     }
 }
 
@@ -684,7 +782,7 @@ pub(crate) fn mapping(fields: Vec<Field>) -> Mapping {
 }
 
 pub(crate) fn options(names: &[&str], may_grow: bool) -> Options {
-    Options { names: names.iter().map(|name| (*name).to_owned()).collect(), may_grow }
+    Options { names: names.iter().map(|name| (*name).to_owned()).collect(), may_grow, ordered: false }
 }
 
 pub(crate) fn text(text: &str) -> Value {

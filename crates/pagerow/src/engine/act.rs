@@ -131,6 +131,9 @@ impl<W: Parts> Engine<W> {
             };
             run.id = Some(id);
             self.store.add_plan(&mut tx, id, approved.hash(), approved.overridden()).await?;
+            for part in &plan.mappings {
+                self.store.forget_count(&mut tx, &part.mapping).await?;
+            }
         }
         let mut linked = Vec::new();
         for (&at, part) in which.iter().zip(&plan.mappings) {

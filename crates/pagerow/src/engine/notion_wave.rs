@@ -158,15 +158,12 @@ impl<W: Parts> Engine<W> {
         if batch.is_empty() {
             return Ok(());
         }
-        // What the journal says of a create is what is sent: recovery must not take a reference that waits for one
-        // that was written.
+        // What the journal says is what is sent: recovery must not take a reference that waits for one that was
+        // written.
         let sent: Vec<Cow<'_, Step>> = batch
             .iter()
-            .map(|item| match item.step.action {
-                Action::Create => {
-                    without(item.step, &missing_relatives(&self.bound[item.at].mapping, item.step, relatives))
-                }
-                _ => Cow::Borrowed(item.step),
+            .map(|item| {
+                without(item.step, &missing_relatives(&self.bound[item.at].mapping, item.step, relatives))
             })
             .collect();
         let entries: Vec<JournalEntry<'_>> = batch
@@ -286,7 +283,8 @@ impl<W: Parts> Engine<W> {
         }
         let missing = missing_relatives(&bound.mapping, step, relatives);
         if !missing.is_empty() {
-            if step.action != Action::Create {
+            // Only the field waits; with nothing beside it, so does the step.
+            if step.action != Action::Create && step.fields.len() == missing.len() && !step.mark {
                 return ended(How::Failed(waits_for_relative(bound, &missing)), Vec::new());
             }
             step_now = Some(without(step_now.as_ref().unwrap_or(step), &missing).into_owned());

@@ -26,7 +26,7 @@ pub(super) struct Ended<'p> {
     pub(super) seq: i32,
     pub(super) step: &'p Step,
     pub(super) how: How,
-    /// Fields of a new record that wait for what they refer to.
+    /// Fields that wait for what they refer to.
     pub(super) left_out: Vec<usize>,
     /// Where the step stood in the journal before.
     pub(super) was: Status,

@@ -57,7 +57,7 @@ impl<W: Parts> Engine<W> {
             let ended: Vec<Ended<'_>> = batch
                 .iter()
                 .zip(outcomes)
-                .zip(cut)
+                .zip(&cut)
                 .zip(run.next_seq..)
                 .map(|(((step, outcome), (_, left_out)), seq)| Ended {
                     seq,
@@ -70,17 +70,19 @@ impl<W: Parts> Engine<W> {
                         Outcome::Failed(failed) => How::Failed(failed),
                         Outcome::Unknown(failed) => How::Unknown(failed),
                     },
-                    left_out,
+                    left_out: left_out.clone(),
                     was: pagerow_core::journal::Status::Planned,
                 })
                 .collect();
+            // What was left out was not written, and the history does not say so.
             let entries: Vec<JournalEntry<'_>> = ended
                 .iter()
-                .map(|end| JournalEntry {
+                .zip(&cut)
+                .map(|(end, (sent, _))| JournalEntry {
                     seq: end.seq,
                     mapping,
                     columns: &part.columns,
-                    step: end.step,
+                    step: sent,
                     status: status(end),
                     reason: update(end).reason,
                 })
@@ -88,13 +90,6 @@ impl<W: Parts> Engine<W> {
             self.store.journal(&mut tx, acting.run, &entries).await?;
             let all: Vec<&Ended<'_>> = ended.iter().collect();
             let fresh = self.settle(&mut tx, bound, view, &troubled, &all).await?;
-            // A crash must not leave a number that hides a deletion from the next look.
-            let gained = ended
-                .iter()
-                .filter(|end| matches!(end.how, How::Done { .. }))
-                .map(|end| gain(end.step))
-                .sum();
-            self.store.gain_rows(&mut tx, mapping, gained).await?;
             if !fresh.is_empty() {
                 self.wake_referrers(&mut tx, mapping).await?;
             }
@@ -121,27 +116,22 @@ impl<W: Parts> Engine<W> {
     }
 }
 
-/// By how many rows a step lets the table grow.
-fn gain(step: &Step) -> i64 {
-    match step.action {
-        Action::Create => 1,
-        Action::Trash | Action::Delete => -1,
-        Action::Update | Action::Restore => 0,
-    }
-}
-
-/// A new row's step without what refers to pages that have no row yet, and these fields: they follow in the next
-/// plan. A column that needs a value waits with its row.
+/// A step without what refers to pages that have no row yet, and these fields: they follow in the next plan. A new
+/// row whose column needs a value waits with it, and so does a step that has nothing else to write.
 fn without_missing<'s>(
     mapping: &Mapping,
     step: &'s Step,
     relatives: &Relatives,
 ) -> (Cow<'s, Step>, Vec<usize>) {
     let mut missing = match step.action {
-        Action::Create => missing_relatives(mapping, step, relatives),
-        Action::Update | Action::Restore | Action::Trash | Action::Delete => Vec::new(),
+        Action::Create | Action::Update => missing_relatives(mapping, step, relatives),
+        Action::Restore | Action::Trash | Action::Delete => Vec::new(),
     };
-    missing.retain(|field| mapping.fields.get(*field).is_some_and(|field| !field.required));
+    if step.action == Action::Create {
+        missing.retain(|field| mapping.fields.get(*field).is_some_and(|field| !field.required));
+    } else if missing.len() == step.fields.len() {
+        missing.clear();
+    }
     if missing.is_empty() {
         return (Cow::Borrowed(step), missing);
     }

@@ -43,15 +43,15 @@ pub trait Cursors: Transactions {
         state: &MappingState,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Keeps the number of rows right while a plan is carried out.
+    /// Forgets how many rows there were, for as long as a plan is carried out. A number that an interrupted plan left
+    /// behind could make up for a row that has vanished; without one, the next look reads all rows.
     ///
     /// # Errors
     /// What the database says.
-    fn gain_rows(
+    fn forget_count(
         &self,
         tx: &mut Self::Tx,
         mapping: &str,
-        gained: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// How far a side has been read; `None` before the first complete look.
@@ -135,16 +135,13 @@ impl Cursors for PgStore {
         Ok(())
     }
 
-    async fn gain_rows(&self, tx: &mut Tx, mapping: &str, gained: i64) -> Result<(), StoreError> {
-        if gained == 0 {
-            return Ok(());
-        }
+    async fn forget_count(&self, tx: &mut Tx, mapping: &str) -> Result<(), StoreError> {
         tx.execute(
             &format!(
-                "update {}.mappings set last_rows = last_rows + $3 where connection_id = $1 and name = $2",
+                "update {}.mappings set last_rows = null where connection_id = $1 and name = $2",
                 self.schema
             ),
-            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&gained, Type::INT8)],
+            &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
         )
         .await?;
         Ok(())

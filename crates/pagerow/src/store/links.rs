@@ -536,6 +536,7 @@ fn link(row: &Row, mapping: &Mapping) -> Result<Link, StoreError> {
         key: row.get::<_, String>(1).into(),
         page: PageId(row.get(2)),
         base: Sides { postgres: base(3)?, notion: base(4)? },
+        apart: None,
     })
 }
 

@@ -139,6 +139,7 @@ fn create(key: &str, values: Vec<(usize, Value)>) -> Step {
         expect: Expect::Nothing,
         source: None,
         because: Because::New,
+        whole: None,
     }
 }
 

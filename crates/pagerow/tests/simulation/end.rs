@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use crate::{
     cast::Cast,
     people::{key_of, text_of, words},
-    process::run,
+    process::{Failure, run},
     script::Script,
 };
 
@@ -144,12 +144,16 @@ fn open_intents(cast: &Cast) -> Vec<String> {
 
 /// Nothing is gone on one side that nobody removed on the other.
 fn unfounded_deletions(cast: &Cast, at: usize) -> Vec<String> {
-    let trashed = cast.pages(at, true);
+    let mut owners: BTreeMap<PageId, RowKey> = BTreeMap::new();
+    cast.server.look(|db| {
+        for step in db.memory.steps.values().filter(|step| step.mapping == cast.mappings[at].name) {
+            owners.extend(step.page.zip(step.step.key.clone()));
+        }
+    });
     let mut found = Vec::new();
-    for page in &trashed {
-        let id = page["id"].as_str().unwrap_or_default();
-        let of_row = key_of(page).is_some_and(|key| cast.ledger.is_removed(key));
-        if !of_row && !cast.ledger.is_removed(id) {
+    for (id, _) in cast.pages(at, true).into_iter().filter_map(with_id) {
+        let of_row = owners.get(&id).is_some_and(|key| cast.ledger.is_removed(key.as_str()));
+        if !of_row && !cast.ledger.is_removed(&id.to_string()) {
             found.push(format!("page {id} is in the trash, and nobody removed it or its row"));
         }
     }
@@ -201,7 +205,8 @@ fn lost_words(cast: &Cast, script: &Script) -> Vec<String> {
         // Notion has no conditional write: what is written to a page between pagerow's last look at it and its write is
         // not promised to survive.
         let blind = 2_500 + script.world.lag;
-        if word.side == Side::Notion && cast.ledger.was_overtaken(&word.record, &word.cell, word.at, blind) {
+        let property = cast.property_id(&word.cell);
+        if word.side == Side::Notion && cast.ledger.was_overtaken(&word.record, property, word.at, blind) {
             cast.stage.count("an edit fell into the gap of an unconditional write");
             continue;
         }
@@ -215,13 +220,24 @@ async fn unrest(cast: &Cast) -> Vec<String> {
     let mut engine = cast.engine();
     let mut found = Vec::new();
     for depth in [Depth::Changes, Depth::Everything] {
-        match run(cast, &mut engine, depth).await {
+        match run(cast, &mut engine, depth, None).await {
             Ok(true) => {}
             Ok(false) => found.push(format!("a further look at {depth:?} still finds something to do")),
-            Err(error) => found.push(format!("a further look at {depth:?} fails: {error}")),
+            Err(Failure::Stopped(_)) => {
+                found.push(format!("a further look at {depth:?} is stopped by a guard"))
+            }
+            Err(Failure::Other(error)) => found.push(format!("a further look at {depth:?} fails: {error}")),
         }
     }
     found
+}
+
+impl Cast {
+    /// By its name, which is the same in every data source.
+    fn property_id(&self, name: &str) -> &str {
+        let fields = &self.mappings[0].fields;
+        fields.iter().find(|field| field.property == name).map_or("", |field| &field.property_id)
+    }
 }
 
 fn with_id(page: Json) -> Option<(PageId, Json)> {

@@ -7,7 +7,7 @@ use pagerow::engine::Depth;
 use crate::{
     cast::Cast,
     end,
-    process::{Fate, keep_running, run},
+    process::{Failure, Fate, keep_running, run},
     script::{Script, What},
 };
 
@@ -74,13 +74,15 @@ async fn act(cast: &Cast, script: &Script) -> Vec<String> {
 /// Syncs until nothing is left to do.
 async fn become_quiet(cast: &Cast) -> Vec<String> {
     let mut engine = cast.engine();
-    let mut last = String::new();
+    let (mut last, mut pass) = (String::new(), None);
     for round in 0..ROUNDS {
         let depth = if round % 4 == 3 { Depth::Everything } else { Depth::Changes };
-        match run(cast, &mut engine, depth).await {
+        match run(cast, &mut engine, depth, pass.take()).await {
             Ok(true) if cast.next_try().is_none() => return Vec::new(),
             Ok(_) => {}
-            Err(error) => last = error,
+            // A person looks at it, and it is what they meant.
+            Err(Failure::Stopped(plan)) => pass = Some(plan),
+            Err(Failure::Other(error)) => last = error,
         }
         let pause = cast.next_try().unwrap_or_default().max(Duration::from_secs(5));
         tokio::time::sleep(pause).await;

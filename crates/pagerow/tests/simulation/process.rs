@@ -10,7 +10,8 @@ use std::{
     time::Duration,
 };
 
-use pagerow::engine::{Depth, Engine};
+use pagerow::engine::{Depth, Engine, EngineError};
+use pagerow_core::digest::Digest;
 
 use crate::cast::{Cast, Modelled};
 
@@ -74,14 +75,26 @@ async fn work(cast: Cast) {
     loop {
         let depth = if cast.stage.percent(10) { Depth::Everything } else { Depth::Changes };
         // A failure is in the trace, and the next sync comes anyway.
-        let _told = run(&cast, &mut engine, depth).await;
+        let _told = run(&cast, &mut engine, depth, None).await;
         cast.stage.pass(1_000, 30_000).await;
     }
 }
 
+/// Why a sync came to nothing.
+pub(crate) enum Failure {
+    /// A guard stopped this plan.
+    Stopped(Digest),
+    Other(String),
+}
+
 /// One sync, with its end in the trace. Answers whether it found nothing to do and nothing left.
-pub(crate) async fn run(cast: &Cast, engine: &mut Engine<Modelled>, depth: Depth) -> Result<bool, String> {
-    match engine.sync(&[], depth, None, "simulation").await {
+pub(crate) async fn run(
+    cast: &Cast,
+    engine: &mut Engine<Modelled>,
+    depth: Depth,
+    pass: Option<Digest>,
+) -> Result<bool, Failure> {
+    match engine.sync(&[], depth, pass, "simulation").await {
         Ok(report) => {
             cast.stage
                 .tell(|| format!("sync {depth:?}: {}", serde_json::to_string(&report).unwrap_or_default()));
@@ -90,7 +103,13 @@ pub(crate) async fn run(cast: &Cast, engine: &mut Engine<Modelled>, depth: Depth
         Err(error) => {
             cast.stage.count("a sync failed");
             cast.stage.tell(|| format!("sync {depth:?} failed: {error}"));
-            Err(error.to_string())
+            Err(match error {
+                EngineError::Refused(refused) => {
+                    cast.stage.count("a guard stopped a plan");
+                    Failure::Stopped(refused.plan.hash())
+                }
+                error => Failure::Other(error.to_string()),
+            })
         }
     }
 }

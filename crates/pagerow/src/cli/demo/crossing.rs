@@ -278,6 +278,7 @@ mod tests {
             expect: Expect::Nothing,
             source: None,
             because: Because::Edited,
+            whole: None,
         }
     }
 

@@ -123,7 +123,9 @@ impl<W: Parts> Engine<W> {
         doubtful: &BTreeSet<RowKey>,
     ) -> Result<View, EngineError> {
         let name = bound.mapping.name.as_str();
-        let state = self.store.mapping_state(name).await?;
+        let mut state = self.store.mapping_state(name).await?;
+        // A row that this look shows for the first time is in no number yet.
+        state.rows = None;
         let mut due = self.store.due(name).await?;
         let looked_at = Instant::now();
         let keys: Vec<RowKey> = records.iter().filter_map(|(key, _)| key.clone()).collect();

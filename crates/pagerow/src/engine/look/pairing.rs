@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     adopt::{PageHalf, RowHalf, adopt},
-    fidelity::{Fidelity, in_notion},
+    fidelity::{Fidelity, in_notion, in_words},
     mapping::Mapping,
     observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{Skipped, Why},
@@ -271,7 +271,7 @@ fn natural_key(mapping: &Mapping, sighting: &Sighting, side: Side) -> Option<Vec
         .map(|&at| {
             let value = sighting.record.get(at)?;
             let form = match side {
-                Side::Notion => value.clone(),
+                Side::Notion => in_words(value, mapping.fields.get(at)?).into_owned(),
                 Side::Postgres => match in_notion(value, mapping.fields.get(at)?) {
                     Fidelity::Stored(form) => form,
                     Fidelity::Unstorable(_) => return None,

@@ -14,7 +14,7 @@ use pagerow_core::{
     plan::{Action, Expect, FieldWrite, Step},
     record::PageId,
     retry::Failure,
-    value::Value,
+    value::{Moment, Value},
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -29,7 +29,7 @@ use crate::{
     notion::{
         Answer, NotionError, Pacing,
         convert::{self, Outgoing, Unsendable},
-        wire::{Entry, Page},
+        wire::{Entry, Page, PropertyId, PropertyValue},
     },
     replica::{Failed, Outcome, Relatives, Seen, Stamp},
 };
@@ -50,7 +50,8 @@ impl NotionPages {
         relatives: &Relatives,
         stamp: &Stamp,
     ) -> Outcome<PageId> {
-        let content = match self.content(step, relatives, stamp) {
+        let shown = self.dates_that_stay_in_part(step).await;
+        let content = match self.content(step, relatives, stamp, shown.as_deref()) {
             Ok(content) => content,
             Err(failed) => return Outcome::Failed(failed),
         };
@@ -73,14 +74,48 @@ impl NotionPages {
 
     // ---- What is sent ----
 
-    fn content(&self, step: &Step, relatives: &Relatives, stamp: &Stamp) -> Result<Content, Failed> {
+    /// The page, where a step moves only one end of a range: the other end is to keep its offset, which no value of
+    /// ours knows. Rare enough for a call of its own; without the answer both ends are written in the mapping's zone.
+    async fn dates_that_stay_in_part(&self, step: &Step) -> Option<Box<Page>> {
+        let is_one = |write: &FieldWrite| match (&write.before, &write.after) {
+            (Some(Value::Range(before)), Value::Range(after)) => {
+                let is_time = matches!(after.start, Some(Moment::Instant(_)));
+                is_time && (before.start == after.start || before.end == after.end)
+            }
+            _ => false,
+        };
+        let wanted = step.action == Action::Update
+            && step.fields.iter().any(|write| !write.withheld && self.is_date(write.field) && is_one(write));
+        match self.api.page(step.page.filter(|_| wanted)?).await {
+            Ok(Answer { body: Entry::Whole(page), .. }) => Some(Box::new(page)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    fn is_date(&self, field: usize) -> bool {
+        self.mapping.fields.get(field).is_some_and(|field| matches!(field.shows, PropertyKind::Date))
+    }
+
+    fn content(
+        &self,
+        step: &Step,
+        relatives: &Relatives,
+        stamp: &Stamp,
+        shown: Option<&Page>,
+    ) -> Result<Content, Failed> {
         let mut content = Content { properties: Map::new(), body: None };
         // A removal carries what goes for the history only.
         if matches!(step.action, Action::Trash | Action::Delete) {
             return Ok(content);
         }
-        let outgoing = Outgoing { relatives, zone: &self.lens.zone };
         for write in step.fields.iter().filter(|write| !write.withheld) {
+            let id = self.mapping.fields.get(write.field).map(|field| PropertyId::new(&field.property_id));
+            let date = match id.and_then(|id| shown?.property(&id)).map(|property| &property.value) {
+                Some(PropertyValue::Date(Some(date))) => Some(date),
+                _ => None,
+            };
+            let source = Some(write.source());
+            let outgoing = Outgoing { relatives, zone: &self.lens.zone, date, source };
             self.put(write, step.action, outgoing, &mut content)?;
         }
         let carries_key = step.mark || step.action == Action::Create;

@@ -169,6 +169,7 @@ impl Shop {
             expect,
             source: None,
             because: Because::Edited,
+            whole: None,
         }
     }
 

@@ -34,6 +34,9 @@ use super::{
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
     pub(crate) links: BTreeMap<i64, Arc<LinkRow>>,
+    pub(crate) buried: BTreeMap<i64, Arc<LinkRow>>,
+    /// By link: since when one of its halves is gone.
+    pub(crate) absences: BTreeMap<i64, Timestamp>,
     pub(crate) runs: BTreeMap<i64, RunRow>,
     pub(crate) steps: BTreeMap<(i64, i32), Arc<StepRow>>,
     pub(crate) cursors: BTreeMap<(String, Side), Json>,
@@ -89,6 +92,10 @@ impl LinkRow {
             digest: self.digest,
             unsettled: self.unsettled,
         }
+    }
+
+    fn whole(&self) -> Link {
+        Link { id: self.id, key: self.key.clone(), page: self.page, base: self.base.clone(), apart: None }
     }
 
     fn of(id: i64, mapping: &Mapping, write: &LinkWrite, now: Timestamp) -> Self {
@@ -242,16 +249,76 @@ impl Links for Server {
 
     async fn forget_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
         let ids = ids.to_vec();
-        tx.run(move |db| db.memory.links.retain(|id, _| !ids.contains(id))).await
+        tx.run(move |db| {
+            for id in &ids {
+                db.memory.absences.remove(id);
+                let gone = db.memory.links.remove(id);
+                db.memory.buried.extend(gone.map(|link| (*id, link)));
+            }
+        })
+        .await
+    }
+
+    async fn buried_of(
+        &self,
+        mapping: &Mapping,
+        keys: &[RowKey],
+        pages: &[PageId],
+    ) -> Result<Vec<Link>, StoreError> {
+        let named = |link: &&Arc<LinkRow>| {
+            link.mapping == mapping.name && (keys.contains(&link.key) || pages.contains(&link.page))
+        };
+        self.read(|db| db.memory.buried.values().filter(named).map(|link| link.whole()).collect()).await
+    }
+
+    async fn raise_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        let raised = tx
+            .run(move |db| {
+                ids.iter().all(|id| {
+                    let Some(mut link) = db.memory.buried.remove(id) else { return true };
+                    Arc::make_mut(&mut link).unsettled = true;
+                    let free = !db.memory.is_taken(&link);
+                    db.memory.links.insert(*id, link);
+                    free
+                })
+            })
+            .await?;
+        if raised { Ok(()) } else { Err(StoreError::Lost("the uniqueness of a link")) }
+    }
+
+    async fn absences(&self, mapping: &str) -> Result<BTreeMap<i64, f64>, StoreError> {
+        let now = self.stage.database_now();
+        self.read(|db| {
+            let of_mapping = |id: &i64| db.memory.links.get(id).is_some_and(|link| link.mapping == mapping);
+            let absences = db.memory.absences.iter().filter(|(id, _)| of_mapping(id));
+            absences.map(|(id, since)| (*id, now.duration_since(*since).as_secs_f64())).collect()
+        })
+        .await
+    }
+
+    async fn keep_absences(
+        &self,
+        tx: &mut Tx,
+        _mapping: &str,
+        gone: &[i64],
+        back: &[i64],
+    ) -> Result<(), StoreError> {
+        let (now, gone, back) = (tx.now, gone.to_vec(), back.to_vec());
+        tx.run(move |db| {
+            for id in gone.iter().filter(|id| db.memory.links.contains_key(id)) {
+                db.memory.absences.entry(*id).or_insert(now);
+            }
+            back.iter().for_each(|id| {
+                db.memory.absences.remove(id);
+            });
+        })
+        .await
     }
 }
 
 fn whole_links(memory: &Memory, mapping: &str, ids: &BTreeSet<i64>) -> Vec<Link> {
-    memory
-        .of_mapping(mapping)
-        .filter(|link| ids.contains(&link.id))
-        .map(|link| Link { id: link.id, key: link.key.clone(), page: link.page, base: link.base.clone() })
-        .collect()
+    memory.of_mapping(mapping).filter(|link| ids.contains(&link.id)).map(|link| link.whole()).collect()
 }
 
 impl Runs for Server {
@@ -392,11 +459,11 @@ impl Cursors for Server {
         .await
     }
 
-    async fn gain_rows(&self, tx: &mut Tx, mapping: &str, gained: i64) -> Result<(), StoreError> {
+    async fn forget_count(&self, tx: &mut Tx, mapping: &str) -> Result<(), StoreError> {
         let mapping = mapping.to_owned();
         tx.run(move |db| {
             if let Some(state) = db.memory.states.get_mut(&mapping) {
-                state.rows = state.rows.map(|rows| rows + gained);
+                state.rows = None;
             }
         })
         .await

@@ -238,7 +238,7 @@ pub(crate) fn sighting(mapping: &Mapping, row: &Row) -> Sighting {
     let record = (*row.record).clone();
     let digest = Digest::of_record(mapping, &record, None, &mut Vec::new());
     let marker = row.page.map(|page| page.to_string());
-    Sighting { record, digest, edited: Some(row.edited), marker, checksum: None }
+    Sighting { record, digest, edited: Some(row.edited), by: None, marker, checksum: None }
 }
 
 fn done(mapping: &Mapping, key: &RowKey, row: &Row) -> Outcome<RowKey> {

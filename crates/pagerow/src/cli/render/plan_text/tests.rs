@@ -43,6 +43,7 @@ fn step(side: Side, action: Action, key: Option<&str>, on: Option<u128>, fields:
         expect: Expect::Nothing,
         source: None,
         because: Because::New,
+        whole: None,
     }
 }
 
