@@ -168,8 +168,12 @@ impl Wiring {
         let found = self.found_beside(memories(&kept)).await?;
         let resolution = resolve(&self.config, &found)?;
         self.keep(store, &kept, &resolution).await?;
-        let mut drift =
-            Drifted { warnings: Vec::new(), followed: resolution.followed, paused: resolution.paused, digest: Digest::of(b"") };
+        let mut drift = Drifted {
+            warnings: Vec::new(),
+            followed: resolution.followed,
+            paused: resolution.paused,
+            digest: Digest::of(b""),
+        };
         let mut shapes = format!("{:?}", drift.paused);
         let mut bound = Vec::with_capacity(resolution.mappings.len());
         let clock = Clock::system();
@@ -257,11 +261,7 @@ pub async fn remembered(config: &Config, database: &Database) -> Result<Memories
 ///
 /// # Errors
 /// What the database says.
-pub async fn paused(
-    config: &Config,
-    store: &PgStore,
-    mappings: &[String],
-) -> Result<Vec<Pause>, StoreError> {
+pub async fn paused(config: &Config, store: &PgStore, mappings: &[String]) -> Result<Vec<Pause>, StoreError> {
     let names = store.names().await?;
     let asked = |name: &String| mappings.is_empty() || mappings.contains(name);
     let known = config.mappings.iter().filter(|mapping| asked(&mapping.name));
@@ -334,9 +334,9 @@ impl Renewing {
 
 impl Renewal<Real> for Renewing {
     fn renew(&mut self, suspected: bool) -> BoxFuture<'_, Result<Option<Vec<Bound<Real>>>, EngineError>> {
-        Box::pin(async move {
-            self.look(suspected).await.map_err(|error| EngineError::Renewal(Box::new(error)))
-        })
+        Box::pin(
+            async move { self.look(suspected).await.map_err(|error| EngineError::Renewal(Box::new(error))) },
+        )
     }
 
     fn suspects(&self, error: &EngineError) -> bool {

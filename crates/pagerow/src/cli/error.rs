@@ -399,7 +399,9 @@ impl From<ApplyError> for CliError {
             ApplyError::Config(errors) => return errors.into(),
             ApplyError::Notion { error, .. } => Self::of_notion(&error),
             ApplyError::Postgres { error, .. } => error.into(),
-            ApplyError::WriteBack { .. } | ApplyError::Amend { .. } => Self::new(Exit::Failed, "io", String::new()),
+            ApplyError::WriteBack { .. } | ApplyError::Amend { .. } => {
+                Self::new(Exit::Failed, "io", String::new())
+            }
         };
         if let Told::One(one) = &mut told.told {
             one.message = message;

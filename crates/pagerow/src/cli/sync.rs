@@ -66,7 +66,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
 
 /// Prints a report and what is paused; answers the exit code that they ask for.
 pub(super) fn tell_all(report: &Report, pauses: &[Pause], console: &Console) -> Result<Exit, CliError> {
-    let text = || render::paused::below(render::report::report_beside(report, pauses.len()), pauses);
+    let text = || render::paused::below(render::report::report(report, pauses.len()), pauses);
     console.answer(&render::paused::with(report, pauses), text)?;
     Ok(match exit(report) {
         Exit::Done if !pauses.is_empty() => Exit::Decisions,

@@ -78,7 +78,8 @@ impl<W: Parts> Engine<W> {
             match self.renew(true).await {
                 Ok(true) => {
                     let left = self.present(mappings);
-                    which = if left.is_empty() && !mappings.is_empty() { Vec::new() } else { self.which(&left)? };
+                    which =
+                        if left.is_empty() && !mappings.is_empty() { Vec::new() } else { self.which(&left)? };
                     run.calls_before = self.calls();
                     result = self.until_quiet(&mut run, &which, depth, pass).await;
                 }

@@ -329,7 +329,11 @@ async fn mappings(
             for moved in &resolution.followed {
                 let mapping = moved.key.split('.').nth(1).unwrap_or_default();
                 let name = format!("mapping {mapping}");
-                checks.push(Check::warn(name, moved.message.clone(), moved.advice.clone().unwrap_or_default()));
+                checks.push(Check::warn(
+                    name,
+                    moved.message.clone(),
+                    moved.advice.clone().unwrap_or_default(),
+                ));
             }
             for pause in &resolution.paused {
                 checks.push(Check::warn(
@@ -362,9 +366,9 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
     for change in plan.changes.iter().filter(|change| !told(change)) {
         let name = format!("mapping {}", change.mapping());
         let status = match change {
-            SchemaChange::AddOptions { .. } | SchemaChange::Configure { .. } | SchemaChange::Rebind { .. } => {
-                Status::Warn
-            }
+            SchemaChange::AddOptions { .. }
+            | SchemaChange::Configure { .. }
+            | SchemaChange::Rebind { .. } => Status::Warn,
             SchemaChange::Sql { accepts: Some(_), .. } => Status::Warn,
             SchemaChange::CreateDatabase { .. }
             | SchemaChange::AddProperty { .. }

@@ -130,7 +130,10 @@ impl PgStore {
         )
         .await?;
         tx.execute(
-            &format!("update {}.mappings set fingerprint = null where connection_id = $1 and name = $2", self.schema),
+            &format!(
+                "update {}.mappings set fingerprint = null where connection_id = $1 and name = $2",
+                self.schema
+            ),
             &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
         )
         .await?;

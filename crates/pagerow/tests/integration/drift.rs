@@ -156,15 +156,16 @@ fn settled(line: &str) -> String {
             continue;
         }
         let word = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len()).max(1);
-        let word = if rest.is_char_boundary(word) { word } else { rest.chars().next().map_or(1, char::len_utf8) };
+        let word =
+            if rest.is_char_boundary(word) { word } else { rest.chars().next().map_or(1, char::len_utf8) };
         out.push_str(&rest[..word]);
         rest = &rest[word..];
     }
     // When it was is not what it is about either.
     if let Some(line) = out.strip_suffix(" ago") {
-        let line = line.strip_suffix("less than a second").unwrap_or_else(|| {
-            line.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ' || c == 's')
-        });
+        let line = line
+            .strip_suffix("less than a second")
+            .unwrap_or_else(|| line.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ' || c == 's'));
         return format!("{}  a moment ago", line.trim_end());
     }
     // How long it took is not what it is about.
@@ -189,7 +190,8 @@ fn hold(name: &str, told: &str) {
     let _alone = WRITING.lock().unwrap();
     let text = std::fs::read_to_string(document()).unwrap();
     let mark = format!("<!-- transcript: {name} -->\n```console\n");
-    let begin = text.find(&mark).unwrap_or_else(|| panic!("docs/drift.md has no transcript {name}")) + mark.len();
+    let begin =
+        text.find(&mark).unwrap_or_else(|| panic!("docs/drift.md has no transcript {name}")) + mark.len();
     let end = begin + text[begin..].find("```").unwrap();
     if std::env::var_os("PAGEROW_WRITE_DOCS").is_some() {
         let text = format!("{}{told}{}", &text[..begin], &text[end..]);

@@ -3,13 +3,8 @@
 use super::table::{counted, table};
 use crate::{cli::progress::duration, engine::Report};
 
-/// The report of a run, where nothing is paused.
-pub(crate) fn report(report: &Report) -> String {
-    report_beside(report, 0)
-}
-
 /// The report of a run beside so many pauses.
-pub(crate) fn report_beside(report: &Report, paused: usize) -> String {
+pub(crate) fn report(report: &Report, paused: usize) -> String {
     let numbers = |numbers: [u64; 3]| {
         if numbers == [0; 3] { "–".to_owned() } else { numbers.map(|n| n.to_string()).join(" / ") }
     };
@@ -98,14 +93,14 @@ mod tests {
         };
         told.mappings[0].to_notion.created = 2;
         assert_eq!(
-            report(&told),
+            report(&told, 0),
             "mapping  pages new/changed/trashed  rows new/changed/deleted  unchanged  conflicts  parked  doubles\n\
              orders                   2 / 0 / 0                         –         12          0       0        0\n\
              run 7: 2 calls to Notion in less than a second; both sides are equal"
         );
         told.mappings[0].parked = 1;
         told.run = None;
-        assert!(report(&told).ends_with(
+        assert!(report(&told, 0).ends_with(
             "nothing to do: 2 calls to Notion in less than a second; both sides are equal but for 1 parked record, which waits for a decision (`pagerow conflicts`, `pagerow parked`)"
         ));
     }

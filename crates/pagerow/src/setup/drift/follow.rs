@@ -76,7 +76,8 @@ impl Followed {
             for field in &mapping.fields {
                 let Some(relation) = &field.relation else { continue };
                 let Some(target) = self.mappings.get(&relation.value) else { continue };
-                if relation.value != mapping.name && self.field_pause(&mapping.name, &field.column).is_none() {
+                if relation.value != mapping.name && self.field_pause(&mapping.name, &field.column).is_none()
+                {
                     pauses.push(target_pause(&mapping.name, &field.column, &target.mapping, &target.reason));
                 }
             }
@@ -368,7 +369,9 @@ fn follow_properties(
             let back = format!("make it {} again in Notion", known.kind);
             let fits = PropertyWord::of(kind).is_some();
             let advice = if fits {
-                format!("{back}; or take it as it is with `pagerow schema apply`, which forgets what was settled with the old kind")
+                format!(
+                    "{back}; or take it as it is with `pagerow schema apply`, which forgets what was settled with the old kind"
+                )
             } else {
                 format!("{back}; or take {} out of [mapping.{name}.fields]", field.column)
             };
@@ -376,7 +379,10 @@ fn follow_properties(
                 mapping: name.clone(),
                 column: Some(field.column.clone()),
                 code: "property_retyped".to_owned(),
-                reason: format!("the property \"{}\" of \"{title}\" is of kind {kind} now; it was {}", now.name, known.kind),
+                reason: format!(
+                    "the property \"{}\" of \"{title}\" is of kind {kind} now; it was {}",
+                    now.name, known.kind
+                ),
                 advice,
                 side: Some(Side::Notion),
                 replaceable: true,
@@ -397,9 +403,11 @@ fn follow_properties(
         *value = now;
     }
     let stamp = &mut mapping.stamp;
-    for (stamped, slot) in
-        [("synced_at", &mut stamp.synced_at), ("checksum", &mut stamp.checksum), ("synced", &mut stamp.synced)]
-    {
+    for (stamped, slot) in [
+        ("synced_at", &mut stamp.synced_at),
+        ("checksum", &mut stamp.checksum),
+        ("synced", &mut stamp.synced),
+    ] {
         let Some(setting) = slot else { continue };
         let gone = memory.properties.contains_key(&setting.value) && find(source, &setting.value).is_none();
         if gone && renamed(&setting.value).is_none() {
@@ -409,11 +417,8 @@ fn follow_properties(
             continue;
         }
         if let Some(now) = renamed(&setting.value) {
-            let edit = ConfigEdit::Stamp {
-                name: stamped.to_owned(),
-                from: setting.value.clone(),
-                to: now.clone(),
-            };
+            let edit =
+                ConfigEdit::Stamp { name: stamped.to_owned(), from: setting.value.clone(), to: now.clone() };
             followed.drifts.push(drift(&setting.key, &setting.value, &now, edit));
             setting.value = now;
         }
@@ -443,12 +448,15 @@ fn follow_options(
     for field in &mut mapping.fields {
         let Some(setting) = &field.property else { continue };
         let Some(property) = find(source, &setting.value) else { continue };
-        let Some(known) = memory.properties.values().find(|known| same_id(&known.id, property.id.as_str())) else {
+        let Some(known) = memory.properties.values().find(|known| same_id(&known.id, property.id.as_str()))
+        else {
             continue;
         };
         let options = property.config.options();
         for option in options {
-            let Some(from) = known.options.get(&option.id).filter(|from| **from != option.name) else { continue };
+            let Some(from) = known.options.get(&option.id).filter(|from| **from != option.name) else {
+                continue;
+            };
             let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
             // Two options would stand for one value.
             if options.iter().any(|other| other.id != option.id && same(&other.name, from)) {
@@ -459,7 +467,8 @@ fn follow_options(
             }
             let column = table.column(&field.column);
             let knows = column.and_then(|column| column.labels.as_ref().or(column.allowed.as_ref()));
-            let labelled = field.values.iter().find(|(_, label)| same(label, from)).map(|(value, _)| value.clone());
+            let labelled =
+                field.values.iter().find(|(_, label)| same(label, from)).map(|(value, _)| value.clone());
             if labelled.is_none() && knows.is_some_and(|labels| labels.contains(&option.name)) {
                 // The type has the new name too: it was renamed on both sides.
                 continue;
@@ -467,8 +476,11 @@ fn follow_options(
             let value = labelled.clone().unwrap_or_else(|| from.clone());
             field.values.insert(value.clone(), option.name.clone());
             followed.held.insert((name.clone(), field.column.clone(), from.clone()));
-            let is_word = matches!(PropertyWord::of(property.config.kind()), Some(PropertyWord::Select | PropertyWord::Status | PropertyWord::MultiSelect));
-            let flows_back = !field.direction.as_ref().is_some_and(|d| !d.value.reaches(Side::Postgres));
+            let is_word = matches!(
+                PropertyWord::of(property.config.kind()),
+                Some(PropertyWord::Select | PropertyWord::Status | PropertyWord::MultiSelect)
+            );
+            let flows_back = field.direction.as_ref().is_none_or(|d| d.value.reaches(Side::Postgres));
             let rewrites = labelled.is_none() && knows.is_none() && is_word && flows_back && is_column(field);
             if rewrites {
                 followed.rewrites.push(Rewrite {

@@ -226,7 +226,8 @@ pub(in crate::setup) fn meaning(
             // An option whose new name only pagerow knows keeps the name under which its rows have it.
             for (id, name) in &mut fresh.options {
                 if let Some(known) = before.options.get(id)
-                    && column.is_some_and(|field| followed.holds_option(&one.mapping.name, &field.column, known))
+                    && column
+                        .is_some_and(|field| followed.holds_option(&one.mapping.name, &field.column, known))
                 {
                     name.clone_from(known);
                 }
@@ -245,7 +246,8 @@ pub(in crate::setup) fn meaning(
             kind: field.shows.name().to_owned(),
         };
         let before = memory.fields.insert(is.column.clone(), fresh.clone());
-        let is_another = |before: &FieldMemory| !same_id(&before.property, &fresh.property) || before.kind != fresh.kind;
+        let is_another =
+            |before: &FieldMemory| !same_id(&before.property, &fresh.property) || before.kind != fresh.kind;
         if before.as_ref().is_some_and(is_another) {
             meaning.forgotten.push(is.column.clone());
         }

@@ -12,7 +12,7 @@ mod pause;
 pub use accept::Accepted;
 
 pub use finding::{ConfigEdit, Drift, Pause};
-pub use memory::{ColumnMemory, FieldMemory, Memories, Memory, Meaning, PropertyMemory};
+pub use memory::{ColumnMemory, FieldMemory, Meaning, Memories, Memory, PropertyMemory};
 
 pub(super) use follow::{Followed, follow};
 pub(super) use memory::meaning;

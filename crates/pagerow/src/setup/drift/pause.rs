@@ -60,9 +60,10 @@ impl Followed {
             let (said, now) = said.fields.iter().zip(&now.fields).find(|(said, now)| {
                 under(&format!("{prefix}.{}", said.column)) || under(&format!("{prefix}.{}", now.column))
             })?;
-            let known = memory.fields.get(&now.column).or_else(|| {
-                memory.fields.get(&memory.columns.get(&said.column)?.name)
-            })?;
+            let known = memory
+                .fields
+                .get(&now.column)
+                .or_else(|| memory.fields.get(&memory.columns.get(&said.column)?.name))?;
             if known.says != field_says(said) {
                 return None;
             }
@@ -72,7 +73,10 @@ impl Followed {
                 column: Some(now.column.clone()),
                 code: error.code.to_owned(),
                 reason: error.message.clone(),
-                advice: error.advice.as_ref().map_or_else(|| out.clone(), |advice| format!("{advice}; {out}")),
+                advice: error
+                    .advice
+                    .as_ref()
+                    .map_or_else(|| out.clone(), |advice| format!("{advice}; {out}")),
                 side: Some(Side::Postgres),
                 replaceable: false,
             });

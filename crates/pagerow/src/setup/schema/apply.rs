@@ -232,7 +232,8 @@ async fn add(
                 }
             }
         }
-        if let SchemaChange::AddProperty { mapping, property: NewProperty { role: Role::Field(column), .. } } = change
+        if let SchemaChange::AddProperty { mapping, property: NewProperty { role: Role::Field(column), .. } } =
+            change
             && found.remembered.get(mapping).is_some_and(|memory| memory.fields.contains_key(column))
         {
             applied.accepted.push(Accepted::Field { mapping: mapping.clone(), column: column.clone() });

@@ -26,8 +26,12 @@ pub(super) fn propose(followed: &Followed, found: &Found, drafts: &[Draft<'_>], 
             _ => None,
         };
         let change = match rewrite {
-            Some(rewrite) => rewritten(followed, found, &rewrite.mapping, &rewrite.column, &rewrite.from, &rewrite.to),
-            None => Some(SchemaChange::Configure { mapping: drift.mapping.clone(), edit: drift.edit.clone() }),
+            Some(rewrite) => {
+                rewritten(followed, found, &rewrite.mapping, &rewrite.column, &rewrite.from, &rewrite.to)
+            }
+            None => {
+                Some(SchemaChange::Configure { mapping: drift.mapping.clone(), edit: drift.edit.clone() })
+            }
         };
         changes.extend(change);
     }
@@ -119,7 +123,8 @@ fn notes(followed: &Followed, found: &Found, plan: &mut SchemaPlan) {
                 .columns
                 .iter()
                 .filter(|column| !memory.seen_columns.contains(&column.number) && !known(&column.name));
-            for column in new.filter(|column| !mapping.fields.iter().any(|field| field.column == column.name)) {
+            for column in new.filter(|column| !mapping.fields.iter().any(|field| field.column == column.name))
+            {
                 plan.notes.push(Note {
                     mapping: mapping.name.clone(),
                     what: format!(
@@ -135,9 +140,10 @@ fn notes(followed: &Followed, found: &Found, plan: &mut SchemaPlan) {
         for property in &source.properties {
             let known = memory.properties.values().any(|known| PropertyId::new(&known.id) == property.id)
                 || memory.seen_properties.contains(property.id.decoded().as_ref());
-            let named = mapping.fields.iter().any(|field| {
-                field.property.as_ref().is_some_and(|setting| setting.value == property.name)
-            }) || mapping.key_property.value.as_ref() == Some(&property.name);
+            let named =
+                mapping.fields.iter().any(|field| {
+                    field.property.as_ref().is_some_and(|setting| setting.value == property.name)
+                }) || mapping.key_property.value.as_ref() == Some(&property.name);
             if !known && !named {
                 plan.notes.push(Note {
                     mapping: mapping.name.clone(),

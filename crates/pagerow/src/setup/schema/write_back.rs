@@ -119,7 +119,9 @@ fn amended(section: &mut Item, edit: &ConfigEdit) -> bool {
             if table.get("values").is_none() {
                 table.insert("values", Item::Value(Value::InlineTable(toml_edit::InlineTable::new())));
             }
-            let Some(values) = table.get_mut("values").and_then(Item::as_table_like_mut) else { return false };
+            let Some(values) = table.get_mut("values").and_then(Item::as_table_like_mut) else {
+                return false;
+            };
             match values.get_mut(value) {
                 Some(item) => put(item, to),
                 None => values.insert(value, toml_edit::value(to)).is_none(),
