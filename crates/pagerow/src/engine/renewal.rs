@@ -8,7 +8,7 @@ use super::{Bound, Engine, EngineError, Parts, report::Run};
 const RENEWALS: u32 = 3;
 
 /// Watches what the mappings were made from.
-pub trait Renewal<W: Parts>: Send {
+pub trait Renewal<W: Parts>: Send + Sync {
     /// The mappings as they are now, if they are others than those made last. Without a suspicion only what is cheap
     /// is looked at each time.
     ///
