@@ -250,6 +250,14 @@ impl Field {
         matches!((&self.shows, &self.holds), (PropertyKind::MultiSelect(options), ColumnKind::List(_)) if options.ordered)
     }
 
+    /// A name for what the field is: a value of the history fits it as long as this is the same.
+    #[must_use]
+    pub fn shape(&self) -> Digest {
+        let shape = (&self.column, &self.property_id, self.shows.name(), &self.holds);
+        // Plain structs of strings and enums always serialise.
+        Digest::of(serde_json::to_string(&shape).unwrap_or_default().as_bytes())
+    }
+
     /// Whether the field neither flows nor is looked at for now.
     #[must_use]
     pub fn is_paused(&self) -> bool {

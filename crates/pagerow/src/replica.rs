@@ -46,7 +46,8 @@ pub struct Looked {
     pub complete: bool,
     /// From where the next [`Scope::Since`] goes on.
     pub cursor: Option<Cursor>,
-    /// How many records the side holds in all, where the look could tell.
+    /// How many records the side holds in all, where the look could tell. A complete look for changes without it has
+    /// named also the records that are gone.
     pub count: Option<u64>,
     /// Since the cursor, records have vanished that the look cannot name: everything has to be looked at.
     pub vanished: bool,
@@ -149,6 +150,15 @@ pub trait Rows: Send + Sync {
         steps: &[&Step],
         relatives: &Relatives,
     ) -> impl Future<Output = Result<Vec<Outcome<RowKey>>, Self::Error>> + Send;
+
+    /// The whole rows of these keys, every column, as the table's own JSON: what the history keeps of a row that is
+    /// about to be deleted. They are locked until the transaction ends; a row that is gone or that somebody else holds
+    /// is left out.
+    fn whole(
+        &self,
+        tx: &mut Self::Tx,
+        keys: &[RowKey],
+    ) -> impl Future<Output = Result<Vec<(RowKey, String)>, Self::Error>> + Send;
 
     /// Keeps the bookkeeping columns of rows up to date; nothing where the mapping has none.
     fn note(

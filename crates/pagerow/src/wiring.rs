@@ -1,21 +1,23 @@
 //! Puts the parts together for one configuration: database, Notion, store and engine. Commands and daemons start here.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use pagerow_core::digest::Digest;
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize as _, Serialize};
 
 use crate::{
     clock::Clock,
     config::{Config, ConfigErrors},
-    engine::{Bound, Engine, EngineError, Parts, Progress, Renewal, Settings, Stop},
+    engine::{Bound, Engine, EngineError, Parts, Progress, Renewal, Settings, Stop, Wake},
     notion::{
         NotionClient, NotionError,
         pages::{NotionPages, PagesError},
     },
     postgres::{
-        Database, PostgresError,
+        ConnectionString, Database, Listener, PostgresError,
+        capture::{install::channel, state::InForce},
         rows::{PgRows, RowsError},
         transaction::TxError,
     },
@@ -42,6 +44,8 @@ pub type Keeper = Engine<Real>;
 /// The name under which the configuration file's own Notion connection is kept in the store.
 pub const CONNECTION: &str = "default";
 
+/// Between two tries to listen.
+const LISTEN_AGAIN: Duration = Duration::from_secs(30);
 /// An engine, and what is worth knowing about its mappings.
 pub struct Bindings {
     pub engine: Keeper,
@@ -103,6 +107,39 @@ pub async fn store(config: &Config, database: &Database) -> Result<PgStore, Wiri
     PgStore::open(database.pool(), &config.postgres.schema, CONNECTION)
         .await
         .map_err(|error| WiringError::Store { error, database: database.clone() })
+}
+
+/// Calls whenever triggers tell of a change, for as long as it is awaited; never, where no direct connection is given.
+/// A lost connection is made anew, and then calls once, since something may have been missed.
+///
+/// A call has every mapping looked at, which costs calls to Notion: at most half of what the limit lets through is
+/// spent on that.
+pub async fn call_on_changes(config: &Config, wake: &Wake) {
+    let Some(url) = &config.postgres.listen_url else { return std::future::pending().await };
+    let looks = u32::try_from(config.mappings.len()).unwrap_or(u32::MAX);
+    let gap = Duration::from_secs(60) * 2 * looks / config.notion.requests_per_minute.max(1);
+    let channel = channel(&config.postgres.schema);
+    let mut first = true;
+    loop {
+        let error = match listen(url.expose_secret(), &channel).await {
+            Ok(mut listener) => loop {
+                if !std::mem::take(&mut first) {
+                    wake.call();
+                    tokio::time::sleep(gap).await;
+                }
+                if let Err(error) = listener.woken().await {
+                    break error;
+                }
+            },
+            Err(error) => error,
+        };
+        tracing::warn!(%error, "changes in Postgres are not told at once; they are found by looking");
+        tokio::time::sleep(LISTEN_AGAIN).await;
+    }
+}
+
+async fn listen(url: &str, channel: &str) -> Result<Listener, PostgresError> {
+    Listener::connect(&ConnectionString::parse(url)?, channel).await
 }
 
 impl Wiring {
@@ -183,6 +220,21 @@ impl Wiring {
             drift.warnings.append(&mut part.warnings);
             let rows = PgRows::new(self.database.pool().clone(), Arc::clone(&mapping), part.table)
                 .map_err(|error| WiringError::Rows { mapping: mapping.name.clone(), error })?;
+            for (table, in_force) in rows
+                .captured()
+                .await
+                .map_err(|error| WiringError::Rows { mapping: mapping.name.clone(), error })?
+            {
+                if let InForce::No(why) = in_force {
+                    drift.warnings.push(Warning {
+                        key: format!("mapping.{}.capture", mapping.name),
+                        message: format!(
+                            "changes of {table} are not captured: {why}; each look goes through the table"
+                        ),
+                        advice: Some("`pagerow schema apply` mends it".to_owned()),
+                    });
+                }
+            }
             let pages = NotionPages::new(&self.client, Arc::clone(&mapping), part.source, clock.clone())
                 .map_err(|error| WiringError::Pages { mapping: mapping.name.clone(), error })?;
             let settings = Settings {
@@ -191,6 +243,7 @@ impl Wiring {
                 sweep_interval: part.sweep_interval,
                 compare_interval: part.compare_interval,
                 doubt: self.config.notion.doubt,
+                delete_wait: std::time::Duration::ZERO,
             };
             bound.push(Bound { mapping, rows, pages, settings });
         }

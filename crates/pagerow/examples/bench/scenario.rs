@@ -88,6 +88,7 @@ pub(crate) async fn run(order: &Order) -> Result<Figures> {
     let rows = if let Work::Pull = order.work { 0 } else { order.records };
     session.batch(&order.shape.sql(rows)).await?;
     let found = wiring.found().await?;
+    pagerow::wiring::store(&wiring.config, &wiring.database).await?;
     let schema_plan = schema::plan(&wiring.config, &found)?;
     schema::apply(&wiring.config, &found, &schema_plan, &session, &wiring.client, |_| {}).await?;
     wiring.config = Config::load(&path, &[])?;

@@ -29,7 +29,7 @@ use crate::{
     engine::{Beat, Depth, EngineError, Event, Progress, Report, Schedule, Stop, Wake},
     setup::schema,
     store::{Attention, Links, PgStore, StoreError},
-    wiring::{Keeper, Wiring},
+    wiring::{Keeper, Wiring, call_on_changes},
 };
 use crossing::Names;
 use stage::Stage;
@@ -113,6 +113,7 @@ async fn make_databases(stage: &Stage, meter: &Meter) -> Result<Wiring, CliError
     let mut wiring = Wiring::connect(Config::load(&stage.config, &[])?).await?;
     let found = wiring.found().await?;
     let plan = schema::plan(&wiring.config, &found)?;
+    crate::wiring::store(&wiring.config, &wiring.database).await?;
     let session = wiring.database.session().await?;
     schema::apply(&wiring.config, &found, &plan, &session, &wiring.client, |change| {
         meter.say(change.lines().next().unwrap_or_default());
@@ -161,7 +162,14 @@ async fn live(mut engine: Keeper, config: &Config, tells: UnboundedSender<Told>)
         };
         let _unheard = tells.send(told);
     };
-    engine.keep_equal(&mut schedule, &Wake::default(), "demo", tell).await
+    let wake = Wake::default();
+    let kept = engine.keep_equal(&mut schedule, &wake, "demo", tell);
+    // Who calls never ends by itself.
+    tokio::select! {
+        biased;
+        kept = kept => kept,
+        () = call_on_changes(config, &wake) => Ok(()),
+    }
 }
 
 /// What the teller hears of the loop.
@@ -280,10 +288,7 @@ impl Teller<'_> {
             if !before.contains(&name) {
                 let told =
                     self.console.answer(&json!({ "conflict": attention::conflict_json(&one) }), || {
-                        format!(
-                            "  conflict  {}",
-                            attention::conflicts(std::slice::from_ref(&one)).trim_start()
-                        )
+                        format!("  conflict  {}", attention::conflict_line(&one))
                     });
                 if told.is_err() {
                     return Ok(told);

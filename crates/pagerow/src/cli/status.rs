@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use pagerow_core::side::Side;
 use serde_json::json;
 
 use super::{
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    replica::Cursor,
     store::PgStore,
     store::{Attention, Cursors, Links, Runs},
     wiring,
@@ -62,6 +64,7 @@ async fn standing(
     let parked = store.parked(Some(mapping)).await?.len() as u64;
     let due = store.due(mapping).await?;
     let pending = store.open_steps(mapping).await?.len() + due.keys.len().max(due.pages.len());
+    let cursor = store.cursor(mapping, Side::Postgres).await?;
     let lag = state.last_look.map(|last| clock.now().duration_since(last).as_secs_f64().max(0.0));
     Ok(MappingStatus {
         mapping: mapping.to_owned(),
@@ -79,8 +82,19 @@ async fn standing(
         parked,
         last_look: state.last_look,
         last_full: state.last_full,
+        capture: cursor.as_ref().map(capture),
         lag,
     })
+}
+
+/// How the last look found what had changed, by its cursor.
+fn capture(cursor: &Cursor) -> &'static str {
+    let has = |name: &str| cursor.get(name).is_some_and(|part| !part.is_null());
+    match (has("capture"), has("edited")) {
+        (true, _) => "triggers",
+        (false, true) => "poll",
+        (false, false) => "scan",
+    }
 }
 
 fn unseen(mapping: &str) -> MappingStatus {
@@ -95,6 +109,7 @@ fn unseen(mapping: &str) -> MappingStatus {
         parked: 0,
         last_look: None,
         last_full: None,
+        capture: None,
         lag: None,
     }
 }

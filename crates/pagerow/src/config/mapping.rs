@@ -7,7 +7,7 @@ use super::{
     error::ConfigError,
     field::FieldConfig,
     reader::Reader,
-    rules::Rules,
+    rules::{Capture, Rules},
     source::{Place, Setting},
 };
 
@@ -110,6 +110,23 @@ impl MappingConfig {
                     format!("on_page_trashed = \"soft_delete\" needs a column to mark rows with in {name}"),
                 )
                 .advise("write soft_delete = \"deleted_at\" (a time or a boolean column), or choose another on_page_trashed"),
+            );
+        }
+        if updated_at.is_none() && rules.capture.value == Capture::Poll {
+            let capture = &rules.capture;
+            reader.complaints().add(
+                ConfigError::at(
+                    reader.complaints().source,
+                    if capture.key.starts_with("mapping.") { &capture.place } else { &place },
+                    "missing_key",
+                    &reader.key("updated_at"),
+                    format!(
+                        "capture = \"poll\" needs a column that says when a row of {name} was last edited"
+                    ),
+                )
+                .advise(
+                    "write updated_at = \"updated_at\", or capture = \"triggers\" or \"off\" in the mapping",
+                ),
             );
         }
         reader.finish();

@@ -23,7 +23,7 @@ pub use field::{FieldConfig, PropertyWord};
 pub use mapping::{Columns, DataSourceWish, MappingConfig, Stamp};
 pub use nearest::nearest;
 pub use quantity::{Percent, parse_duration};
-pub use rules::{NewOptions, Rules};
+pub use rules::{Capture, NewOptions, Rules};
 pub use sections::{Auth, AuthKeys, Notion, Postgres, Serve};
 pub use source::{Place, Position, Setting, Source};
 

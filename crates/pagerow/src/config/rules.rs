@@ -22,6 +22,7 @@ pub struct Rules {
     pub sweep_interval: Duration,
     /// Between two full compares of both sides.
     pub compare_interval: Duration,
+    pub capture: Setting<Capture>,
     pub max_deletes: Percent,
     pub max_attempts: u32,
     pub new_options: NewOptions,
@@ -29,6 +30,17 @@ pub struct Rules {
     pub time_zone: String,
     /// Under which page databases are made.
     pub parent_page: Option<Setting<PageId>>,
+}
+
+/// How changed rows are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Triggers write the keys of changed rows down, once `schema apply` has installed them. Until then as with `Off`.
+    Triggers,
+    /// By the column that says when a row was last edited.
+    Poll,
+    /// By the transactions that wrote the rows; nothing is installed, and each look goes through the table.
+    Off,
 }
 
 /// What to do with an option that the property lacks.
@@ -42,6 +54,8 @@ pub enum NewOptions {
 
 pub(super) const FLOWS: [(&str, Flow); 3] =
     [("both", Flow::Both), ("to_notion", Flow::ToNotion), ("to_postgres", Flow::ToPostgres)];
+pub(super) const CAPTURES: [(&str, Capture); 3] =
+    [("triggers", Capture::Triggers), ("poll", Capture::Poll), ("off", Capture::Off)];
 pub(super) const NEW_OPTIONS: [(&str, NewOptions); 2] =
     [("create", NewOptions::Create), ("refuse", NewOptions::Refuse)];
 
@@ -55,6 +69,7 @@ impl Default for Rules {
             interval: Duration::from_secs(60),
             sweep_interval: Duration::from_secs(3_600),
             compare_interval: Duration::from_secs(86_400),
+            capture: Setting::default_of("sync.capture", Capture::Triggers),
             max_deletes: Percent::OF_DELETES,
             max_attempts: 3,
             new_options: NewOptions::Refuse,
@@ -110,6 +125,9 @@ impl Rules {
         put(&mut rules.interval, reader.duration("interval"));
         put(&mut rules.sweep_interval, reader.duration("sweep_interval"));
         put(&mut rules.compare_interval, reader.duration("compare_interval"));
+        if let Some(capture) = reader.word("capture", &CAPTURES) {
+            rules.capture = capture;
+        }
         put(&mut rules.max_deletes, reader.percent("max_deletes"));
         if let Some(attempts) = reader.integer("max_attempts", 1..=1_000) {
             rules.max_attempts = u32::try_from(attempts.value).unwrap_or(u32::MAX);

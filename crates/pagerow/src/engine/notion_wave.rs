@@ -15,24 +15,26 @@ use pagerow_core::{
     fidelity::Reason,
     journal::Status,
     observation::{Absence, Observation},
-    plan::{Action, Expect, Plan, Step},
-    record::{PageId, RowKey},
+    plan::{Action, Because, Expect, Plan, Step},
+    record::{PageId, Record, RowKey},
     retry::Failure,
+    settle,
+    side::Side,
 };
 
 use tokio::time::Instant;
 
 use super::{
-    Bound, Engine, EngineError, Parts,
+    Bound, Engine, EngineError, Parts, Tx,
     act::{Acting, Work},
     look::{View, pages_error},
     missing::missing_relatives,
-    outcome::{Ended, How, is_misfit, is_trouble, update},
+    outcome::{Ended, How, is_misfit, is_trouble, unread, update},
     report::Run,
 };
 use crate::{
     replica::{Cursor, Failed, Outcome, Pages, Relatives, Scope, Seen, Stamp},
-    store::{JournalEntry, Runs, Transaction, Transactions},
+    store::{JournalEntry, LinkWrite, Links, Runs, Transaction, Transactions},
 };
 
 /// A page that was looked at longer ago than this is looked at again before it is overwritten.
@@ -174,14 +176,42 @@ impl<W: Parts> Engine<W> {
                 mapping: &plan.mappings[item.part].mapping,
                 columns: &plan.mappings[item.part].columns,
                 step,
+                key: None,
                 status: Status::Intended,
                 reason: None,
+                shown: None,
             })
             .collect();
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
         self.store.journal(&mut tx, run, &entries).await?;
+        self.foresee_undone(&mut tx, batch).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Says before an undo puts pages away, or brings them back, that it is meant: should the answer be lost, what the
+    /// next look finds must not pass for a person's deletion or for a new page.
+    async fn foresee_undone(&self, tx: &mut Tx<W>, batch: &[Item<'_>]) -> Result<(), EngineError> {
+        for item in batch.iter().filter(|item| item.step.because == Because::Undone) {
+            let (step, mapping) = (item.step, &self.bound[item.at].mapping);
+            match (step.action, step.link, &step.key, step.page) {
+                (Action::Trash | Action::Delete, Some(link), _, _) => {
+                    self.store.set_apart(tx, &[link], Some(Side::Notion)).await?;
+                }
+                (Action::Restore, None, Some(key), Some(page)) => {
+                    let mut held = Record::unread(mapping.fields.len());
+                    for write in &step.fields {
+                        held.set(write.field, Some(write.after.clone()));
+                    }
+                    let base = settle::after_step(mapping, step, &held, unread(&self.bound[item.at]), &[]);
+                    let apart = Some(Side::Postgres);
+                    let link = LinkWrite { id: None, key: key.clone(), page, base, unsettled: false, apart };
+                    self.store.keep_links(tx, mapping, &[link]).await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Sends a batch, many calls at once. An error of a look ends it; what was not sent by then is said to be so.
@@ -325,8 +355,11 @@ impl<W: Parts> Engine<W> {
             };
             let mut tx = self.store.begin().await?;
             self.fence(&mut tx).await?;
-            let updates: Vec<_> = group.iter().map(|end| update(end)).collect();
+            let bound = &self.bound[at];
+            let updates: Vec<_> = group.iter().map(|end| update(&bound.mapping, end)).collect();
             self.store.conclude(&mut tx, acting.run, &updates).await?;
+            let columns = &plan.mappings[part].columns;
+            self.audit(&mut tx, acting, mapping, columns, group.iter().copied()).await?;
             let links = self
                 .settle(&mut tx, &self.bound[at], &views[part], &acting.troubled[mapping], &group)
                 .await?;
@@ -345,6 +378,8 @@ impl<W: Parts> Engine<W> {
             let ok = matches!(end.how, How::Done { .. });
             if ok {
                 run.count(&part.mapping, end.step);
+            } else {
+                run.stick(&part.mapping, end.step);
             }
             run.failed += u64::from(is_trouble(&end.how));
             run.misfits += u64::from(is_misfit(&end.how));

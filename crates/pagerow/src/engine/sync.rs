@@ -174,7 +174,7 @@ impl<W: Parts> Engine<W> {
         }
     }
 
-    async fn close(
+    pub(super) async fn close(
         &mut self,
         mut run: Run,
         which: &[usize],

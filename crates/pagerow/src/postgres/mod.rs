@@ -1,6 +1,7 @@
 //! The user's Postgres: connections, catalogue, and one mapping's rows. Start at [`connect`], then [`catalogue`],
 //! then [`rows`].
 
+pub mod capture;
 pub mod catalogue;
 pub mod connect;
 pub mod connection_string;
@@ -21,6 +22,7 @@ mod statement;
 pub mod table;
 mod tls;
 pub mod transaction;
+mod whole;
 mod write;
 
 pub use catalogue::Catalogue;

@@ -53,14 +53,16 @@ impl Shown {
 
 /// Shows every row that takes part, in a stream.
 pub(super) async fn everything(rows: &Inner, sink: Sink<'_, RowKey>) -> Result<Looked, RowsError> {
+    let assurance = delta::before_everything(rows).await?;
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
-    let cursor = delta::cursor(rows, &mut tx).await?;
+    let cursor = delta::cursor(rows, &mut tx, assurance).await?;
     let count = stream(rows, &mut tx, Which::InScope, &[], sink).await?;
     tx.commit().await?;
     Ok(Looked { complete: true, cursor: Some(cursor), count: Some(count), vanished: false })
 }
 
-/// Shows the rows that may have changed since a cursor. Deleted rows cannot be named; the count tells of them.
+/// Shows the rows that may have changed since a cursor. Without triggers deleted rows cannot be named; the count tells
+/// of them then.
 pub(super) async fn since(
     rows: &Inner,
     cursor: &Cursor,
@@ -70,12 +72,16 @@ pub(super) async fn since(
         return everything(rows, sink).await;
     }
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
-    let now = delta::cursor(rows, &mut tx).await?;
-    let Some(changed) = delta::changed(rows, &mut tx, cursor, &now).await? else {
+    let Some((changed, now)) = delta::changed(rows, &mut tx, cursor).await? else {
         tx.commit().await?;
         return Ok(Looked { vanished: true, ..Looked::default() });
     };
     match changed {
+        delta::Changed::Named(keys) => {
+            named(rows, &mut tx, &keys, sink).await?;
+            tx.commit().await?;
+            return Ok(Looked { complete: true, cursor: Some(now), count: None, vanished: false });
+        }
         delta::Changed::Keys(keys) => {
             for part in keys.chunks(KEYS_A_STATEMENT) {
                 for shown in by_keys(rows, &mut tx, part).await? {
@@ -101,8 +107,15 @@ pub(super) async fn these(
     sink: Sink<'_, RowKey>,
 ) -> Result<Looked, RowsError> {
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
+    named(rows, &mut tx, keys, sink).await?;
+    tx.commit().await?;
+    Ok(Looked { complete: true, cursor: None, count: None, vanished: false })
+}
+
+/// Shows what became of each of these keys.
+async fn named(rows: &Inner, tx: &mut Tx, keys: &[RowKey], sink: Sink<'_, RowKey>) -> Result<(), RowsError> {
     for part in keys.chunks(KEYS_A_STATEMENT) {
-        for (key, answer) in part.iter().zip(answers(rows, &mut tx, part).await?) {
+        for (key, answer) in part.iter().zip(answers(rows, tx, part).await?) {
             match answer {
                 Answer::Row(shown) if shown.key == *key => {
                     sink(Seen { id: key.clone(), observation: shown.observation() });
@@ -122,8 +135,7 @@ pub(super) async fn these(
             }
         }
     }
-    tx.commit().await?;
-    Ok(Looked { complete: true, cursor: None, count: None, vanished: false })
+    Ok(())
 }
 
 /// What became of a key that was asked for.

@@ -8,11 +8,12 @@ use pagerow_core::{mapping::Mapping, plan::Step, record::RowKey};
 use tokio::sync::OnceCell;
 
 use super::{
-    note, read,
+    capture::{Source, state::InForce},
+    delta, note, read,
     statement::Statements,
-    table::Table,
+    table::{Capture, Table},
     transaction::{Tx, TxError},
-    write,
+    whole, write,
 };
 use crate::replica::{Looked, Outcome, Relatives, RowNote, Rows, Scope, Sink};
 
@@ -27,6 +28,8 @@ pub(super) struct Inner {
     pub(super) mapping: Arc<Mapping>,
     pub(super) table: Table,
     pub(super) sql: Statements,
+    /// What triggers have to watch, where they are to.
+    pub(super) sources: Vec<Source>,
     pub(super) zone: TimeZone,
     /// The types of the bookkeeping columns, looked up once.
     pub(super) note_types: OnceCell<Vec<(String, String)>>,
@@ -62,7 +65,20 @@ impl PgRows {
         let zone = TimeZone::get(&table.zone).map_err(|_| RowsError::Zone(table.zone.clone()))?;
         let sql = Statements::new(&table, &mapping);
         let note_types = OnceCell::new();
-        Ok(Self { inner: Arc::new(Inner { pool, mapping, table, sql, zone, note_types }) })
+        let sources = match &table.capture {
+            Capture::Triggers { schema } => Source::of(&table, schema),
+            Capture::Poll | Capture::Off => Vec::new(),
+        };
+        Ok(Self { inner: Arc::new(Inner { pool, mapping, table, sql, sources, zone, note_types }) })
+    }
+
+    /// Whether triggers capture the table and its join tables; nothing where they are not asked for.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn captured(&self) -> Result<Vec<(String, InForce)>, RowsError> {
+        let in_force = delta::standing(&self.inner).await?;
+        Ok(self.inner.sources.iter().map(Source::full_name).zip(in_force).collect())
     }
 }
 
@@ -85,6 +101,10 @@ impl Rows for PgRows {
         relatives: &Relatives,
     ) -> Result<Vec<Outcome<RowKey>>, RowsError> {
         write::write(&self.inner, tx, steps, relatives).await
+    }
+
+    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, RowsError> {
+        whole::read(&self.inner, tx, keys).await
     }
 
     async fn note(&self, tx: &mut Tx, notes: &[RowNote]) -> Result<(), RowsError> {

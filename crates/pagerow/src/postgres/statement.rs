@@ -3,8 +3,9 @@
 use pagerow_core::mapping::{ColumnKind, Mapping};
 
 use super::{
+    catalogue::literal,
     convert::{self, Column},
-    table::{FieldSource, Table},
+    table::{Capture, FieldSource, Table},
 };
 
 /// A quoted identifier.
@@ -29,6 +30,7 @@ pub(super) struct Statements {
     pub(super) widths: Vec<usize>,
     condition: Option<String>,
     marked: Option<String>,
+    edited_since: Option<String>,
     extras: Vec<String>,
     joins: Vec<JoinSql>,
 }
@@ -142,6 +144,18 @@ impl Statements {
                 }
             },
         );
+        let edited_since = table.updated_at.as_ref().filter(|_| table.capture == Capture::Poll).map(|time| {
+            let column = qualified(&time.name);
+            let since = match time.zoned {
+                true => "$1::text::timestamptz".to_owned(),
+                // An hour that a clock shows twice is read twice.
+                false => format!(
+                    "($1::text::timestamptz AT TIME ZONE {}) - interval '2 hours'",
+                    literal(&table.zone)
+                ),
+            };
+            format!("({column} >= {since} OR {column} IS NULL)")
+        });
         let text_of = |column: &Option<String>| {
             column
                 .as_ref()
@@ -159,6 +173,7 @@ impl Statements {
             widths,
             condition: table.condition.as_ref().map(|sql| format!("(\n{sql}\n)")),
             marked,
+            edited_since,
             extras,
             joins,
         }
@@ -220,6 +235,11 @@ impl Statements {
         )
     }
 
+    /// The rows that were edited since the first parameter, a time; where the mapping asks its column for that.
+    pub(super) fn edited_since(&self) -> Option<String> {
+        self.edited_since.clone()
+    }
+
     /// How many rows take part and carry no deletion mark.
     pub(super) fn count(&self) -> String {
         let condition = self.condition.as_deref().unwrap_or("true");
@@ -269,12 +289,6 @@ pub(super) fn asked(keys: usize, values: &[String]) -> String {
         arrays.join(", "),
         names.join(", ")
     )
-}
-
-/// A text literal that means the same whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
-    let escapes = if text.contains('\\') { "E" } else { "" };
-    format!("{escapes}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 #[cfg(test)]

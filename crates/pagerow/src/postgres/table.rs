@@ -23,6 +23,20 @@ pub struct Table {
     pub bookkeeping: Bookkeeping,
     /// IANA name of the zone in which `timestamp` columns are read.
     pub zone: String,
+    pub capture: Capture,
+}
+
+/// How changed rows are found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Capture {
+    /// Triggers write their keys into the outbox in pagerow's own schema of this name; as with `Off` where they are
+    /// not in force.
+    Triggers { schema: String },
+    /// By the column that says when a row was last edited, where there is one.
+    Poll,
+    /// By the transactions that wrote them.
+    #[default]
+    Off,
 }
 
 /// One column of the key.

@@ -77,6 +77,7 @@ impl Tx {
              SET LOCAL lock_timeout = '5s'; \
              SET LOCAL statement_timeout = '120s'; \
              SET LOCAL idle_in_transaction_session_timeout = '300s'; \
+             SET LOCAL pagerow.own = 'on'; \
              SET LOCAL extra_float_digits = 1",
         )
         .await

@@ -11,10 +11,10 @@ use super::{
     inspect,
     inspect::people,
     resolve,
-    schema::{self, SchemaChange},
+    schema::{self, SchemaChange, SchemaPlan},
 };
 use crate::{
-    config::{Config, ConfigError, ConfigErrors, DataSourceWish},
+    config::{Capture, Config, ConfigError, ConfigErrors, DataSourceWish},
     notion::{
         NotionClient, NotionError,
         wire::{Entry, UserKind},
@@ -359,17 +359,22 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
         // The same errors come from resolving, all of them.
         return;
     };
-    // What was renamed or is paused is told by the resolution.
-    let told = |change: &&SchemaChange| {
-        matches!(change, SchemaChange::Configure { .. } | SchemaChange::Sql { accepts: Some(_), .. })
+    // What was renamed or is paused is told by the resolution; triggers are told below.
+    let others = |change: &&SchemaChange| {
+        !matches!(
+            change,
+            SchemaChange::Capture { .. } | SchemaChange::Configure { .. } | SchemaChange::Rewrite { .. }
+        )
     };
-    for change in plan.changes.iter().filter(|change| !told(change)) {
+    for change in plan.changes.iter().filter(others) {
         let name = format!("mapping {}", change.mapping());
         let status = match change {
+            // Without triggers each look goes through the table, and everything works.
             SchemaChange::AddOptions { .. }
+            | SchemaChange::Capture { .. }
             | SchemaChange::Configure { .. }
+            | SchemaChange::Rewrite { .. }
             | SchemaChange::Rebind { .. } => Status::Warn,
-            SchemaChange::Sql { accepts: Some(_), .. } => Status::Warn,
             SchemaChange::CreateDatabase { .. }
             | SchemaChange::AddProperty { .. }
             | SchemaChange::Sql { .. } => Status::Fail,
@@ -377,12 +382,47 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
         let advice = Some("`pagerow schema apply` does it".to_owned());
         checks.push(Check { name, status, found: format!("to be made: {change}"), advice });
     }
+    capture(config, found, &plan, checks);
     for note in plan.notes {
         let name = format!("mapping {}", note.mapping);
         checks.push(Check::warn(name, note.what, "map it if it is to flow; nothing waits for it"));
     }
     for missing in plan.missing {
         checks.push(Check::warn(format!("mapping {}", missing.mapping), missing.what, missing.advice));
+    }
+}
+
+/// How changed rows are found, mapping by mapping.
+fn capture(config: &Config, found: &Found, plan: &SchemaPlan, checks: &mut Vec<Check>) {
+    let notifies = config.postgres.listen_url.is_some();
+    if notifies && found.capture.as_ref().is_some_and(|capture| capture.prepares) {
+        checks.push(Check::warn(
+            "capture",
+            "the server lets transactions be prepared for a second phase, which those that notify may not be",
+            "changes are found by looking, and nobody's transaction fails; set max_prepared_transactions = 0 if nobody needs it",
+        ));
+    }
+    for mapping in &config.mappings {
+        let name = format!("mapping {}", mapping.name);
+        let planned = plan
+            .changes
+            .iter()
+            .any(|change| matches!(change, SchemaChange::Capture { .. }) && change.mapping() == mapping.name);
+        let refused = plan
+            .missing
+            .iter()
+            .any(|missing| missing.mapping == mapping.name && missing.advice.contains("capture = \"off\""));
+        checks.push(match mapping.rules.capture.value {
+            _ if refused => continue,
+            Capture::Triggers if planned => Check::warn(
+                name,
+                "the triggers that name changed rows are not all there as they should be; each look goes through the table",
+                "`pagerow schema apply` installs them; capture = \"off\" does without",
+            ),
+            Capture::Triggers => Check::ok(name, "triggers name the rows that change"),
+            Capture::Poll => Check::ok(name, "changed rows are found by their edit times; triggers miss none"),
+            Capture::Off => Check::ok(name, "changed rows are found by going through the table (capture = \"off\")"),
+        });
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pagerow_core::value::Person;
 
-use super::{drift::Memories, tables::TableInfo};
+use super::{capture::CaptureFound, drift::Memories, tables::TableInfo};
 use crate::notion::wire::DataSource;
 
 /// Both schemas.
@@ -15,6 +15,8 @@ pub struct Found {
     /// The data source of each mapping, by the mapping's name.
     pub sources: BTreeMap<String, SourceFound>,
     pub people: People,
+    /// What captures changed rows; `None` where nobody looked.
+    pub capture: Option<CaptureFound>,
     /// What is worth knowing about how things were found.
     pub notes: Vec<Warning>,
     /// What the configuration's names meant when they were last bound, by mapping.

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 use pagerow_core::value::Person;
 
 use super::{
+    capture,
     drift::{Memories, follow},
     found::{Found, People, Problem, Sight, SourceFound, Warning},
     tables::{self, TableInfo},
@@ -61,6 +62,7 @@ pub async fn inspect_beside(
 ) -> Result<Found, InspectError> {
     let tables = tables(session, &config.postgres.schema).await?;
     let mut found = Found { tables, remembered, ..Found::default() };
+    found.capture = Some(capture::look(session, &config.postgres.schema).await?);
     // Conditions are tried on the tables that the names mean by now.
     let followed = follow(config, &found);
     try_sql(&followed.config, session, &mut found).await?;

@@ -4,6 +4,7 @@
 //! configuration against the tables), [`resolve`](mod@resolve) (and against the data sources), [`pairing`] and
 //! [`propose`](mod@propose) (a first configuration).
 
+pub mod capture;
 pub mod connect;
 pub mod doctor;
 pub mod draft;

@@ -20,9 +20,9 @@ use super::{
     found::{Found, SourceFound, Warning},
 };
 use crate::{
-    config::{Config, ConfigError, ConfigErrors, FieldConfig, Rules},
+    config::{self, Config, ConfigError, ConfigErrors, FieldConfig, Rules},
     notion::{source::Source, wire::DataSource},
-    postgres::table::{FieldSource, Table},
+    postgres::table::{Capture, FieldSource, Table},
 };
 
 /// Everything that one mapping's sync needs to know.
@@ -215,7 +215,7 @@ fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) 
         zone: rules.time_zone.clone(),
     };
     Some(Resolved {
-        table: table(draft, &mapping, rules),
+        table: table(look.config, draft, &mapping, rules),
         mapping: Arc::new(mapping),
         source: wiring,
         interval: rules.interval,
@@ -255,7 +255,7 @@ fn paused(
     }
 }
 
-fn table(draft: &Draft<'_>, mapping: &Mapping, rules: &Rules) -> Table {
+fn table(config: &Config, draft: &Draft<'_>, mapping: &Mapping, rules: &Rules) -> Table {
     let source = |field: &Field| {
         let drafted = draft.fields.iter().find(|drafted| drafted.config.column == field.column);
         drafted.filter(|_| !field.is_paused()).map_or(FieldSource::Paused, |drafted| drafted.source.clone())
@@ -274,6 +274,13 @@ fn table(draft: &Draft<'_>, mapping: &Mapping, rules: &Rules) -> Table {
         soft_delete: draft.soft_delete.clone(),
         bookkeeping: draft.bookkeeping.clone(),
         zone: rules.time_zone.clone(),
+        capture: match rules.capture.value {
+            config::Capture::Triggers if table.is_writable() => {
+                Capture::Triggers { schema: config.postgres.schema.clone() }
+            }
+            config::Capture::Poll => Capture::Poll,
+            config::Capture::Triggers | config::Capture::Off => Capture::Off,
+        },
     }
 }
 

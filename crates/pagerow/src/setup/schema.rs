@@ -13,8 +13,9 @@ pub use apply::{Applied, ApplyError, Made, apply};
 pub use write_back::{WriteBack, remember};
 
 use super::{
+    capture,
     draft::{Draft, DraftField, Look, drafts},
-    drift::{Accepted, ConfigEdit, Followed, Pause},
+    drift::{ConfigEdit, Followed, Pause},
     found::{Found, SourceFound, Warning},
     pairing::humanised,
     resolve::bind,
@@ -49,15 +50,33 @@ pub enum SchemaChange {
         existing: Vec<String>,
         names: Vec<String>,
     },
-    /// Statements for Postgres.
+    /// Statements for Postgres that make a table or a column.
     Sql {
         mapping: String,
         /// What it does, as a sentence.
         does: String,
         sql: String,
-        /// What is bound anew once it is done.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        accepts: Option<Accepted>,
+        /// Quoted, with its schema.
+        table: String,
+        /// `None`: the whole table.
+        column: Option<String>,
+        /// It holds nothing that a person entered.
+        bookkeeping: bool,
+    },
+    /// Statements for Postgres that put triggers on tables or take them away. pagerow's own tables are there before.
+    Capture {
+        mapping: String,
+        /// What it does, as a sentence.
+        does: String,
+        sql: String,
+    },
+    /// An option was renamed where the column holds its name: the rows follow.
+    Rewrite {
+        mapping: String,
+        column: String,
+        /// What it does, as a sentence.
+        does: String,
+        sql: String,
     },
     /// Something has another name by now; the configuration follows.
     Configure {
@@ -181,6 +200,9 @@ pub fn plan(config: &Config, found: &Found) -> Result<SchemaPlan, ConfigErrors> 
         }
     }
     plan.changes.extend(relations);
+    if let Some(capture) = &found.capture {
+        plan.changes.extend(capture::changes(config, capture, &drafts, &mut plan.missing));
+    }
     mend::propose(&followed, found, &drafts, &mut plan);
     ConfigErrors::check(look.errors)?;
     plan.warnings = look.warnings;
@@ -434,6 +456,8 @@ impl SchemaChange {
             | Self::AddProperty { mapping, .. }
             | Self::AddOptions { mapping, .. }
             | Self::Sql { mapping, .. }
+            | Self::Capture { mapping, .. }
+            | Self::Rewrite { mapping, .. }
             | Self::Configure { mapping, .. }
             | Self::Rebind { mapping, .. } => mapping,
         }
@@ -474,6 +498,8 @@ impl std::fmt::Display for SchemaChange {
                 write!(f, "{mapping}: add to \"{property}\" the options {}", names.join(", "))
             }
             Self::Sql { mapping, does, sql, .. } => write!(f, "{mapping}: {does}\n{sql}"),
+            Self::Rewrite { mapping, does, sql, .. } => write!(f, "{mapping}: {does}\n{sql}"),
+            Self::Capture { mapping, does, .. } => write!(f, "{mapping}: {does}"),
             Self::Configure { mapping, edit } => write!(f, "{mapping}: write into the configuration {edit}"),
             Self::Rebind { mapping, column, because } => write!(
                 f,

@@ -5,7 +5,7 @@ use pagerow_core::{digest::Digest, side::Side};
 use serde_json::Value as Json;
 use tokio_postgres::types::Type;
 
-use super::{PgStore, StoreError, Transactions};
+use super::{PgStore, StoreError, Transactions, outbox};
 use crate::postgres::transaction::Tx;
 
 /// What is known of a mapping beside its links.
@@ -187,6 +187,9 @@ impl Cursors for PgStore {
             ],
         )
         .await?;
-        Ok(())
+        match side {
+            Side::Postgres => outbox::prune(tx, &self.schema, position).await,
+            Side::Notion => Ok(()),
+        }
     }
 }

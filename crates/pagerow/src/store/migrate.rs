@@ -10,12 +10,31 @@ use crate::postgres::transaction::Tx;
 /// All migrations in order; a migration that has been released is never edited.
 const MIGRATIONS: &[(i32, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/0001_first.sql")),
+    (2, "history", include_str!("../../migrations/0002_history.sql")),
+    (3, "capture", include_str!("../../migrations/0003_capture.sql")),
     (4, "names", include_str!("../../migrations/0004_names.sql")),
     (6, "conflicts", include_str!("../../migrations/0006_conflicts.sql")),
 ];
 
 /// Any number, the same for every pagerow: only one migrates at a time.
 const LOCK: i64 = 0x7061_6765_726f_7700;
+
+/// The names of all tables and sequences that migrations make.
+pub(super) fn relations() -> Vec<String> {
+    let mut names = vec!["schema_version".to_owned()];
+    for (_, _, sql) in MIGRATIONS {
+        for line in sql.lines() {
+            let made = ["create table {schema}.", "create sequence {schema}."]
+                .iter()
+                .find_map(|start| line.trim_start().strip_prefix(start));
+            if let Some(rest) = made {
+                let is_name = |c: char| c.is_alphanumeric() || c == '_';
+                names.push(rest.chars().take_while(|c| is_name(*c)).collect());
+            }
+        }
+    }
+    names
+}
 
 /// Brings the schema up to date. `schema` is quoted.
 pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError> {
@@ -85,15 +104,40 @@ async fn verify(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {
 
 /// A hosted database may grant everything new to its web roles by default; pagerow's tables are nobody's.
 async fn hide(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {
-    tx.batch_execute(&format!("revoke all on all tables in schema {schema} from public")).await?;
+    tx.batch_execute(&format!(
+        "revoke all on all tables in schema {schema} from public; revoke all on all sequences in schema {schema} from public"
+    ))
+    .await?;
     for role in ["anon", "authenticated"] {
         let there = tx.query("select 1 from pg_roles where rolname = $1", &[(&role, Type::TEXT)]).await?;
         if !there.is_empty() {
             tx.batch_execute(&format!(
-                "revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role}"
+                "revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role}; \
+                 revoke all on all sequences in schema {schema} from {role}"
             ))
             .await?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_relation_that_is_made_is_known_by_its_name() {
+        let names = relations();
+        for name in ["schema_version", "links", "steps", "outbox", "outbox_gaps"] {
+            assert!(names.iter().any(|known| known == name), "{name} in {names:?}");
+        }
+        let made: usize = MIGRATIONS
+            .iter()
+            .map(|(_, _, sql)| {
+                let lower = sql.to_lowercase();
+                lower.matches("create table").count() + lower.matches("create sequence").count()
+            })
+            .sum();
+        assert_eq!(names.len(), made + 1, "one line begins with each");
+    }
 }

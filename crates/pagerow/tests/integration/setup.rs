@@ -144,6 +144,8 @@ impl Sides {
     async fn make(&self) -> Result<schema::Applied, schema::ApplyError> {
         let found = self.look().await;
         let plan = schema::plan(&self.config, &found).unwrap();
+        let database = setup::connect::database(&self.config).await.unwrap();
+        pagerow::wiring::store(&self.config, &database).await.unwrap();
         schema::apply(&self.config, &found, &plan, &self.session, &self.client, |_| ()).await
     }
 

@@ -1,6 +1,7 @@
 //! The whole program on a real Postgres and the emulator: what is promised, seen from both sides.
 
 mod bases;
+mod captured;
 mod commands;
 mod deletions;
 mod idle;

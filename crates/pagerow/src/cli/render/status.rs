@@ -21,6 +21,9 @@ pub(crate) struct MappingStatus {
     pub(crate) parked: u64,
     pub(crate) last_look: Option<Timestamp>,
     pub(crate) last_full: Option<Timestamp>,
+    /// How the last look found changed rows: `triggers`, `poll` (by their edit times) or `scan` (by going through the
+    /// table).
+    pub(crate) capture: Option<&'static str>,
     /// Seconds since the last look that settled.
     pub(crate) lag: Option<f64>,
 }
@@ -44,11 +47,22 @@ pub(crate) fn status(mappings: &[MappingStatus]) -> String {
             one.pending.to_string(),
             one.conflicts.to_string(),
             one.parked.to_string(),
+            one.capture.unwrap_or("–").to_owned(),
             ago(one.lag),
         ]
     });
-    let head =
-        ["mapping", "state", "links", "rows", "pages", "pending", "conflicts", "parked", "last looked at"];
+    let head = [
+        "mapping",
+        "state",
+        "links",
+        "rows",
+        "pages",
+        "pending",
+        "conflicts",
+        "parked",
+        "capture",
+        "last looked at",
+    ];
     table(&head, rows, &[2, 3, 4, 5, 6, 7])
 }
 
@@ -69,12 +83,13 @@ mod tests {
             parked: 0,
             last_look: None,
             last_full: None,
+            capture: None,
             lag: None,
         };
         assert_eq!(
             status(&[fresh]),
-            "mapping  state  links  rows  pages  pending  conflicts  parked  last looked at\n\
-             orders   new        0     –      –        0          0       0  never"
+            "mapping  state  links  rows  pages  pending  conflicts  parked  capture  last looked at\n\
+             orders   new        0     –      –        0          0       0  –        never"
         );
     }
 }

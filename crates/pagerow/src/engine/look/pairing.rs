@@ -99,6 +99,13 @@ impl<W: Parts> Sight<'_, W> {
                     || self.pages.mark(at) == Mark::Different
             })
             .collect();
+        // Nothing is written to a page of which nobody knows what is still on its way there.
+        let (waiting, moved): (Vec<usize>, Vec<usize>) =
+            moved.into_iter().partition(|&at| doubtful.contains(&self.index.get(at).key));
+        skipped.extend(waiting.into_iter().map(|at| {
+            let link = self.index.get(at);
+            Skipped { key: Some(link.key.clone()), page: Some(link.page), why: Why::InDoubt }
+        }));
         for chunk in moved.chunks(5_000) {
             let ids: Vec<i64> = chunk.iter().map(|&at| self.index.get(at).id).collect();
             for link in engine.store.links(mapping, &ids).await? {

@@ -49,9 +49,10 @@ impl<W: Parts> Engine<W> {
             let row_look = row_look.map_err(|error| rows_error(mapping, error))?;
             let page_look = page_look.map_err(|error| pages_error(mapping, error))?;
             let index = self.links_of(mapping, &rows, &pages, due).await?;
-            // Rows that vanish leave no trace but their number.
+            // Rows that vanish unnamed leave no trace but their number.
             let expected = state.rows.and_then(|known| u64::try_from(known + growth(&rows, &index)).ok());
-            let rows_complete = row_look.complete && !row_look.vanished && expected == row_look.count;
+            let adds_up = row_look.count.is_none() || expected == row_look.count;
+            let rows_complete = row_look.complete && !row_look.vanished && adds_up;
             let pages_complete = page_look.complete && !page_look.vanished;
             if rows_complete && pages_complete {
                 let mut sight = Sight::new(bound, relatives, index);
@@ -60,7 +61,7 @@ impl<W: Parts> Engine<W> {
                 let totals = Totals {
                     parts,
                     links: self.store.count_links(mapping).await?,
-                    rows: row_look.count,
+                    rows: row_look.count.or(expected),
                     pages: None,
                     cursors: Sides { postgres: row_look.cursor, notion: page_look.cursor },
                 };
@@ -105,8 +106,15 @@ impl<W: Parts> Engine<W> {
             )
         };
         let (row_look, page_look) = self.keeping_lease(looks).await?;
-        let row_look =
-            complete(row_look.map_err(|error| rows_error(mapping, error))?, mapping, Side::Postgres)?;
+        let mut row_look = row_look.map_err(|error| rows_error(mapping, error))?;
+        let mut parts = parts;
+        if parts.postgres == Part::Changes && row_look.vanished {
+            // What changed cannot be told; the pages need not be read again for that.
+            let again = bound.rows.look(Scope::Everything, &mut take_row);
+            row_look = self.keeping_lease(again).await?.map_err(|error| rows_error(mapping, error))?;
+            parts.postgres = Part::Everything;
+        }
+        let row_look = complete(row_look, mapping, Side::Postgres)?;
         let page_look =
             complete(page_look.map_err(|error| pages_error(mapping, error))?, mapping, Side::Notion)?;
         let (row_count, page_count) = (sight.rows.records(), sight.pages.records());

@@ -96,6 +96,7 @@ fn found() -> Found {
         ]
         .into(),
         people: People { known: Vec::new(), sight: Sight::Names },
+        capture: None,
         notes: Vec::new(),
         remembered: BTreeMap::new(),
         refused_sql: [

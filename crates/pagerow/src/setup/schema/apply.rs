@@ -14,8 +14,12 @@ use crate::{
         Fate, NotionClient, NotionError,
         wire::{Database, Entry},
     },
-    postgres::{PostgresError, Session},
+    postgres::{
+        PostgresError, Session,
+        catalogue::{literal, quoted},
+    },
     setup::{
+        capture,
         drift::Accepted,
         found::{Found, SourceFound},
         inspect::tables,
@@ -98,7 +102,7 @@ impl ApplyError {
 }
 
 /// Makes what a plan names: statements for Postgres, then databases, whose ids are written into the configuration's
-/// file one by one, then everything that needs those ids. `progress` is told each step before it happens.
+/// file one by one, then triggers, then everything that needs those ids. pagerow's own tables have to be there. `progress` is told each step before it happens.
 ///
 /// # Errors
 /// The first thing that did not work.
@@ -132,11 +136,19 @@ pub async fn apply(
                 applied.accepted.push(Accepted::Field { mapping: mapping.clone(), column: column.clone() });
                 applied.done.push(change.to_string());
             }
-            SchemaChange::Sql { sql, accepts, .. } => {
+            SchemaChange::Rewrite { mapping, column, sql, .. } => {
                 progress(&change.to_string());
                 let failed = |error| ApplyError::Postgres { change: change.to_string(), error };
                 session.batch(sql).await.map_err(failed)?;
-                applied.accepted.extend(accepts.clone());
+                applied.accepted.push(Accepted::Options { mapping: mapping.clone(), column: column.clone() });
+                applied.done.push(change.to_string());
+            }
+            SchemaChange::Sql { sql, table, column, bookkeeping, .. } => {
+                progress(&change.to_string());
+                let failed = |error| ApplyError::Postgres { change: change.to_string(), error };
+                let made = made(&config.postgres.schema, table, column.as_deref(), *bookkeeping);
+                // Both at once: one message is one transaction.
+                session.batch(&format!("{sql}\n{made}")).await.map_err(failed)?;
                 applied.done.push(change.to_string());
             }
             SchemaChange::CreateDatabase { mapping, title, parent, properties } => {
@@ -177,26 +189,67 @@ pub async fn apply(
                 found.sources.insert(mapping.clone(), SourceFound::Found(Box::new(data_source)));
             }
             // These are planned anew below, against what is there by then.
-            SchemaChange::AddProperty { .. } | SchemaChange::AddOptions { .. } => {}
+            SchemaChange::AddProperty { .. }
+            | SchemaChange::AddOptions { .. }
+            | SchemaChange::Capture { .. } => {}
         }
     }
     if first.changes.iter().any(|change| matches!(change, SchemaChange::Sql { .. })) {
         let failed = |error| ApplyError::Postgres { change: "reading the catalogue again".to_owned(), error };
         found.tables = tables(session, &config.postgres.schema).await.map_err(failed)?;
+        found.capture = Some(capture::look(session, &config.postgres.schema).await.map_err(failed)?);
     }
-    add(config, &found, client, &mut applied, &mut progress).await?;
+    let second = plan(config, &found)?;
+    for change in &second.changes {
+        let SchemaChange::Capture { sql, .. } = change else { continue };
+        progress(&change.to_string());
+        let failed = |error| ApplyError::Postgres { change: change.to_string(), error };
+        patiently(session, sql).await.map_err(failed)?;
+        applied.done.push(change.to_string());
+    }
+    add(&second, &found, client, &mut applied, &mut progress).await?;
     Ok(applied)
+}
+
+/// A trigger needs a lock that waits for writers and holds up those that come later, so that each try is a short one.
+async fn patiently(session: &Session, sql: &str) -> Result<(), PostgresError> {
+    let mut pauses = [1, 2, 4].into_iter();
+    loop {
+        let result = session.batch(sql).await;
+        if result.is_err() {
+            // What failed in the midst of a transaction leaves it open.
+            session.batch("ROLLBACK").await?;
+        }
+        match result {
+            Err(error @ (PostgresError::LockTimeout | PostgresError::Collision { .. })) => {
+                match pauses.next() {
+                    Some(pause) => tokio::time::sleep(std::time::Duration::from_secs(pause)).await,
+                    None => return Err(error),
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Remembers what was made in the user's database.
+fn made(own_schema: &str, table: &str, column: Option<&str>, bookkeeping: bool) -> String {
+    let column = column.map_or_else(|| "NULL".to_owned(), literal);
+    format!(
+        "INSERT INTO {}.made (table_name, column_name, bookkeeping) VALUES ({}, {column}, {bookkeeping});",
+        quoted(own_schema),
+        literal(table)
+    )
 }
 
 /// Adds properties and options, to adopted and to new data sources alike.
 async fn add(
-    config: &Config,
+    second: &SchemaPlan,
     found: &Found,
     client: &NotionClient,
     applied: &mut Applied,
     progress: &mut impl FnMut(&str),
 ) -> Result<(), ApplyError> {
-    let second = plan(config, found)?;
     let ids: BTreeMap<String, String> = found
         .sources
         .iter()
@@ -213,6 +266,8 @@ async fn add(
             }
             SchemaChange::CreateDatabase { .. }
             | SchemaChange::Sql { .. }
+            | SchemaChange::Capture { .. }
+            | SchemaChange::Rewrite { .. }
             | SchemaChange::Configure { .. }
             | SchemaChange::Rebind { .. } => None,
         };
@@ -253,6 +308,8 @@ fn is_there(change: &SchemaChange, source: &crate::notion::wire::DataSource) -> 
         }
         SchemaChange::CreateDatabase { .. }
         | SchemaChange::Sql { .. }
+        | SchemaChange::Capture { .. }
+        | SchemaChange::Rewrite { .. }
         | SchemaChange::Configure { .. }
         | SchemaChange::Rebind { .. } => false,
     }

@@ -6,10 +6,10 @@ use super::{Note, Role, SchemaChange, SchemaPlan};
 use crate::{
     config::PropertyWord,
     notion::wire::PropertyId,
-    postgres::catalogue::quoted,
+    postgres::catalogue::{literal, quoted},
     setup::{
         draft::Draft,
-        drift::{Accepted, ConfigEdit, Followed, Pause},
+        drift::{ConfigEdit, Followed, Pause},
         found::{Found, SourceFound},
         kinds::storable,
         tables,
@@ -98,17 +98,12 @@ fn rewritten(
     } else {
         format!("UPDATE {full} SET {name} = {new} WHERE {name} = {old};")
     };
-    Some(SchemaChange::Sql {
+    Some(SchemaChange::Rewrite {
         mapping: mapping.to_owned(),
+        column: column.to_owned(),
         does: format!("the option \"{from}\" is named \"{to}\" now: write {to} for {from} in {column}"),
         sql,
-        accepts: Some(Accepted::Options { mapping: mapping.to_owned(), column: column.to_owned() }),
     })
-}
-
-fn literal(text: &str) -> String {
-    let escapes = if text.contains('\\') { "E" } else { "" };
-    format!("{escapes}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 /// Columns and properties that came since and are mapped to nothing.

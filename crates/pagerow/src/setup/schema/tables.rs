@@ -2,10 +2,10 @@
 
 use super::{Look, SchemaChange};
 use crate::{
-    config::{FieldConfig, MappingConfig},
+    config::{FieldConfig, MappingConfig, Setting},
     notion::wire::{DataSource, PropertyConfig},
     postgres::catalogue::quoted,
-    setup::found::SourceFound,
+    setup::{found::SourceFound, tables::TableInfo},
 };
 
 /// Replaces errors about missing tables and columns by the statements that make them, where the mapping says
@@ -14,10 +14,11 @@ pub(super) fn changes(look: &mut Look<'_>) -> Vec<SchemaChange> {
     let mut changes = Vec::new();
     let config = look.config;
     for mapping in &config.mappings {
-        let Some(SourceFound::Found(source)) = look.found.sources.get(&mapping.name) else { continue };
         if !mapping.manage_schema {
             continue;
         }
+        changes.extend(bookkeeping(look, mapping));
+        let Some(SourceFound::Found(source)) = look.found.sources.get(&mapping.name) else { continue };
         if take(look, "no_such_table", &mapping.table.key) {
             changes.push(create_table(look, mapping, source));
             continue;
@@ -31,17 +32,56 @@ pub(super) fn changes(look: &mut Look<'_>) -> Vec<SchemaChange> {
                     mapping: mapping.name.clone(),
                     does: format!("add the column {} to {}", field.column, table.full_name()),
                     sql: format!(
-                        "ALTER TABLE {}.{} ADD COLUMN {} {kind};",
-                        quoted(&table.schema),
-                        quoted(&table.name),
+                        "ALTER TABLE {} ADD COLUMN {} {kind};",
+                        sql_name(table),
                         quoted(&field.column)
                     ),
-                    accepts: None,
+                    table: sql_name(table),
+                    column: Some(field.column.clone()),
+                    bookkeeping: false,
                 });
             }
         }
     }
     changes
+}
+
+/// Columns of an existing table in which pagerow keeps its own marks.
+fn bookkeeping(look: &mut Look<'_>, mapping: &MappingConfig) -> Vec<SchemaChange> {
+    let Some(table) = crate::setup::tables::find(&look.found.tables, &mapping.table) else {
+        return Vec::new();
+    };
+    if !table.is_writable() {
+        return Vec::new();
+    }
+    let lacking = kept(mapping).into_iter().filter_map(|(column, kind)| column.map(|column| (column, kind)));
+    let lacking: Vec<_> = lacking.filter(|(column, _)| take(look, "no_such_column", &column.key)).collect();
+    let change = |(column, kind): (&Setting<String>, &str)| SchemaChange::Sql {
+        mapping: mapping.name.clone(),
+        does: format!("add the column {} to {} for bookkeeping", column.value, table.full_name()),
+        sql: format!("ALTER TABLE {} ADD COLUMN {} {kind};", sql_name(table), quoted(column)),
+        table: sql_name(table),
+        column: Some(column.value.clone()),
+        bookkeeping: true,
+    };
+    lacking.into_iter().map(change).collect()
+}
+
+/// The columns of `[mapping.X.columns]` with the types that suit them.
+fn kept(mapping: &MappingConfig) -> [(Option<&Setting<String>>, &'static str); 6] {
+    let columns = &mapping.columns;
+    [
+        (columns.page_id.as_ref(), "text"),
+        (columns.synced_at.as_ref(), "timestamptz"),
+        (columns.status.as_ref(), "text"),
+        (columns.error.as_ref(), "text"),
+        (columns.synced.as_ref(), "boolean"),
+        (columns.checksum.as_ref(), "text"),
+    ]
+}
+
+fn sql_name(table: &TableInfo) -> String {
+    format!("{}.{}", quoted(&table.schema), quoted(&table.name))
 }
 
 /// Takes an error away, if it is there and names nothing similar.
@@ -64,17 +104,11 @@ fn create_table(look: &Look<'_>, mapping: &MappingConfig, source: &DataSource) -
             lines.push(format!("    {} {kind}{key}", quoted(&field.column)));
         }
     }
-    let columns = &mapping.columns;
-    for (column, kind) in [
+    let times = [
         (mapping.updated_at.as_ref(), "timestamptz NOT NULL DEFAULT now()"),
         (mapping.soft_delete.as_ref(), "timestamptz"),
-        (columns.page_id.as_ref(), "text"),
-        (columns.synced_at.as_ref(), "timestamptz"),
-        (columns.status.as_ref(), "text"),
-        (columns.error.as_ref(), "text"),
-        (columns.synced.as_ref(), "boolean"),
-        (columns.checksum.as_ref(), "text"),
-    ] {
+    ];
+    for (column, kind) in times.into_iter().chain(kept(mapping)) {
         if let Some(column) = column
             && !mapping.fields.iter().any(|field| field.column == column.value)
         {
@@ -85,7 +119,9 @@ fn create_table(look: &Look<'_>, mapping: &MappingConfig, source: &DataSource) -
         mapping: mapping.name.clone(),
         does: format!("make the table {schema}.{name} for \"{}\"", source.title.plain_text()),
         sql: format!("CREATE TABLE {}.{} (\n{}\n);", quoted(schema), quoted(name), lines.join(",\n")),
-        accepts: None,
+        table: format!("{}.{}", quoted(schema), quoted(name)),
+        column: None,
+        bookkeeping: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pagerow::postgres::rows::PgRows;
-use pagerow::postgres::table::{Bookkeeping, FieldSource, KeyColumn, SoftDelete, Table, TimeColumn};
+use pagerow::postgres::table::{Bookkeeping, Capture, FieldSource, KeyColumn, SoftDelete, Table, TimeColumn};
 use pagerow::postgres::transaction::Tx;
 use pagerow::postgres::{ConnectionString, Database};
 use pagerow::replica::{Cursor, Looked, Outcome, Relatives, Rows, Scope};
@@ -36,6 +36,7 @@ pub struct Spec {
     pub soft_delete: Option<&'static str>,
     pub bookkeeping: Bookkeeping,
     pub zone: Option<&'static str>,
+    pub capture: Capture,
 }
 
 /// A mapping's rows with what a test needs around them.
@@ -242,6 +243,7 @@ async fn describe(client: &Client, spec: &Spec) -> (Table, Mapping) {
             .map(|name| SoftDelete { name: name.into(), boolean: columns[name].0 == "boolean" }),
         bookkeeping: spec.bookkeeping.clone(),
         zone: spec.zone.unwrap_or("UTC").into(),
+        capture: spec.capture.clone(),
     };
     let fields = kinds
         .into_iter()

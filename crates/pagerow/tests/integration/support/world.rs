@@ -75,7 +75,9 @@ impl World {
     /// Makes what the configuration lacks in Notion.
     pub async fn make(&self) {
         let config = self.config();
-        let session = setup::connect::database(&config).await.unwrap().session().await.unwrap();
+        let database = setup::connect::database(&config).await.unwrap();
+        pagerow::wiring::store(&config, &database).await.unwrap();
+        let session = database.session().await.unwrap();
         let client = setup::connect::client(&config).unwrap();
         let found = setup::inspect(&config, &session, &client).await.unwrap();
         let plan = schema::plan(&config, &found).unwrap();
