@@ -188,9 +188,10 @@ impl CliError {
             },
             EngineError::Stopped => Self::new(Exit::Failed, "stopped", message)
                 .advise("what was done is kept; the next `pagerow sync` goes on from there"),
-            EngineError::NoSuchRun(_) => {
-                Self::usage(message).code(Some("no_such_run")).about("RUN").advise("`pagerow runs` lists them")
-            }
+            EngineError::NoSuchRun(_) => Self::usage(message)
+                .code(Some("no_such_run"))
+                .about("RUN")
+                .advise("`pagerow runs` lists them"),
             EngineError::RunOpen(_) => Self::usage(message)
                 .code(Some("run_open"))
                 .about("RUN")

@@ -16,7 +16,7 @@ mod history;
 mod init;
 mod parked;
 mod plan;
-mod plan_file;
+pub mod plan_file;
 mod progress;
 mod remembered;
 mod render;

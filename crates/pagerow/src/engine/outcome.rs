@@ -108,7 +108,8 @@ impl<W: Parts> Engine<W> {
             }
             let name = (Some(key.clone()), Some(page));
             // What was left out follows in the next plan; what a restored half holds, nobody has seen yet.
-            if !end.left_out.is_empty() || step.action == Action::Restore {
+            let was_deleted = step.link.is_some_and(|link| view.deleted.contains(&link));
+            if !end.left_out.is_empty() || step.action == Action::Restore || was_deleted {
                 again.push(name.clone());
             }
             let removed = matches!(step.action, Action::Trash | Action::Delete);

@@ -39,12 +39,12 @@ pub(super) fn relations() -> Vec<String> {
 /// Brings the schema up to date. `schema` is quoted.
 pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError> {
     let mut tx = Tx::begin(pool).await?;
-    let present = version(&mut tx, schema).await?;
+    let present = versions(&mut tx, schema).await?;
     let known = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
-    if present > known {
-        return Err(StoreError::TooNew { found: present, known });
+    if let Some(&found) = present.last().filter(|last| **last > known) {
+        return Err(StoreError::TooNew { found, known });
     }
-    if present == known {
+    if MIGRATIONS.iter().all(|(number, _, _)| present.contains(number)) {
         verify(&mut tx, schema).await?;
         return Ok(tx.commit().await?);
     }
@@ -65,8 +65,8 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError>
     ))
     .await?;
     // Another one may have migrated while this one waited for the lock.
-    let present = version(&mut tx, schema).await?;
-    for (number, name, sql) in MIGRATIONS.iter().filter(|(number, _, _)| *number > present) {
+    let present = versions(&mut tx, schema).await?;
+    for (number, name, sql) in MIGRATIONS.iter().filter(|(number, _, _)| !present.contains(number)) {
         tx.batch_execute(&sql.replace("{schema}", schema)).await?;
         let digest = Digest::of(sql.as_bytes()).to_string();
         tx.execute(
@@ -79,15 +79,15 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError>
     Ok(tx.commit().await?)
 }
 
-/// The version that is there; 0 when nothing is.
-async fn version(tx: &mut Tx, schema: &str) -> Result<i32, StoreError> {
+/// The numbers of the migrations that were made, in order; none when nothing is there.
+async fn versions(tx: &mut Tx, schema: &str) -> Result<Vec<i32>, StoreError> {
     let there = format!("select to_regclass('{}.schema_version') is not null", schema.replace('\'', "''"));
     if !tx.query(&there, &[]).await?.first().is_some_and(|row| row.get(0)) {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let rows =
-        tx.query(&format!("select coalesce(max(version), 0) from {schema}.schema_version"), &[]).await?;
-    Ok(rows.first().map_or(0, |row| row.get(0)))
+        tx.query(&format!("select version from {schema}.schema_version order by version"), &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn verify(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {

@@ -20,6 +20,7 @@ mod demo;
 mod devpg;
 mod drift;
 mod examples;
+mod faults;
 mod pages;
 mod pooler;
 mod rows;

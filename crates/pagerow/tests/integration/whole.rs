@@ -11,6 +11,7 @@ mod northwind;
 mod parked;
 mod pooled;
 mod references;
+mod resolve;
 mod returns;
 mod rules;
 mod schema_drift;

@@ -49,6 +49,8 @@ pub(super) struct View {
     /// Links of which one half was found gone, and those of which both halves are there again.
     pub(super) gone: Vec<i64>,
     pub(super) back: Vec<i64>,
+    /// Links of which one half was known to be gone before.
+    pub(super) deleted: BTreeSet<i64>,
     /// Only some records were looked at: nothing is known of the mapping as a whole.
     pub(super) is_partial: bool,
 }
@@ -183,6 +185,7 @@ impl View {
             answers: BTreeMap::new(),
             gone: Vec::new(),
             back: Vec::new(),
+            deleted: BTreeSet::new(),
             is_partial: false,
         }
     }

@@ -290,9 +290,7 @@ impl NotionPages {
         let result = loop {
             let result = self.api.client.page_patch(&id.to_string(), body, self.api.shown()).await;
             let Err(NotionError::Conflict { .. }) = &result else { break result };
-            // Somebody saved at the same moment; perhaps nothing that matters here.
-            let Expect::Seen(expected) = step.expect else { break result };
-            if collisions == COLLISIONS || self.digest(id, relatives).await != Some(expected) {
+            if collisions == COLLISIONS || !self.may_repeat(step, id, relatives).await {
                 break result;
             }
             collisions += 1;
@@ -315,10 +313,31 @@ impl NotionPages {
         markdown: &str,
         relatives: &Relatives,
     ) -> Result<Option<String>, Outcome<PageId>> {
-        match self.api.client.markdown_replace(&id.to_string(), markdown).await {
+        let mut collisions = 0;
+        let result = loop {
+            let result = self.api.client.markdown_replace(&id.to_string(), markdown).await;
+            let Err(NotionError::Conflict { .. }) = &result else { break result };
+            if collisions == COLLISIONS || !self.may_repeat(step, id, relatives).await {
+                break result;
+            }
+            collisions += 1;
+            pause(self.api.client.pacing(), collisions).await;
+        };
+        match result {
             Ok(answer) => Ok(answer.body.is_whole().then_some(answer.body.markdown)),
             // Written, and unread: the field counts as not read.
             Err(error) => self.after_failure(step, id, &error, relatives).await.map(|_| None),
+        }
+    }
+
+    /// Whether a write that collided can be sent again: somebody saved at the same moment, perhaps nothing that matters
+    /// here.
+    async fn may_repeat(&self, step: &Step, id: PageId, relatives: &Relatives) -> bool {
+        match step.expect {
+            Expect::Seen(expected) => self.digest(id, relatives).await == Some(expected),
+            // A page comes back as it is, whatever somebody did to it in the trash.
+            Expect::Absent(_) => step.action == Action::Restore,
+            Expect::Nothing => false,
         }
     }
 

@@ -243,3 +243,76 @@ async fn archived_and_moved_pages_are_not_deleted_ones() {
     assert_eq!(written(&report), [0; 6], "{report:#?}");
     assert_eq!(world.count("products").await, 30);
 }
+
+/// A daemon's passes over products, as its schedule makes them: deletions wait for a second pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_daemon_a_deletion_waits_for_a_second_look_and_an_edit_does_not() {
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use pagerow::engine::{Beat, Progress, Schedule, Stop, Wake};
+
+    let world = world().await;
+    let products = world.source("Products").await;
+    let config = pagerow::config::Config::load(&world.file(), &[]).unwrap();
+    let wiring = pagerow::wiring::Wiring::connect(config).await.unwrap();
+    let (stop, wake) = (Stop::default(), Wake::default());
+    let (mut engine, _) = wiring.engine(Progress::silent(), stop.clone()).await.unwrap();
+    let wait = Duration::from_secs(2);
+    let seen: Arc<Mutex<Vec<[u64; 6]>>> = Arc::default();
+    let tells = Arc::clone(&seen);
+    let daemon = async {
+        let mut schedule = Schedule::new(["suppliers", "products"].map(|name| (name.to_owned(), wait)));
+        let told = engine.keep_equal(&mut schedule, &wake, "test", |beat| {
+            if let Beat::Ended { result, .. } = beat {
+                tells.lock().unwrap().push(written(&result.unwrap()));
+            }
+        });
+        told.await.unwrap();
+    };
+    let passes = |more_than: usize| {
+        let seen = Arc::clone(&seen);
+        async move {
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+            while seen.lock().unwrap().len() <= more_than {
+                assert!(tokio::time::Instant::now() < deadline, "no pass");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    let people = async {
+        passes(0).await;
+        // A table that is reloaded in two transactions, with a pass in between.
+        world
+        .sql("CREATE TABLE kept AS SELECT * FROM products WHERE id <= 5; DELETE FROM products WHERE id <= 5")
+        .await;
+        world.sql("UPDATE products SET stock = 700 WHERE id = 7").await;
+        let before = seen.lock().unwrap().len();
+        wake.call();
+        passes(before).await;
+        assert_eq!(
+            world.page(&products, "Name", "Product 7").await.values["Stock"],
+            700,
+            "an edit does not wait"
+        );
+        assert!(world.trashed(&products).await.is_empty(), "{:?}", seen.lock().unwrap());
+        world.sql("INSERT INTO products OVERRIDING SYSTEM VALUE SELECT * FROM kept").await;
+        let before = seen.lock().unwrap().len();
+        passes(before + 2).await;
+        assert!(world.trashed(&products).await.is_empty(), "{:?}", seen.lock().unwrap());
+        assert_eq!(world.pages(&products).await.len(), 30);
+        // One that stays deleted is carried out a pass later.
+        world.sql("DELETE FROM products WHERE id = 3").await;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while world.trashed(&products).await.is_empty() {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", seen.lock().unwrap());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        stop.ask();
+    };
+    tokio::join!(daemon, people);
+    assert_eq!(world.equal().await, 34);
+    world.nothing_left().await;
+}

@@ -109,31 +109,6 @@ impl Attention for Server {
         Ok(())
     }
 
-    async fn close_conflicts(&self, tx: &mut Tx, closings: &[Closing]) -> Result<(), StoreError> {
-        let closings: Vec<(Entry, bool)> =
-            closings.iter().map(|closing| (closing.conflict, closing.held)).collect();
-        tx.run(move |db| {
-            for ((id, version), held) in &closings {
-                if let Some(row) = db.memory.conflicts.get_mut(id)
-                    && !row.is_closed
-                    && row.open.version == *version
-                {
-                    let row = Arc::make_mut(row);
-                    (row.is_closed, row.is_held) = (true, *held);
-                }
-            }
-        })
-        .await
-    }
-
-    async fn held(&self, mapping: &str) -> Result<Vec<OpenConflict>, StoreError> {
-        self.read(|db| {
-            let held = db.memory.conflicts.values().filter(|row| row.is_held && row.open.mapping == mapping);
-            held.map(|row| row.open.clone()).collect()
-        })
-        .await
-    }
-
     async fn park(&self, tx: &mut Tx, mapping: &Mapping, trouble: &Trouble) -> Result<(), StoreError> {
         let parked = &trouble.parked;
         let record = ParkedRecord {
@@ -183,6 +158,29 @@ impl Attention for Server {
                 .filter(|row| !row.is_closed && mapping.is_none_or(|name| row.open.mapping == name))
                 .map(|row| row.open.clone())
                 .collect()
+        })
+        .await
+    }
+
+    async fn close_conflicts(&self, tx: &mut Tx, closings: &[Closing]) -> Result<(), StoreError> {
+        let closings = closings.to_vec();
+        tx.run(move |db| {
+            for closing in &closings {
+                let (id, version) = closing.conflict;
+                let Some(row) = db.memory.conflicts.get_mut(&id) else { continue };
+                if !row.is_closed && row.open.version == version {
+                    let row = Arc::make_mut(row);
+                    (row.is_closed, row.is_held) = (true, closing.held);
+                }
+            }
+        })
+        .await
+    }
+
+    async fn held(&self, mapping: &str) -> Result<Vec<OpenConflict>, StoreError> {
+        self.read(|db| {
+            let held = db.memory.conflicts.values().filter(|row| row.is_held && row.open.mapping == mapping);
+            held.map(|row| row.open.clone()).collect()
         })
         .await
     }
@@ -258,6 +256,23 @@ impl Attention for Server {
                 if row.record.next_try.is_some_and(|at| at <= now) {
                     due.keys.extend(row.record.key.clone());
                     due.pages.extend(row.record.page);
+                }
+            }
+            // What waits of a link that says that nothing of it does.
+            let conflicts = (db.memory.conflicts.values().filter(|row| !row.is_closed))
+                .map(|row| (&row.open.mapping, &row.open.conflict.key, row.open.conflict.page));
+            let parked = (db.memory.parked.values())
+                .map(|row| (&row.record.mapping, &row.record.key, row.record.page));
+            for (_, key, page) in conflicts.chain(parked).filter(|(of, ..)| *of == mapping) {
+                let settled = |link: &&Arc<super::memory::LinkRow>| {
+                    link.mapping == mapping
+                        && Some(&link.key) == key.as_ref()
+                        && Some(link.page) == page
+                        && !link.unsettled
+                };
+                if let Some(link) = db.memory.links.values().find(settled) {
+                    due.keys.push(link.key.clone());
+                    due.pages.push(link.page);
                 }
             }
             due

@@ -82,14 +82,18 @@ impl Rows for ModelRows {
     }
 
     async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, Lost> {
-        let (mapping, keys) = (Arc::clone(&self.mapping), keys.to_vec());
+        let mut free = Vec::new();
+        for key in keys {
+            if tx.lock(&self.lock_of(key)).await? {
+                free.push(key.clone());
+            }
+        }
+        let mapping = Arc::clone(&self.mapping);
         let whole = tx
             .run(move |db| {
                 let rows = db.tables[&mapping.name].rows();
-                let whole = keys.iter().filter_map(|key| Some((key, rows.get(key)?)));
-                whole
-                    .map(|(key, row)| (key.clone(), row.record.to_json(&mapping).to_string()))
-                    .collect::<Vec<(RowKey, String)>>()
+                let kept = free.iter().filter_map(|key| Some((key, rows.get(key)?)));
+                kept.map(|(key, row)| (key.clone(), row.record.to_json(&mapping).to_string())).collect()
             })
             .await?;
         Ok(whole)
@@ -179,10 +183,10 @@ impl ModelRows {
                         let rules = Arc::clone(&db.tables[&mapping.name].rules);
                         let mut record = Record::new(vec![Some(Value::Null); mapping.fields.len()]);
                         rules.defaults.iter().for_each(|(at, value)| record.set(*at, Some(value.clone())));
-                        if let Some(whole) = &step.whole
-                            && let Ok(json) = serde_json::from_str(whole)
+                        if let Some(kept) =
+                            step.whole.as_ref().and_then(|kept| serde_json::from_str(kept).ok())
                         {
-                            record = Record::from_json(&json, &mapping);
+                            record = Record::from_json(&kept, &mapping);
                         }
                         Row {
                             record: Arc::new(record),
