@@ -196,7 +196,9 @@ impl Wiring {
         let store = store(&self.config, &self.database).await?;
         let (bound, drift) = self.bound(&store).await?;
         let renewal = Renewing::of(self, store.clone(), drift.digest).await;
-        let engine = Engine::new(store, bound, Clock::system(), progress, stop).renewed_by(Box::new(renewal));
+        let engine = Engine::new(store, bound, Clock::system(), progress, stop)
+            .keep_history(self.config.keep_history)
+            .renewed_by(Box::new(renewal));
         Ok(Bindings { engine, warnings: drift.warnings, followed: drift.followed, paused: drift.paused })
     }
 
@@ -243,6 +245,7 @@ impl Wiring {
                 sweep_interval: part.sweep_interval,
                 compare_interval: part.compare_interval,
                 doubt: self.config.notion.doubt,
+                shared_token: self.config.notion.shared_token,
                 delete_wait: std::time::Duration::ZERO,
             };
             bound.push(Bound { mapping, rows, pages, settings });

@@ -7,6 +7,7 @@ use pagerow_core::digest::Digest;
 use super::{console::Console, error::CliError, exit::Exit, plan_file, progress::Meter, signals, sync};
 use crate::{
     config::Config,
+    engine::Consent,
     setup::drift::Pause,
     wiring::{self, Bindings, Wiring},
 };
@@ -20,9 +21,9 @@ pub(super) struct Args {
     /// The kept plan
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Let this plan pass, although the guard stopped it
+    /// Let this plan pass, although the guard stopped it; may be given several times, for several mappings
     #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
-    pass: Option<Digest>,
+    pass: Vec<Digest>,
 }
 
 pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
@@ -41,7 +42,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     if let Some(pause) = paused.iter().find(whole) {
         return Err(CliError::paused(pause));
     }
-    let applied = engine.apply(&plan, args.pass, "apply").await;
+    let applied = engine.apply(&plan, Consent::to(args.pass), "apply").await;
     meter.finish();
     let rested = engine.rest().await;
     let report = applied.map_err(|error| CliError::of_engine(error, &wiring.database))?;

@@ -28,6 +28,7 @@ use serde_json::Value as Json;
 use super::{
     Server, Tx,
     attention::{ConflictRow, ParkedRow, RevisitRow},
+    identity::Identity,
     server::{Lock, lost},
 };
 
@@ -47,6 +48,7 @@ pub(crate) struct Memory {
     pub(crate) revisits: BTreeMap<i64, RevisitRow>,
     pub(crate) lease: Option<LeaseRow>,
     pub(crate) audit: Vec<Arc<Entry>>,
+    pub(crate) identity: Identity,
 }
 
 #[derive(Clone, Debug)]
@@ -81,7 +83,7 @@ pub(crate) struct StepRow {
     pub(crate) columns: Vec<String>,
     pub(crate) shown: Option<String>,
     intended_at: Timestamp,
-    finished_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]

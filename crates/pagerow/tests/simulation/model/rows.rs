@@ -11,7 +11,7 @@ use pagerow_core::{
     digest::Digest,
     fidelity::Reason,
     mapping::{ColumnKind, Mapping},
-    observation::{Absence, Observation, Sighting},
+    observation::{Absence, Observation, Sighting, TableFacts},
     plan::{Action, Expect, Step},
     record::{PageId, Record, RowKey},
     retry::Failure,
@@ -128,7 +128,14 @@ impl ModelRows {
     fn shown(&self, table: &Table, scope: Scope<'_, RowKey>, cursor: Cursor) -> (Vec<Seen<RowKey>>, Looked) {
         let see = |(key, row): (&RowKey, &Row)| Seen { id: key.clone(), observation: self.observe(row) };
         let count = Some(table.rows().values().filter(|row| !row.is_marked).count() as u64);
-        let whole = Looked { complete: true, cursor: Some(cursor.clone()), count, vanished: false };
+        let facts = TableFacts { oid: 1, files: cursor["file"].to_string(), ..TableFacts::default() };
+        let whole = Looked {
+            complete: true,
+            cursor: Some(cursor.clone()),
+            count,
+            vanished: false,
+            table: Some(facts),
+        };
         match scope {
             Scope::Everything => (table.rows().iter().map(see).collect(), whole),
             Scope::Since(then) => {
@@ -261,7 +268,7 @@ pub(crate) fn sighting(mapping: &Mapping, row: &Row) -> Sighting {
     let record = (*row.record).clone();
     let digest = Digest::of_record(mapping, &record, None, &mut Vec::new());
     let marker = row.page.map(|page| page.to_string());
-    Sighting { record, digest, edited: Some(row.edited), by: None, marker, checksum: None }
+    Sighting { record, digest, edited: Some(row.edited), editor: None, by: None, marker, checksum: None }
 }
 
 fn done(mapping: &Mapping, key: &RowKey, row: &Row) -> Outcome<RowKey> {
