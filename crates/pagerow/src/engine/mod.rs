@@ -18,6 +18,7 @@ mod postgres_wave;
 mod progress;
 mod prune;
 mod recover;
+mod renewal;
 mod report;
 mod resolve;
 mod schedule;
@@ -33,6 +34,7 @@ use pagerow_core::{guard::Limits, mapping::Mapping};
 pub use cycle::{Consent, Depth};
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
+pub use renewal::Renewal;
 pub use report::{MappingReport, Report};
 pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
@@ -121,6 +123,7 @@ pub struct Engine<W: Parts> {
     went_back: bool,
     /// Why the bases are not relied on, where that may not be written down.
     presumed: Option<String>,
+    renewal: Option<Box<dyn Renewal<W>>>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -143,6 +146,7 @@ impl<W: Parts> Engine<W> {
             last_run: 0,
             went_back: false,
             presumed: None,
+            renewal: None,
         }
     }
 
