@@ -202,7 +202,15 @@ async fn with_fault(
         _ => {
             let reply = rule.reply(request_id, real.as_ref());
             count(Some(reply.status));
-            reply.into_response()
+            let wait = reply.retry_after.filter(|_| rule.retry_date);
+            let mut response = reply.into_response();
+            if let Some(seconds) = wait {
+                let until = shared.read().now() + i64::try_from(seconds).unwrap_or(0) * 1000;
+                if let Ok(until) = HeaderValue::from_str(&clock::http_text(until)) {
+                    response.headers_mut().insert(header::RETRY_AFTER, until);
+                }
+            }
+            response
         }
     }
 }

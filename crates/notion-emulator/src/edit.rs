@@ -1,12 +1,13 @@
 //! How pages and rows change: who did it, when, what else follows, and what queries and subscribers learn of it.
 
-use std::sync::OnceLock;
+use std::{collections::BTreeMap, sync::OnceLock};
 
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use crate::{
     at::{self, At},
+    control::simple,
     error::{ApiError, Result},
     ids,
     ids::PropertyId,
@@ -14,7 +15,7 @@ use crate::{
     options::{self, Choice},
     schema::{Kind, Property},
     values::{self, Scope, Value, Written},
-    world::{DataSource, Page, Parent, World},
+    world::{DataSource, Happened, Page, Parent, World},
 };
 
 /// A page about to be made.
@@ -146,6 +147,9 @@ pub(crate) fn create_page(world: &mut World, new: NewPage) -> Uuid {
         }
     }
     attach_uploads(world, id);
+    if world.history.is_some() {
+        remember(world, id, None, Some(new.author));
+    }
     world.record("page.created", ("page", id), new.author, json!({}));
     id
 }
@@ -154,6 +158,7 @@ pub(crate) fn create_page(world: &mut World, new: NewPage) -> Uuid {
 pub(crate) fn change_page(world: &mut World, id: Uuid, author: Option<Uuid>, change: impl FnOnce(&mut Page)) {
     let now = world.now();
     let lag = draw_lag(world);
+    let known = world.history.is_some().then(|| world.pages.get(&id).cloned()).flatten();
     let Some(page) = world.pages.get_mut(&id) else { return };
     let source = match page.parent {
         Parent::Source(source) => world.sources.get_mut(&source),
@@ -177,6 +182,36 @@ pub(crate) fn change_page(world: &mut World, id: Uuid, author: Option<Uuid>, cha
     page.written = OnceLock::new();
     if let Some(source) = source {
         source.index.add(page);
+    }
+    if let Some(before) = known {
+        remember(world, id, Some(&before), author);
+    }
+}
+
+/// Keeps what a page was and became, for people who ask later.
+fn remember(world: &mut World, id: Uuid, before: Option<&Page>, by: Option<Uuid>) {
+    let Some(page) = world.pages.get(&id) else { return };
+    let mut values = BTreeMap::new();
+    if let Parent::Source(source) = page.parent
+        && let Some(source) = world.sources.get(&source)
+    {
+        for property in source.properties.iter().filter(|property| property.kind.is_writable()) {
+            let old = before.map_or(Json::Null, |before| simple::shown(world, before, property));
+            let new = simple::shown(world, page, property);
+            if old != new {
+                values.insert(property.name.clone(), (old, new));
+            }
+        }
+    }
+    let what = match before {
+        None => "created",
+        Some(before) if before.in_trash && !page.in_trash => "restored",
+        Some(before) if !before.in_trash && page.in_trash => "trashed",
+        Some(_) => "changed",
+    };
+    let happened = Happened { page: id, at: world.now(), by, what: what.to_owned(), values };
+    if let Some(history) = &mut world.history {
+        history.push(happened);
     }
 }
 

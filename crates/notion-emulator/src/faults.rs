@@ -41,6 +41,9 @@ pub(crate) struct Rule {
     /// Seconds that 429 and 529 ask for.
     #[serde(default = "one")]
     pub(crate) retry_after: u64,
+    /// Whether they say until when, as an HTTP date, instead of how many seconds.
+    #[serde(default)]
+    pub(crate) retry_date: bool,
     /// How often it has hit.
     #[serde(default)]
     pub(crate) hits: u64,
@@ -82,6 +85,12 @@ pub enum Answer {
     Overloaded,
     #[serde(rename = "409")]
     Conflict,
+    /// The data source is full.
+    #[serde(rename = "409_row_limit")]
+    Full,
+    /// The request is not valid.
+    #[serde(rename = "400")]
+    Invalid,
     #[serde(rename = "500")]
     InternalError,
     /// HTML from the edge.
@@ -90,6 +99,9 @@ pub enum Answer {
     /// Plain JSON.
     #[serde(rename = "503")]
     Unavailable,
+    /// No connection to Notion's own database was free.
+    #[serde(rename = "503_database")]
+    NoDatabase,
     /// "The change was saved", with the ids; always carried out.
     #[serde(rename = "503_saved")]
     Saved,
@@ -99,6 +111,9 @@ pub enum Answer {
     Unauthorized,
     #[serde(rename = "403")]
     Restricted,
+    /// HTML from the edge, which lets nobody through.
+    #[serde(rename = "403_html")]
+    Barred,
     #[serde(rename = "404")]
     NotFound,
 }
@@ -185,6 +200,7 @@ impl Rule {
             answer,
             delay_ms: 0,
             retry_after,
+            retry_date: false,
             hits: 0,
             chance: None,
         }
@@ -228,6 +244,30 @@ impl Rule {
                     "text/html",
                     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>cloudflare</center>\r\n</body>\r\n</html>\r\n",
                 );
+            }
+            Answer::Full => ApiError::new(
+                409,
+                "row_limit_exceeded",
+                "The data source has reached its limit of 250000 rows.",
+            ),
+            Answer::Invalid => ApiError::validation("body failed validation: body is not valid."),
+            Answer::Barred => {
+                return Reply::raw(
+                    403,
+                    "text/html",
+                    "<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body>\r\n<center><h1>403 Forbidden</h1></center>\r\n</body>\r\n</html>\r\n",
+                );
+            }
+            Answer::NoDatabase => {
+                let mut error = ApiError::new(
+                    503,
+                    "database_connection_unavailable",
+                    "Notion is unavailable, please try again later.",
+                );
+                error.additional = Some(json!({
+                    "endpoint_name": "public_api", "notion_error_name": "PgPoolWaitConnectionTimeout",
+                }));
+                error
             }
             Answer::Unavailable => {
                 ApiError::new(503, "service_unavailable", "Notion is unavailable, please try again later.")

@@ -81,5 +81,6 @@ pub(crate) fn workspace(token: Option<String>, clock: Clock) -> World {
         caps: Caps::default(),
         lag: Lag { min: 0, max: 0, chance: Chance::fresh() },
         hooks: Hooks::new(),
+        history: None,
     }
 }

@@ -45,6 +45,21 @@ pub(crate) struct World {
     pub(crate) caps: Caps,
     pub(crate) lag: Lag,
     pub(crate) hooks: Hooks,
+    /// What happened to each page, once somebody has asked for it to be kept.
+    #[serde(default)]
+    pub(crate) history: Option<Vec<Happened>>,
+}
+
+/// One change of a page.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Happened {
+    pub(crate) page: Uuid,
+    pub(crate) at: Millis,
+    pub(crate) by: Option<Uuid>,
+    /// `created`, `changed`, `trashed` or `restored`.
+    pub(crate) what: String,
+    /// By column: what it was and what it became, as a person sees it.
+    pub(crate) values: BTreeMap<String, (Json, Json)>,
 }
 
 /// Limits that tests lower.

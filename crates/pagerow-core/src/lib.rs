@@ -3,10 +3,11 @@
 //! Everything here is pure, total and deterministic: no IO, no clock, no chance, no hash-map order. The same
 //! inputs give the same plan, byte for byte. Reading order: [`value`], [`record`], [`mapping`], [`fidelity`],
 //! [`observation`], [`change`], [`merge`], [`decide`], [`adopt`], [`answer`], [`plan`], [`planner`], [`guard`],
-//! [`journal`], [`settle`], [`undo`], [`retry`].
+//! [`journal`], [`settle`], [`undo`], [`audit`], [`retry`].
 
 pub mod adopt;
 pub mod answer;
+pub mod audit;
 pub mod change;
 pub mod decide;
 pub mod digest;
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod planner;
 pub mod record;
 pub mod retry;
+pub mod rich_text;
 pub mod settle;
 pub mod side;
 pub mod undo;

@@ -177,7 +177,10 @@ pub enum ColumnKind {
 #[serde(rename_all = "snake_case")]
 pub enum PropertyKind {
     Title,
+    /// Text; the column holds its words.
     RichText,
+    /// Text; the column holds it as Markdown, formatting and all.
+    Markdown,
     Number,
     Select(Options),
     MultiSelect(Options),
@@ -210,6 +213,9 @@ pub struct Options {
     pub names: Vec<String>,
     /// Whether writing may make new ones.
     pub may_grow: bool,
+    /// Whether the order of a multi-select's options is a part of its value, where the column has an order too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ordered: bool,
 }
 
 impl PropertyKind {
@@ -218,7 +224,7 @@ impl PropertyKind {
     pub fn name(&self) -> &str {
         match self {
             Self::Title => "title",
-            Self::RichText => "rich_text",
+            Self::RichText | Self::Markdown => "rich_text",
             Self::Number => "number",
             Self::Select(_) => "select",
             Self::MultiSelect(_) => "multi_select",
@@ -238,6 +244,20 @@ impl PropertyKind {
 }
 
 impl Field {
+    /// Whether a multi-select's order is a part of the value: the mapping says so, and the column has an order.
+    #[must_use]
+    pub fn keeps_order(&self) -> bool {
+        matches!((&self.shows, &self.holds), (PropertyKind::MultiSelect(options), ColumnKind::List(_)) if options.ordered)
+    }
+
+    /// A name for what the field is: a value of the history fits it as long as this is the same.
+    #[must_use]
+    pub fn shape(&self) -> Digest {
+        let shape = (&self.column, &self.property_id, self.shows.name(), &self.holds);
+        // Plain structs of strings and enums always serialise.
+        Digest::of(serde_json::to_string(&shape).unwrap_or_default().as_bytes())
+    }
+
     /// Whether the field neither flows nor is looked at for now.
     #[must_use]
     pub fn is_paused(&self) -> bool {

@@ -48,8 +48,18 @@ pub fn merge(
     let changed =
         Sides { postgres: change(base.postgres, now.postgres), notion: change(base.notion, now.notion) };
     match (changed.postgres, changed.notion) {
+        (Change::Same, Change::Same) => return Merged::Quiet,
+        _ if fidelity::agree(now.postgres, now.notion, field) => return Merged::Settle,
+        _ => {}
+    }
+    // Formatting alone is no edit of what the row holds: it never competes with one.
+    let in_words = |value| fidelity::in_words(value, field);
+    let notion = match base.notion {
+        Some(base) if in_words(base) == in_words(now.notion) => Change::Same,
+        _ => changed.notion,
+    };
+    match (changed.postgres, notion) {
         (Change::Same, Change::Same) => Merged::Quiet,
-        _ if fidelity::agree(now.postgres, now.notion, field) => Merged::Settle,
         (Change::Changed, Change::Same) => carry(field, Side::Postgres, now),
         (Change::Same, Change::Changed) => carry(field, Side::Notion, now),
         (Change::Changed, Change::Changed) => contest(field, policy, now, edited),
@@ -112,7 +122,7 @@ pub fn take(field: &Field, from: Side, now: Sides<&Value>) -> Merged {
 
 fn write(field: &Field, from: Side, now: Sides<&Value>, decided: bool) -> Merged {
     let to = from.other();
-    match fidelity::on(to, now.of(from), field) {
+    match fidelity::over(to, now.of(from), now.of(to), field) {
         Fidelity::Stored(after) => Merged::Write { to, after, decided },
         Fidelity::Unstorable(reason) => Merged::Park { to, reason },
     }

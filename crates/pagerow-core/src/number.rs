@@ -82,6 +82,13 @@ impl Number {
         if self.is_whole() && double.abs() > DOUBLE_WHOLE as f64 {
             return None;
         }
+        self.as_double()
+    }
+
+    /// The double whose shortest text is this number, at any size, if there is one.
+    #[must_use]
+    pub fn as_double(&self) -> Option<f64> {
+        let double = self.to_f64();
         (Self::from_f64(double).as_ref() == Some(self)).then_some(double)
     }
 

@@ -58,6 +58,8 @@ pub fn after_step(
             Side::Postgres if *shown == write.after => shown,
             Side::Postgres if fidelity::agree(shown, source, field) => shown,
             Side::Postgres if matches!(field.shows, PropertyKind::Body) => shown,
+            // What a trigger makes of it goes nowhere: to write it again would never end.
+            Side::Postgres if !field.flow.reaches(Side::Notion) => shown,
             Side::Postgres => &write.after,
         };
         base.of_mut(step.side).set(write.field, Some(settled.clone()));

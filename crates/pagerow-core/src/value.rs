@@ -74,6 +74,9 @@ pub struct File {
     pub url: String,
     /// What a person sees; no part of the file's identity.
     pub name: String,
+    /// Whether Notion keeps the file itself; no part of its identity either. Its address is signed and ends soon.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hosted: bool,
 }
 
 /// A person by e-mail address, or by the side's own id where there is no address.
@@ -213,8 +216,27 @@ impl File {
     /// Only addresses that carry a signature lose their query, since for other addresses it says which file.
     #[must_use]
     pub fn identity(&self) -> &str {
-        let signed = self.url.contains("X-Amz-Signature=") || self.url.contains("X-Amz-Credential=");
-        if signed { self.url.split('?').next().unwrap_or(&self.url) } else { &self.url }
+        let has = |part: &str| self.url.contains(part);
+        let signed = has("X-Amz-Signature=")
+            || has("X-Amz-Credential=")
+            || has("expirationTimestamp=") && has("signature=");
+        if signed || self.hosted { self.url.split('?').next().unwrap_or(&self.url) } else { &self.url }
+    }
+
+    /// Whether an address is one of those under which Notion hands out the files that it keeps.
+    #[must_use]
+    pub fn is_hosted_at(url: &str) -> bool {
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut parts = address.split("://").nth(1).unwrap_or_default().splitn(2, '/');
+        let (host, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let of = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
+        let bucket = of("amazonaws.com")
+            && (host.starts_with("prod-files-secure.")
+                || path.starts_with("secure.notion-static.com/")
+                || path.starts_with("prod-files-secure/"));
+        let own =
+            ["notion.so", "notion.com", "notion-static.com", "notionusercontent.com"].iter().any(|d| of(d));
+        (bucket || own) && (query.contains("X-Amz-Signature=") || query.contains("signature="))
     }
 }
 
@@ -342,7 +364,9 @@ mod tests {
         let text = |text: &str| Value::Text(text.into());
         assert_eq!(Value::set([text("a"), text("b")]), Value::set([text("b"), text("a"), text("a")]));
         assert_ne!(Value::List(vec![text("a"), text("b")]), Value::List(vec![text("b"), text("a")]));
-        let file = |url: &str| Value::File(Box::new(File { url: url.into(), name: url.len().to_string() }));
+        let file = |url: &str| {
+            Value::File(Box::new(File { url: url.into(), name: url.len().to_string(), hosted: false }))
+        };
         assert_eq!(file("https://f/a.pdf?X-Amz-Signature=1"), file("https://f/a.pdf?X-Amz-Signature=2"));
         assert_ne!(file("https://f/a?id=1"), file("https://f/a?id=2"));
     }

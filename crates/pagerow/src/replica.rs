@@ -151,6 +151,15 @@ pub trait Rows: Send + Sync {
         relatives: &Relatives,
     ) -> impl Future<Output = Result<Vec<Outcome<RowKey>>, Self::Error>> + Send;
 
+    /// The whole rows of these keys, every column, as the table's own JSON: what the history keeps of a row that is
+    /// about to be deleted. They are locked until the transaction ends; a row that is gone or that somebody else holds
+    /// is left out.
+    fn whole(
+        &self,
+        tx: &mut Self::Tx,
+        keys: &[RowKey],
+    ) -> impl Future<Output = Result<Vec<(RowKey, String)>, Self::Error>> + Send;
+
     /// Keeps the bookkeeping columns of rows up to date; nothing where the mapping has none.
     fn note(
         &self,

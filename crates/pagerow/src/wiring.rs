@@ -185,6 +185,7 @@ impl Wiring {
                 sweep_interval: part.sweep_interval,
                 compare_interval: part.compare_interval,
                 doubt: self.config.notion.doubt,
+                delete_wait: std::time::Duration::ZERO,
             };
             bound.push(Bound { mapping, rows, pages, settings });
         }

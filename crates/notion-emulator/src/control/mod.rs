@@ -3,7 +3,7 @@
 mod people;
 mod settings;
 mod show;
-mod simple;
+pub(crate) mod simple;
 
 use std::sync::Arc;
 
@@ -153,6 +153,8 @@ fn carry_out(method: &str, order: &Order<'_>) -> Result<Json> {
         ("POST", ["pages"]) => people::add_page(order),
         ("GET", ["pages", _]) => show::page(order),
         ("PATCH", ["pages", _]) => people::change_page(order),
+        ("GET", ["pages", _, "history"]) => show::history(order),
+        ("POST", ["history"]) => settings::keep_history(order),
         ("POST", ["pages", _, "trash"]) => people::trash(order, true),
         ("POST", ["pages", _, "restore"]) => people::trash(order, false),
         ("POST", ["pages", _, "duplicate"]) => people::duplicate(order),
@@ -166,9 +168,9 @@ fn carry_out(method: &str, order: &Order<'_>) -> Result<Json> {
 }
 
 /// What `GET /_emulator` answers, so that the controls can be found without the README.
-const CONTROLS: [&str; 36] = [
+const CONTROLS: [&str; 38] = [
     "GET|POST clock {now, advance_ms, freeze}",
-    "GET|POST|DELETE faults {endpoint, method, path_contains, skip, times, probability, seed, fate, answer, delay_ms, retry_after}",
+    "GET|POST|DELETE faults {endpoint, method, path_contains, skip, times, probability, seed, fate, answer, delay_ms, retry_after, retry_date}",
     "DELETE faults/{id}",
     "GET|DELETE counters",
     "POST limits {requests, window_ms}",
@@ -189,18 +191,20 @@ const CONTROLS: [&str; 36] = [
     "PATCH data_sources/{id} {title, properties, rename_options, user}",
     "POST pages {data_source_id, properties, user}",
     "GET pages/{id}",
-    "PATCH pages/{id} {properties, is_archived, user}",
-    "POST pages/{id}/trash {user}",
+    "PATCH pages/{id} {properties, is_archived, expect, user}",
+    "POST pages/{id}/trash {expect, user}",
     "POST pages/{id}/restore {user}",
+    "GET pages/{id}/history",
+    "POST history {keep}",
     "POST pages/{id}/duplicate {user}",
     "POST pages/{id}/purge",
-    "PUT pages/{id}/markdown {markdown, user}",
+    "PUT pages/{id}/markdown {markdown, expect_markdown, user}",
     "POST users {name, email, kind}",
     "POST databases/{id}/trash",
     "POST databases/{id}/restore",
     "GET files/{id}",
     "fates: not_applied, applied, late",
-    "answers: drop, hang, truncated, slow, 401, 403, 404, 409, 429, 429_blocked, 429_workspace, 500, 502",
-    "answers: 503, 503_saved, 504, 529",
+    "answers: drop, hang, truncated, slow, 400, 401, 403, 403_html, 404, 409, 409_row_limit, 429, 429_blocked, 429_workspace, 500, 502",
+    "answers: 503, 503_database, 503_saved, 504, 529",
     "users are given by id, name or e-mail; the first person is meant when none is given",
 ];

@@ -141,6 +141,7 @@ pub(super) fn change_page(order: &Order<'_>) -> Result<Json> {
     let mut world = order.shared.write();
     let author = author(order, &world)?;
     let parent = known(&world, id)?.parent;
+    as_expected(order, &world, id)?;
     if let Some(map) = properties(order)? {
         let values = parse_values(&world, author, parent, map)?;
         edit::set_values(&mut world, id, values, author);
@@ -156,6 +157,7 @@ pub(super) fn trash(order: &Order<'_>, in_trash: bool) -> Result<Json> {
     let mut world = order.shared.write();
     let author = author(order, &world)?;
     known(&world, id)?;
+    as_expected(order, &world, id)?;
     edit::set_trashed(&mut world, id, in_trash, author);
     Ok(page_summary(&world, id))
 }
@@ -213,6 +215,9 @@ pub(super) fn set_body(order: &Order<'_>) -> Result<Json> {
     let author = author(order, &world)?;
     known(&world, id)?;
     let text = order.text("markdown")?.unwrap_or_default();
+    if order.text("expect_markdown")?.is_some_and(|expected| expected != markdown::write(&world, id).0) {
+        return Err(ApiError::new(409, "conflict_error", "The body is not as expected."));
+    }
     blocks::clear(&mut world, id, false, author);
     let made = blocks::insert(&mut world, Parent::Page(id), usize::MAX, markdown::parse(text), author);
     // In the app, unlike through the API, a change of the body moves the edit time.
@@ -293,6 +298,19 @@ pub(super) fn trash_database(order: &Order<'_>, in_trash: bool) -> Result<Json> 
     let kind = if in_trash { "database.deleted" } else { "database.undeleted" };
     world.record(kind, ("database", id), author, json!({}));
     Ok(json!({"id": id.to_string(), "in_trash": in_trash}))
+}
+
+/// Whether the page still shows what the person saw who changes it now: `expect` holds values by column.
+fn as_expected(order: &Order<'_>, world: &World, id: Uuid) -> Result<()> {
+    let Some(expected) = order.body.get("expect") else { return Ok(()) };
+    let shown = page_summary(world, id);
+    for (column, value) in at::object(expected, &BODY.key("expect"))? {
+        let now = if column == "in_trash" { &shown["in_trash"] } else { &shown["values"][column.as_str()] };
+        if now != value {
+            return Err(ApiError::new(409, "conflict_error", format!("{column} is not as expected.")));
+        }
+    }
+    Ok(())
 }
 
 fn known(world: &World, id: Uuid) -> Result<&Page> {

@@ -217,6 +217,18 @@ pub(super) fn restore(order: &Order<'_>) -> Result<Json> {
     Ok(json!({"name": name}))
 }
 
+/// Begins or ends keeping what happens to pages.
+pub(super) fn keep_history(order: &Order<'_>) -> Result<Json> {
+    let keep = at::optional_boolean(&order.body, "keep", &BODY)?.unwrap_or(true);
+    let mut world = order.shared.write();
+    match keep {
+        true if world.history.is_none() => world.history = Some(Vec::new()),
+        true => {}
+        false => world.history = None,
+    }
+    Ok(json!({"keep": keep}))
+}
+
 pub(super) fn save(order: &Order<'_>) -> Result<Json> {
     order.shared.save().map_err(|error| {
         ApiError::new(500, "internal_server_error", format!("The state was not saved: {error}."))

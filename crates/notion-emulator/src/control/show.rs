@@ -123,6 +123,31 @@ pub(super) fn page(order: &Order<'_>) -> Result<Json> {
     Ok(json)
 }
 
+/// What happened to a page since its history is kept, the oldest first.
+pub(super) fn history(order: &Order<'_>) -> Result<Json> {
+    let id = order.id(1)?;
+    let world = order.shared.read();
+    let kept = world.history.as_ref().ok_or_else(|| ApiError::validation("No history is kept."))?;
+    let happened: Vec<Json> = kept
+        .iter()
+        .filter(|happened| happened.page == id)
+        .map(|happened| {
+            let by = happened.by.and_then(|by| world.user(by));
+            let values: Map<String, Json> = happened
+                .values
+                .iter()
+                .map(|(name, (before, after))| (name.clone(), json!({"before": before, "after": after})))
+                .collect();
+            json!({
+                "at": clock::exact_text(happened.at), "what": happened.what, "values": values,
+                "by": by.map(|user| user.name.clone()),
+                "is_bot": by.is_some_and(|user| user.kind == UserKind::Bot),
+            })
+        })
+        .collect();
+    Ok(json!({"history": happened}))
+}
+
 /// A page with its values in plain words, by column name.
 pub(super) fn page_json(world: &World, page: &Page) -> Json {
     let mut values = Map::new();

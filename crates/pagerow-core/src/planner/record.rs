@@ -266,11 +266,14 @@ impl<'a> One<'a> {
         }
     }
 
-    /// A side's content in short: as seen, else as settled.
+    /// A side's content in short: as seen, else as settled. What is not there has none.
     fn content(&self, side: Side) -> Option<Digest> {
-        match self.sighting(side) {
-            Some(sighting) => Some(sighting.digest),
-            None => Some(self.content_of(side, self.base(side)?)),
+        match self.pair.seen.of(side) {
+            Observation::Present(sighting) => Some(sighting.digest),
+            Observation::Unchanged | Observation::Unreadable(_) => {
+                Some(self.content_of(side, self.base(side)?))
+            }
+            Observation::Absent(_) => None,
         }
     }
 

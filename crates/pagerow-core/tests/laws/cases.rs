@@ -130,7 +130,7 @@ const FIELDS: &[FieldCase] = &[
     f("a time in a column for days",                   day, ["2026-02-11", "2026-02-11"], ["2026-02-11", "2026-02-12T10:00:00Z"], "", "park P: time_of_day"),
     f("a range of one day is that day",                days, ["2026-02-11/2026-02-12", "2026-02-11/2026-02-12"], ["2026-02-13/2026-02-13", "2026-02-13"], "", "settle"),
     f("a range without an end",                        days, ["∅", "∅"], ["2026-02-13/", "∅"], "", "park N: open_range"),
-    f("infinity is no date",                           moment, ["∅", "∅"], ["infinity", "∅"], "", "park N: kind"),
+    f("infinity is no date",                           moment, ["∅", "∅"], ["infinity", "∅"], "", "park N: date_range"),
 
     // Numbers: equal by meaning, exact or not at all.
     f("1.50 and 1.5",                                  money, ["1.50", "1.5"], ["1.50", "1.5"], "", "quiet"),
@@ -151,7 +151,7 @@ const FIELDS: &[FieldCase] = &[
     // Options: case and order mean nothing, names mean everything.
     f("a list in another order",                       tags, ["[red,blue]", "{blue,red}"], ["[blue,red]", "{blue,red}"], "", "settle"),
     f("a list with a double",                          tags, ["[red]", "{red}"], ["[red,red]", "{red}"], "", "settle"),
-    f("a tag is added on the page",                    tags, ["[red]", "{red}"], ["[red]", "{blue,red}"], "", "P:=['blue','red']"),
+    f("a tag is added on the page",                    tags, ["[red]", "{red}"], ["[red]", "{blue,red}"], "", "P:=['red','blue']"),
     f("an option in another case",                     tier, ["'Gold'", "'Gold'"], ["'GOLD'", "'Gold'"], "", "settle"),
     f("no such option",                                tier, ["'Gold'", "'Gold'"], ["'Bronze'", "'Gold'"], "", "park N: no_such_option"),
     f("a comma in an option",                          open_tier, ["'Gold'", "'Gold'"], ["'a,b'", "'Gold'"], "", "park N: comma"),
@@ -552,9 +552,11 @@ fn value(cell: &str) -> Option<Value> {
         _ if cell.starts_with('\'') => text(inner(1)),
         _ if cell.starts_with('{') => Value::set(items()),
         _ if cell.starts_with('[') => Value::List(items().collect()),
-        _ if cell.starts_with("file:") => {
-            Value::List(vec![Value::File(Box::new(File { url: cell[5..].to_owned(), name: "a".to_owned() }))])
-        }
+        _ if cell.starts_with("file:") => Value::List(vec![Value::File(Box::new(File {
+            url: cell[5..].to_owned(),
+            name: "a".to_owned(),
+            hosted: false,
+        }))]),
         _ if cell.contains('/') => {
             let day = |text: &str| (!text.is_empty()).then(|| Moment::Day(text.parse().unwrap()));
             let (start, end) = cell.split_once('/').unwrap();

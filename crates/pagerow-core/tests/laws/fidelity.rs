@@ -9,6 +9,7 @@ use pagerow_core::{
     },
     mapping::{ColumnKind, Field, PropertyKind},
     number::Number,
+    rich_text::from_markdown,
     value::{Moment, Value},
 };
 
@@ -120,11 +121,17 @@ fn nothing_clipped(row: &Value, page: &Value, field: &Field) {
             item.trim().is_empty() || page.iter().any(|shown| same_option(&text(item.trim()), shown, field))
         }),
         (Value::Set(row), Value::Set(page)) => row.len() == page.len(),
+        (Value::List(row), Value::List(page)) if field.keeps_order() => {
+            row.iter().all(|item| page.iter().any(|shown| same_option(item, shown, field)))
+        }
         (Value::List(row), Value::List(page)) => {
             row.len() == page.len() && row.iter().zip(page).all(|(row, page)| same_option(row, page, field))
         }
         (Value::Text(row), Value::List(page)) => page.len() == 1 && same_option(&text(row), &page[0], field),
         (Value::Ref(_), Value::Set(page)) if !options_of(field) => page.len() == 1 && page.contains(row),
+        (Value::Text(row), Value::Markdown(page)) if field.shows == PropertyKind::Markdown => {
+            from_markdown(row) == from_markdown(page)
+        }
         (Value::Text(row), Value::Markdown(page)) => row == page,
         (Value::Text(text), Value::Number(page)) => Number::parse(text.trim()).as_ref() == Ok(page),
         (Value::Bool(bool), Value::Number(page)) => page.as_str() == if *bool { "1" } else { "0" },

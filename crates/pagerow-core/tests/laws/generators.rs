@@ -7,6 +7,7 @@ use pagerow_core::{
     fidelity::{self, Fidelity},
     mapping::{ColumnKind, Field, Flow, Mapping, OnPageTrashed, OnRowDeleted, Options, Policy, PropertyKind},
     number::Number,
+    rich_text::{self, Look, Mention, Span, What},
     side::Side,
     value::{File, Moment, Person, Range, Ref, Value},
 };
@@ -155,7 +156,7 @@ pub(crate) fn column_kind(which: usize, rng: &mut Rng) -> ColumnKind {
 }
 
 /// Every kind of property.
-pub(crate) const PROPERTIES: usize = 18;
+pub(crate) const PROPERTIES: usize = 20;
 
 pub(crate) fn property_kind(which: usize, rng: &mut Rng) -> PropertyKind {
     let some_options = |rng: &mut Rng| {
@@ -182,6 +183,8 @@ pub(crate) fn property_kind(which: usize, rng: &mut Rng) -> PropertyKind {
         15 => PropertyKind::Body,
         16 => PropertyKind::ReadOnly("formula".to_owned()),
         17 => PropertyKind::Select(options(&[], true)),
+        18 => PropertyKind::Markdown,
+        19 => PropertyKind::MultiSelect(Options { ordered: true, ..some_options(rng) }),
         _ => unreachable!("there are {PROPERTIES} kinds of properties"),
     }
 }
@@ -207,6 +210,11 @@ pub(crate) fn any_field(name: &str, rng: &mut Rng) -> Field {
 
 pub(crate) fn paired_field(name: &str, holds: usize, shows: usize, rng: &mut Rng) -> Field {
     let mut made = field(name, column_kind(holds, rng), property_kind(shows, rng));
+    if let (PropertyKind::MultiSelect(options), false) =
+        (&mut made.shows, matches!(made.holds, ColumnKind::List(_)))
+    {
+        options.ordered = false;
+    }
     if matches!(made.shows, PropertyKind::ReadOnly(_)) {
         made.flow = Flow::ToPostgres;
     } else if rng.one_in(6) {
@@ -271,6 +279,65 @@ pub(crate) fn column_value(kind: &ColumnKind, rng: &mut Rng) -> Value {
     }
 }
 
+/// Formatted text as Notion keeps it, with words that look like signs.
+pub(crate) fn any_spans(rng: &mut Rng) -> Vec<Span> {
+    const BITS: [&str; 22] = [
+        "a",
+        "b c",
+        " ",
+        "*",
+        "**",
+        "_",
+        "~~",
+        "`",
+        "``",
+        "[",
+        "](x)",
+        "<",
+        "<b>",
+        "</u>",
+        "\\",
+        "$",
+        "$`x`$",
+        "😀",
+        "\n",
+        "</mention-user>",
+        "]",
+        "(",
+    ];
+    let some = |rng: &mut Rng| (0..=rng.below(4)).map(|_| *rng.pick(&BITS)).collect::<String>();
+    let many = rng.below(6);
+    let spans = (0..many).map(|_| {
+        let look = Look {
+            bold: rng.one_in(3),
+            italic: rng.one_in(3),
+            strike: rng.one_in(6),
+            underline: rng.one_in(6),
+            code: rng.one_in(6),
+            color: rng.one_in(5).then(|| (*rng.pick(&["red", "blue_background"])).to_owned()),
+            link: rng
+                .one_in(5)
+                .then(|| (*rng.pick(&["https://x.example/(a)?b=[c]&d=\"e\"", "page://1\\2"])).to_owned()),
+        };
+        let what = match rng.below(9) {
+            0 => What::Equation(some(rng)),
+            1 => What::Mention { mention: Mention::User("u\"&<1>".to_owned()), shown: some(rng) },
+            2 => {
+                let (end, time_zone) = (rng.one_in(2).then(|| "2026-01-02".to_owned()), None);
+                let mention = Mention::Date { start: "2026-01-01".to_owned(), end, time_zone };
+                What::Mention { mention, shown: some(rng) }
+            }
+            3 => {
+                let json = "{\"type\":\"new\",\"new\":{\"a\":\"<b>\"}}".to_owned();
+                What::Mention { mention: Mention::Other(json), shown: some(rng) }
+            }
+            _ => What::Text(some(rng)),
+        };
+        Span { what, look }
+    });
+    rich_text::joined(spans.collect::<Vec<_>>())
+}
+
 fn number_of(kind: &ColumnKind, rng: &mut Rng) -> Value {
     let probe = field("probe", kind.clone(), PropertyKind::RichText);
     loop {
@@ -297,6 +364,18 @@ pub(crate) fn property_value(kind: &PropertyKind, rng: &mut Rng) -> Value {
         _ => {}
     }
     match kind {
+        PropertyKind::Title | PropertyKind::RichText if rng.one_in(2) => {
+            let spans = any_spans(rng);
+            match (rich_text::words(&spans), rich_text::is_plain(&spans)) {
+                (words, _) if words.is_empty() => Value::Null,
+                (words, true) => Value::Text(words),
+                (_, false) => Value::Markdown(rich_text::to_markdown(&spans)),
+            }
+        }
+        PropertyKind::Markdown => {
+            let spans = any_spans(rng);
+            if spans.is_empty() { Value::Null } else { Value::Markdown(rich_text::to_markdown(&spans)) }
+        }
         PropertyKind::Title
         | PropertyKind::RichText
         | PropertyKind::Url
@@ -321,7 +400,11 @@ pub(crate) fn property_value(kind: &PropertyKind, rng: &mut Rng) -> Value {
                     _ => None,
                 })
                 .collect();
-            if names.is_empty() { Value::Null } else { Value::set(names.into_values()) }
+            match (names.is_empty(), options.ordered) {
+                (true, _) => Value::Null,
+                (false, true) => Value::List(names.into_values().rev().collect()),
+                (false, false) => Value::set(names.into_values()),
+            }
         }
         PropertyKind::Date => match rng.below(4) {
             0 => Value::Day(any_day(rng)),
@@ -338,7 +421,7 @@ pub(crate) fn property_value(kind: &PropertyKind, rng: &mut Rng) -> Value {
             let file = |rng: &mut Rng| {
                 let url =
                     format!("https://example.org/{}.pdf?X-Amz-Signature={}", rng.below(3), rng.below(9));
-                Value::File(Box::new(File { url, name: "a.pdf".to_owned() }))
+                Value::File(Box::new(File { url, name: "a.pdf".to_owned(), hosted: false }))
             };
             Value::List((0..many).map(|_| file(rng)).collect())
         }

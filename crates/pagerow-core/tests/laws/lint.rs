@@ -149,8 +149,9 @@ fn check_step(mapping: &Mapping, pair: &Pair, step: &Step) {
                 let target = now(pair, step.side, write.field).cloned();
                 assert_eq!(*write.source(), source, "the source is what the other side holds");
                 assert_eq!(write.before, target, "the value before is what the side holds");
+                let held = target.clone().unwrap_or(Value::Null);
                 assert_eq!(
-                    fidelity::on(step.side, &source, field),
+                    fidelity::over(step.side, &source, &held, field),
                     Fidelity::Stored(write.after.clone()),
                     "what is written is the other side's value in this side's form"
                 );

@@ -27,6 +27,8 @@ mod order;
 #[cfg(test)]
 mod returns;
 #[cfg(test)]
+mod rich_text;
+#[cfg(test)]
 mod small_world;
 #[cfg(test)]
 mod undo;

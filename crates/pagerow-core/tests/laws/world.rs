@@ -102,6 +102,8 @@ impl World {
 
     pub(crate) fn add_link(&mut self, key: RowKey, page: PageId, base: Sides<Record>) -> i64 {
         let id = i64::from(self.next());
+        // What was forgotten of either of them is no longer true.
+        self.buried.retain(|_, link| link.key != key && link.page != page);
         self.links.insert(id, Link { id, key, page, base, apart: None });
         id
     }
@@ -583,7 +585,7 @@ impl World {
             done.iter().filter_map(|done| Some((done.step.key.clone()?, done.step.page?))).collect();
         let pairs: Vec<Pair> = names
             .into_iter()
-            .filter_map(|(key, page)| {
+            .map(|(key, page)| {
                 let linked = self.link_of(&key).or_else(|| self.link_of_page(page));
                 if let Some(id) = linked {
                     let link = self.links[&id].clone();
@@ -591,7 +593,7 @@ impl World {
                         postgres: self.look(Side::Postgres, &link),
                         notion: self.look(Side::Notion, &link),
                     };
-                    return Some(Pair { identity: Identity::Linked(link), seen });
+                    return Pair { identity: Identity::Linked(link), seen };
                 }
                 let unread = self.unread();
                 let as_if = Link { id: 0, key: key.clone(), page, base: unread, apart: None };
@@ -599,7 +601,7 @@ impl World {
                     postgres: self.look(Side::Postgres, &as_if),
                     notion: self.look(Side::Notion, &as_if),
                 };
-                Some(Pair { identity: Identity::Adopted { key, page }, seen })
+                Pair { identity: Identity::Adopted { key, page }, seen }
             })
             .collect();
         undo(&self.mapping, self.census(), done, &pairs)
@@ -782,7 +784,7 @@ pub(crate) fn mapping(fields: Vec<Field>) -> Mapping {
 }
 
 pub(crate) fn options(names: &[&str], may_grow: bool) -> Options {
-    Options { names: names.iter().map(|name| (*name).to_owned()).collect(), may_grow }
+    Options { names: names.iter().map(|name| (*name).to_owned()).collect(), may_grow, ordered: false }
 }
 
 pub(crate) fn text(text: &str) -> Value {

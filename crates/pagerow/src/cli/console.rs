@@ -30,6 +30,12 @@ impl Console {
         self.json
     }
 
+    /// Whether every question is answered with yes.
+    #[must_use]
+    pub fn says_yes(&self) -> bool {
+        self.yes
+    }
+
     /// Whether everything is to be shown, however long it is.
     #[must_use]
     pub fn verbose(&self) -> bool {

@@ -288,10 +288,7 @@ impl Teller<'_> {
             if !before.contains(&name) {
                 let told =
                     self.console.answer(&json!({ "conflict": attention::conflict_json(&one) }), || {
-                        format!(
-                            "  conflict  {}",
-                            attention::conflicts(std::slice::from_ref(&one)).trim_start()
-                        )
+                        format!("  conflict  {}", attention::conflict_line(&one))
                     });
                 if told.is_err() {
                     return Ok(told);

@@ -165,11 +165,33 @@ impl CliError {
                 .with("kept", kept.to_string().into())
                 .with("now", now.to_string().into())
                 .advise("nothing was written; make a new plan with `pagerow plan --out FILE`"),
+            EngineError::ConflictMoved(ids) => Self::new(Exit::Decisions, "conflict_moved", message)
+                .with("conflicts", Json::from(ids))
+                .advise("nothing was written; `pagerow sync` brings the list up to date, `pagerow conflicts` shows it"),
+            EngineError::Unholdable { reason, .. } => Self::new(Exit::Wrong, "cannot_hold", message)
+                .code(Some(reason.code))
+                .advise("nothing was written; keep the other side, or give a --value that both can hold"),
             EngineError::RefusedBySide { .. } => Self::new(Exit::Failed, "notion", message)
                 .code(Some("refused"))
                 .advise("`pagerow doctor` says what the connection lacks; what was done until then is kept"),
             EngineError::Stopped => Self::new(Exit::Failed, "stopped", message)
                 .advise("what was done is kept; the next `pagerow sync` goes on from there"),
+            EngineError::NoSuchRun(_) => {
+                Self::usage(message).code(Some("no_such_run")).about("RUN").advise("`pagerow runs` lists them")
+            }
+            EngineError::RunOpen(_) => Self::usage(message)
+                .code(Some("run_open"))
+                .about("RUN")
+                .advise("wait for its end; a run that was killed ends with the next `pagerow sync`"),
+            EngineError::AlreadyUndone { by, .. } => Self::usage(message)
+                .code(Some("already_undone"))
+                .about("RUN")
+                .with("by", by.into())
+                .advise(format!("`pagerow undo {by}` does it again")),
+            EngineError::NotUndoable { .. } => Self::usage(message)
+                .code(Some("not_undoable"))
+                .about("RUN")
+                .advise("nothing was written; `pagerow show RUN` has every value before and after"),
             EngineError::NoSuchMapping(name) => {
                 Self::usage(format!("the configuration has no mapping named {name}")).about("MAPPING")
             }

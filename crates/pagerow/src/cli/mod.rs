@@ -4,6 +4,7 @@
 //! JSON of plans, reports and histories, `progress` tells how far long work is.
 
 mod apply;
+mod audit;
 mod conflicts;
 mod console;
 mod demo;
@@ -11,20 +12,24 @@ mod doctor;
 mod emulator;
 mod error;
 mod exit;
+mod history;
 mod init;
 mod parked;
 mod plan;
-mod plan_file;
+pub mod plan_file;
 mod progress;
 mod remembered;
 mod render;
 mod report;
+mod resolve;
+mod retry;
 mod runs;
 mod schema;
 mod show;
 mod signals;
 mod status;
 mod sync;
+mod undo;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -91,9 +96,14 @@ enum Command {
     Report(report::Args),
     Verify(verify::Args),
     Conflicts(conflicts::Args),
+    Resolve(resolve::Args),
     Parked(parked::Args),
+    Retry(retry::Args),
     Runs(runs::Args),
     Show(show::Args),
+    History(history::Args),
+    Undo(undo::Args),
+    Audit(audit::Args),
     Demo(demo::Args),
     Emulator(emulator::Args),
 }
@@ -134,9 +144,14 @@ async fn run(command: Command, config: &std::path::Path, console: &Console) -> R
         Command::Report(args) => report::run(args, config, console).await,
         Command::Verify(args) => verify::run(args, config, console).await,
         Command::Conflicts(args) => conflicts::run(args, config, console).await,
+        Command::Resolve(args) => resolve::run(args, config, console).await,
         Command::Parked(args) => parked::run(args, config, console).await,
+        Command::Retry(args) => retry::run(args, config, console).await,
         Command::Runs(args) => runs::run(args, config, console).await,
         Command::Show(args) => show::run(args, config, console).await,
+        Command::History(args) => history::run(args, config, console).await,
+        Command::Undo(args) => undo::run(args, config, console).await,
+        Command::Audit(args) => audit::run(args, config, console).await,
         Command::Demo(args) => demo::run(args, console).await,
         Command::Emulator(args) => emulator::run(args, console).await,
     }

@@ -53,29 +53,50 @@ pub(super) fn read(path: &Path) -> Result<Plan, CliError> {
         about(CliError::usage(format!("the plan {} cannot be read: {error}", path.display())))
             .advise("make one with `pagerow plan --out FILE`")
     })?;
-    let no_plan = |what: &str| {
-        about(CliError::usage(format!("{} is no plan that pagerow wrote: {what}", path.display())))
-            .advise("make one with `pagerow plan --out FILE`")
-    };
-    let json: Json = serde_json::from_str(&text)
+    parse(&text).map_err(|refusal| match refusal {
+        NoPlan::Other(what) => about(CliError::usage(format!(
+            "{} is no plan that pagerow wrote: {what}",
+            path.display()
+        )))
+        .advise("make one with `pagerow plan --out FILE`"),
+        NoPlan::Changed { says, is } => about(CliError::usage(format!(
+            "the plan {} was changed after it was made: its content has the hash {is}, and the file says {says}",
+            path.display(),
+        )))
+        .advise("a plan is carried out as it was shown, or not at all; make a new one with `pagerow plan --out FILE`"),
+    })
+}
+
+/// Why a text is no plan to be carried out. Holds no cell's content.
+#[derive(Debug)]
+pub enum NoPlan {
+    Other(String),
+    Changed { says: Digest, is: Digest },
+}
+
+/// Reads a kept plan's text.
+///
+/// # Errors
+/// [`NoPlan`], unless it is a plan that is as it was written.
+pub fn parse(text: &str) -> Result<Plan, NoPlan> {
+    let json: Json = serde_json::from_str(text)
         // The reader's own words name a line and a column, and may quote a cell; only the place is kept.
-        .map_err(|error| no_plan(&format!("line {} column {} is no JSON", error.line(), error.column())))?;
+        .map_err(|error| {
+            NoPlan::Other(format!("line {} column {} is no JSON", error.line(), error.column()))
+        })?;
     match json.get("version").and_then(Json::as_u64) {
         Some(version) if version == u64::from(VERSION) => {}
-        Some(version) => return Err(no_plan(&format!("it is of version {version}, and this is {VERSION}"))),
-        None => return Err(no_plan("it has no version")),
+        Some(version) => {
+            return Err(NoPlan::Other(format!("it is of version {version}, and this is {VERSION}")));
+        }
+        None => return Err(NoPlan::Other("it has no version".to_owned())),
     }
-    let kept = Kept::deserialize(json).map_err(|_| no_plan("a part is missing or of another kind"))?;
-    let hash = kept.plan.hash();
-    if hash != kept.hash {
-        return Err(about(CliError::usage(format!(
-            "the plan {} was changed after it was made: its content has the hash {hash}, and the file says {}",
-            path.display(),
-            kept.hash
-        )))
-        .advise("a plan is carried out as it was shown, or not at all; make a new one with `pagerow plan --out FILE`"));
+    let kept = Kept::deserialize(json)
+        .map_err(|_| NoPlan::Other("a part is missing or of another kind".to_owned()))?;
+    match kept.plan.hash() {
+        hash if hash == kept.hash => Ok(kept.plan),
+        is => Err(NoPlan::Changed { says: kept.hash, is }),
     }
-    Ok(kept.plan)
 }
 
 #[cfg(test)]

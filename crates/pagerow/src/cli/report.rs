@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize as _;
 
 use super::{console::Console, error::CliError, exit::Exit, remembered, sync};
-use crate::engine::Report;
+use crate::{engine::Report, store::RunFilter};
 
 /// How many runs back a report is looked for: a run that was killed has none.
 const BACK: i64 = 50;
@@ -20,7 +20,9 @@ pub(super) struct Args {}
 pub(super) async fn run(_: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
     let known = remembered::open(config).await?;
     let runs = match &known.store {
-        Some(store) => store.runs(BACK, None).await.map_err(known.explain())?,
+        Some(store) => {
+            store.runs(&RunFilter { limit: BACK, ..RunFilter::default() }).await.map_err(known.explain())?
+        }
         None => Vec::new(),
     };
     let report = runs.iter().find_map(|run| Report::deserialize(run.report.as_ref()?).ok());

@@ -204,11 +204,12 @@ impl From<ConfigError> for ConfigErrors {
 }
 
 /// Keys of the sections with secrets whose values anybody may see.
-const SHOWABLE: [&str; 9] = [
+const SHOWABLE: [&str; 10] = [
     "schema",
     "base_url",
     "requests_per_minute",
     "doubt",
+    "timeout",
     "supabase_url",
     "jwks_url",
     "issuer",

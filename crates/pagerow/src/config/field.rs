@@ -35,6 +35,8 @@ pub struct FieldConfig {
     pub own_column: Option<Setting<String>>,
     pub other_column: Option<Setting<String>>,
     pub new_options: NewOptions,
+    /// Whether the order of a multi-select's options is a part of the value.
+    pub ordered: bool,
     /// An SQL expression over the row whose result is shown.
     pub to_notion: Option<Setting<String>>,
 }
@@ -44,6 +46,8 @@ pub struct FieldConfig {
 pub enum PropertyWord {
     Title,
     RichText,
+    /// A rich text whose column holds it as Markdown.
+    Markdown,
     Number,
     Select,
     MultiSelect,
@@ -61,9 +65,10 @@ pub enum PropertyWord {
 
 impl PropertyWord {
     /// All of them, with their words.
-    pub const ALL: [(&'static str, Self); 15] = [
+    pub const ALL: [(&'static str, Self); 16] = [
         ("title", Self::Title),
         ("rich_text", Self::RichText),
+        ("markdown", Self::Markdown),
         ("number", Self::Number),
         ("select", Self::Select),
         ("multi_select", Self::MultiSelect),
@@ -79,7 +84,7 @@ impl PropertyWord {
         ("body", Self::Body),
     ];
 
-    /// Notion's word.
+    /// The configuration's word: Notion's own, but for `markdown` and `body`.
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, word)| *word == self).map_or("", |(name, _)| *name)
@@ -88,7 +93,8 @@ impl PropertyWord {
     /// By Notion's word; `None` for kinds that cannot be written.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(word, _)| *word == name).map(|(_, word)| *word)
+        let of_notion = |word: Self| !matches!(word, Self::Markdown | Self::Body);
+        Self::ALL.iter().find(|(word, of)| *word == name && of_notion(*of)).map(|(_, word)| *word)
     }
 }
 
@@ -109,6 +115,7 @@ impl FieldConfig {
             own_column: None,
             other_column: None,
             new_options: rules.new_options,
+            ordered: false,
             to_notion: None,
         };
         if !matches!(node.content, Content::Table(_)) {
@@ -150,6 +157,7 @@ impl FieldConfig {
         if let Some(new_options) = reader.word("new_options", &NEW_OPTIONS) {
             field.new_options = new_options.value;
         }
+        field.ordered = reader.boolean("ordered").is_some_and(|ordered| ordered.value);
         field.to_notion = reader.text("to_notion");
         let sound = field.is_sound(&reader);
         reader.finish();

@@ -26,6 +26,8 @@ pub struct Notion {
     pub requests_per_minute: u32,
     /// How long what was written may take to show in lists: so long a page that was not found may still turn up.
     pub doubt: Duration,
+    /// How long one answer may take. Notion itself gives up after a minute.
+    pub timeout: Duration,
     /// The verification token of webhooks, when it is known in advance.
     pub webhook_secret: Option<Setting<SecretString>>,
 }
@@ -57,6 +59,7 @@ pub enum AuthKeys {
 pub(super) const BASE_URL: &str = "https://api.notion.com";
 pub(super) const REQUESTS_PER_MINUTE: u32 = 180;
 pub(super) const DOUBT: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(70);
 pub(super) const OWN_SCHEMA: &str = "pagerow";
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
 
@@ -87,6 +90,7 @@ impl Notion {
         let base_url = address(&reader, "base_url").unwrap_or_else(|| BASE_URL.to_owned());
         let requests = reader.integer("requests_per_minute", 1..=100_000_000);
         let doubt = reader.duration("doubt");
+        let timeout = reader.duration("timeout");
         let webhook_secret = reader.secret("webhook_secret");
         reader.finish();
         let requests_per_minute =
@@ -96,6 +100,7 @@ impl Notion {
             base_url,
             requests_per_minute,
             doubt: doubt.map_or(DOUBT, |doubt| doubt.value),
+            timeout: timeout.map_or(TIMEOUT, |timeout| timeout.value),
             webhook_secret,
         })
     }

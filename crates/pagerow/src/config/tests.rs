@@ -434,6 +434,7 @@ fn the_example_is_valid_and_shows_the_defaults() {
     assert_eq!(config.notion.base_url, empty.notion.base_url);
     assert_eq!(config.notion.requests_per_minute, empty.notion.requests_per_minute);
     assert_eq!(config.notion.doubt, empty.notion.doubt);
+    assert_eq!(config.notion.timeout, empty.notion.timeout);
     assert_eq!(config.postgres.schema, empty.postgres.schema);
     assert_eq!(config.serve, empty.serve);
     assert_eq!(config.mappings[0].key_property.value.as_deref(), Some(super::mapping::KEY_PROPERTY));

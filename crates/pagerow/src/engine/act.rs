@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     guard::Approved,
-    plan::{MappingPlan, Plan, Step},
+    mapping::{Field, Mapping},
+    plan::{MappingPlan, Plan, Step, Why},
     record::{PageId, RowKey},
     settle,
     side::Side,
@@ -19,7 +20,10 @@ use super::{
 };
 use crate::{
     replica::{Pages, Relatives, RowNote, Rows},
-    store::{Attention, Cursors, LinkWrite, Links, MappingState, Runs, Transaction, Transactions, Trouble},
+    store::{
+        Attention, Audit, Cursors, History, LinkWrite, Links, MappingState, Runs, Transaction, Transactions,
+        Trouble,
+    },
 };
 
 /// Why a record waits for a related one: the codes of both sides, and the server's for a foreign key.
@@ -39,6 +43,8 @@ pub(super) struct Work<'p> {
 /// What is remembered while a plan is carried out.
 pub(super) struct Acting {
     pub(super) run: i64,
+    /// What brought the run about, for the audit.
+    pub(super) origin: String,
     /// Per mapping, the records of which something waits.
     pub(super) troubled: BTreeMap<String, BTreeSet<RecordName>>,
     /// Mappings to which others refer.
@@ -82,36 +88,51 @@ impl<W: Parts> Engine<W> {
         }
         let rows_before: Vec<i64> =
             which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();
-        let id = self.begin_plan(run, which, &approved).await?;
-        if !plan.is_empty() {
-            let total = plan.steps().count() as u64;
-            let calls = plan.steps().filter(|(_, step)| step.side == Side::Notion).count() as u64;
-            let seconds = which
-                .iter()
-                .map(|&at| self.bound[at].pages.forecast(calls).as_secs_f64())
-                .fold(0.0, f64::max);
-            self.progress.tell(&Event::Planned { steps: total, seconds });
-            let mut acting = Acting {
-                run: id.unwrap_or_default(),
-                troubled: plan.mappings.iter().map(|part| (part.mapping.clone(), troubled(part))).collect(),
-                related: self.related().into_iter().collect(),
-                born: BTreeMap::new(),
-                done: 0,
-                total,
-            };
-            let mut relatives = self.take_relatives().await?;
-            let work = Work { which, plan, views: &decided.views };
-            // After an error nobody knows which links came to be: they are read anew.
-            self.write_waves(run, &mut acting, work, &mut relatives).await?;
-            self.relatives = Some(relatives);
-        }
+        let waiting = plan.mappings.iter().map(|part| (part.mapping.clone(), troubled(part))).collect();
+        self.carry_out(run, which, &approved, &decided.views, waiting).await?;
         let rows_gained: Vec<i64> = which
             .iter()
             .zip(&rows_before)
             .map(|(&at, before)| rows_made(run, &self.bound[at].mapping.name) - before)
             .collect();
-        self.end_plan(which, &decided.views, &rows_gained).await?;
+        self.end_plan(which, plan, &decided.views, &rows_gained).await?;
         Ok(!plan.is_empty())
+    }
+
+    /// Writes a plan, and moves no cursor. `waiting` are, by mapping, the records of which something waits.
+    pub(super) async fn carry_out(
+        &mut self,
+        run: &mut Run,
+        which: &[usize],
+        approved: &Approved,
+        views: &[View],
+        waiting: BTreeMap<String, BTreeSet<RecordName>>,
+    ) -> Result<(), EngineError> {
+        let plan = approved.plan();
+        let id = self.begin_plan(run, which, approved).await?;
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let total = plan.steps().count() as u64;
+        let calls = plan.steps().filter(|(_, step)| step.side == Side::Notion).count() as u64;
+        let seconds =
+            which.iter().map(|&at| self.bound[at].pages.forecast(calls).as_secs_f64()).fold(0.0, f64::max);
+        self.progress.tell(&Event::Planned { steps: total, seconds });
+        let mut acting = Acting {
+            run: id.unwrap_or_default(),
+            origin: run.origin.clone(),
+            troubled: waiting,
+            related: self.related().into_iter().collect(),
+            born: BTreeMap::new(),
+            done: 0,
+            total,
+        };
+        let mut relatives = self.take_relatives().await?;
+        let work = Work { which, plan, views };
+        // After an error nobody knows which links came to be: they are read anew.
+        self.write_waves(run, &mut acting, work, &mut relatives).await?;
+        self.relatives = Some(relatives);
+        Ok(())
     }
 
     /// Writes down everything that needs no write to a side: agreements, forgotten links, what waits.
@@ -131,6 +152,12 @@ impl<W: Parts> Engine<W> {
             };
             run.id = Some(id);
             self.store.add_plan(&mut tx, id, approved.hash(), approved.overridden()).await?;
+            let mappings = which.iter().map(|&at| &*self.bound[at].mapping);
+            self.store.describe_run(&mut tx, id, &self.who, &shapes(mappings)).await?;
+            if !approved.overridden().is_empty() {
+                let told = self.decision(&run.origin, id, "override", approved.hash().to_string());
+                self.store.audit(&mut tx, &[told]).await?;
+            }
             for part in &plan.mappings {
                 self.store.forget_count(&mut tx, &part.mapping).await?;
             }
@@ -197,6 +224,7 @@ impl<W: Parts> Engine<W> {
                         page: settlement.page,
                         base,
                         unsettled: troubled.contains(&name),
+                        apart: None,
                     }
                 })
                 .collect();
@@ -262,12 +290,13 @@ impl<W: Parts> Engine<W> {
     async fn end_plan(
         &self,
         which: &[usize],
+        plan: &Plan,
         views: &[View],
         rows_gained: &[i64],
     ) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
-        for ((&at, view), gained) in which.iter().zip(views).zip(rows_gained) {
+        for (((&at, part), view), gained) in which.iter().zip(&plan.mappings).zip(views).zip(rows_gained) {
             let mapping = &self.bound[at].mapping;
             for side in [Side::Postgres, Side::Notion] {
                 if let Some(cursor) = view.cursors.of(side) {
@@ -275,6 +304,16 @@ impl<W: Parts> Engine<W> {
                 }
             }
             self.store.answer(&mut tx, &view.answered).await?;
+            self.store.keep_absences(&mut tx, &mapping.name, &view.gone, &view.back).await?;
+            let just_gone: Vec<RecordName> = (part.skipped.iter())
+                .filter(|skipped| matches!(skipped.why, Why::JustGone(_)))
+                .map(|skipped| (skipped.key.clone(), skipped.page))
+                .collect();
+            let wait = self.bound[at].settings.delete_wait.as_secs_f64();
+            self.store.revisit(&mut tx, &mapping.name, &just_gone, wait).await?;
+            if view.is_partial {
+                continue;
+            }
             // Rows that this plan made are no news to the next look.
             let state =
                 MappingState { rows: view.state.rows.map(|rows| rows + gained), ..view.state.clone() };
@@ -292,6 +331,14 @@ impl<W: Parts> Engine<W> {
         }
         Ok(())
     }
+}
+
+/// What the mappings' fields are, by mapping and column.
+pub(super) fn shapes<'m>(
+    mappings: impl Iterator<Item = &'m Mapping>,
+) -> BTreeMap<String, BTreeMap<String, String>> {
+    let shape = |field: &Field| (field.column.clone(), field.shape().to_string());
+    mappings.map(|mapping| (mapping.name.clone(), mapping.fields.iter().map(shape).collect())).collect()
 }
 
 /// How many rows a run has made in one mapping so far, those it deleted taken off.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pagerow_core::{
+    answer::Answers,
     digest::Digest,
     guard::{self, Against},
     mapping::Mapping,
@@ -11,7 +12,11 @@ use pagerow_core::{
     record::RowKey,
 };
 
-use super::{Engine, EngineError, Parts, look::View, report::Run};
+use super::{
+    Engine, EngineError, Parts,
+    look::{View, name_of},
+    report::Run,
+};
 use crate::replica::Relatives;
 use crate::store::Links;
 
@@ -90,8 +95,13 @@ impl<W: Parts> Engine<W> {
         let mut parts = Vec::with_capacity(which.len());
         for (&at, view) in which.iter().zip(&mut views) {
             let mut planner = Planner::new(&self.bound[at].mapping, view.census);
+            let none = Answers::default();
             for pair in view.pairs.drain(..) {
-                planner.consider(&pair);
+                let answers = match view.answers.is_empty() {
+                    true => &none,
+                    false => view.answers.get(&name_of(&pair)).unwrap_or(&none),
+                };
+                planner.consider_with(&pair, answers);
             }
             view.skipped.drain(..).for_each(|skipped| planner.skip(skipped));
             parts.push(planner.finish());

@@ -1,6 +1,6 @@
 //! Why a cycle could not go on.
 
-use pagerow_core::{digest::Digest, guard::Refused};
+use pagerow_core::{digest::Digest, fidelity::Reason, guard::Refused, side::Side};
 
 use crate::store::StoreError;
 
@@ -22,12 +22,32 @@ pub enum EngineError {
     /// A side refused everything from here on (a token, a right); what was done until then is kept.
     #[error("{side} refused to go on: {reason}")]
     RefusedBySide { side: &'static str, reason: String },
+    /// These conflicts are not what was shown any more; nothing was written.
+    #[error("{} moved since {} shown", conflicts(.0), if .0.len() == 1 { "it was" } else { "they were" })]
+    ConflictMoved(Vec<i64>),
+    /// What was chosen cannot be held on the other side; nothing was written.
+    #[error("conflict {conflict}: {side} cannot hold what was chosen: {}", .reason.text)]
+    Unholdable { conflict: i64, side: Side, reason: Reason },
     #[error("stopped on request")]
     Stopped,
+    #[error("there is no run {0}")]
+    NoSuchRun(i64),
+    #[error("run {0} has not ended yet")]
+    RunOpen(i64),
+    #[error("run {run} was undone already, by run {by}")]
+    AlreadyUndone { run: i64, by: i64 },
+    /// What the run wrote does not fit the configuration any more.
+    #[error("run {run} cannot be undone: {why}")]
+    NotUndoable { run: i64, why: String },
     #[error("no mapping is called {0}")]
     NoSuchMapping(String),
     #[error("the sides did not become quiet in {0} plans; `pagerow plan` shows what is left")]
     Restless(u32),
+}
+
+fn conflicts(ids: &[i64]) -> String {
+    let numbers: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("{} {}", if ids.len() == 1 { "conflict" } else { "conflicts" }, numbers.join(", "))
 }
 
 fn refusals(refused: &Refused) -> String {

@@ -12,6 +12,40 @@ pub(super) fn name(id: Uuid) -> String {
     }
 }
 
+/// Who runs this process, for the history: `user@host`, as far as the system says.
+pub(super) fn who() -> String {
+    let named = ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|name| !name.trim().is_empty());
+    let user = named.or_else(user_number).unwrap_or_else(|| "somebody".to_owned());
+    match host() {
+        Some(host) => format!("{user}@{host}"),
+        None => user,
+    }
+}
+
+#[cfg(unix)]
+fn user_number() -> Option<String> {
+    Some(format!("user {}", rustix::process::getuid().as_raw()))
+}
+
+#[cfg(not(unix))]
+fn user_number() -> Option<String> {
+    None
+}
+
+#[cfg(unix)]
+fn host() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(not(unix))]
+fn host() -> Option<String> {
+    std::env::var("COMPUTERNAME").ok()
+}
+
 /// Whether a holder certainly runs no more. Of other machines' processes nobody can tell.
 pub(super) fn is_gone(holder: &str) -> bool {
     let words: Vec<&str> = holder.split(' ').collect();

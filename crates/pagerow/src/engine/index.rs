@@ -132,6 +132,11 @@ impl<Id: Named> SideSeen<Id> {
         self.different.remove(&at).unwrap_or(Observation::Unchanged)
     }
 
+    /// Whether nothing was shown at all of what has no link.
+    pub(super) fn is_idle(&self) -> bool {
+        self.unlinked.is_empty()
+    }
+
     pub(super) fn unlinked(&mut self) -> &mut BTreeMap<Id, Observation> {
         &mut self.unlinked
     }

@@ -3,6 +3,7 @@
 //! The engine knows the two sides only as [`Rows`] and [`Pages`]. [`cycle`] shows the whole story on one screen.
 
 mod act;
+mod audit;
 mod cycle;
 mod error;
 mod holder;
@@ -16,8 +17,10 @@ mod postgres_wave;
 mod progress;
 mod recover;
 mod report;
+mod resolve;
 mod schedule;
 mod sync;
+mod undo;
 mod verify;
 
 use std::sync::Arc;
@@ -28,7 +31,9 @@ pub use cycle::Depth;
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
 pub use report::{MappingReport, Report};
+pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
+pub use undo::{NotUndone, UndoPlan};
 pub use verify::{MappingVerdict, Verdict};
 
 use crate::{
@@ -67,6 +72,9 @@ pub struct Settings {
     pub compare_interval: std::time::Duration,
     /// How long a page that was not found may still turn up in Notion's index.
     pub doubt: std::time::Duration,
+    /// How long one half of a record has to be gone before the other half is deleted for it. Whoever runs a command
+    /// waits for nothing: each absence is looked at twice within it, by a complete read and by itself.
+    pub delete_wait: std::time::Duration,
 }
 
 impl Default for Settings {
@@ -78,6 +86,7 @@ impl Default for Settings {
             sweep_interval: hours(1),
             compare_interval: hours(24),
             doubt: std::time::Duration::from_secs(60),
+            delete_wait: std::time::Duration::ZERO,
         }
     }
 }
@@ -91,6 +100,8 @@ pub struct Engine<W: Parts> {
     progress: Progress,
     stop: Stop,
     holder: String,
+    /// Who this engine works for, for the history.
+    who: String,
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
@@ -100,7 +111,8 @@ impl<W: Parts> Engine<W> {
     /// An engine that has not looked yet.
     pub fn new(store: W::Store, bound: Vec<Bound<W>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
         let holder = holder::name(clock.new_id());
-        Self { store, bound, clock, progress, stop, holder, lease: None, relatives: None }
+        let who = holder::who();
+        Self { store, bound, clock, progress, stop, holder, who, lease: None, relatives: None }
     }
 
     /// The mappings, in the order in which they are worked on.

@@ -15,24 +15,26 @@ use pagerow_core::{
     fidelity::Reason,
     journal::Status,
     observation::{Absence, Observation},
-    plan::{Action, Expect, Plan, Step},
-    record::{PageId, RowKey},
+    plan::{Action, Because, Expect, Plan, Step},
+    record::{PageId, Record, RowKey},
     retry::Failure,
+    settle,
+    side::Side,
 };
 
 use tokio::time::Instant;
 
 use super::{
-    Bound, Engine, EngineError, Parts,
+    Bound, Engine, EngineError, Parts, Tx,
     act::{Acting, Work},
     look::{View, pages_error},
     missing::missing_relatives,
-    outcome::{Ended, How, is_trouble, update},
+    outcome::{Ended, How, is_trouble, unread, update},
     report::Run,
 };
 use crate::{
     replica::{Cursor, Failed, Outcome, Pages, Relatives, Scope, Seen, Stamp},
-    store::{JournalEntry, Runs, Transaction, Transactions},
+    store::{JournalEntry, LinkWrite, Links, Runs, Transaction, Transactions},
 };
 
 /// A page that was looked at longer ago than this is looked at again before it is overwritten.
@@ -158,15 +160,12 @@ impl<W: Parts> Engine<W> {
         if batch.is_empty() {
             return Ok(());
         }
-        // What the journal says of a create is what is sent: recovery must not take a reference that waits for one
-        // that was written.
+        // What the journal says is what is sent: recovery must not take a reference that waits for one that was
+        // written.
         let sent: Vec<Cow<'_, Step>> = batch
             .iter()
-            .map(|item| match item.step.action {
-                Action::Create => {
-                    without(item.step, &missing_relatives(&self.bound[item.at].mapping, item.step, relatives))
-                }
-                _ => Cow::Borrowed(item.step),
+            .map(|item| {
+                without(item.step, &missing_relatives(&self.bound[item.at].mapping, item.step, relatives))
             })
             .collect();
         let entries: Vec<JournalEntry<'_>> = batch
@@ -177,14 +176,42 @@ impl<W: Parts> Engine<W> {
                 mapping: &plan.mappings[item.part].mapping,
                 columns: &plan.mappings[item.part].columns,
                 step,
+                key: None,
                 status: Status::Intended,
                 reason: None,
+                shown: None,
             })
             .collect();
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
         self.store.journal(&mut tx, run, &entries).await?;
+        self.foresee_undone(&mut tx, batch).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Says before an undo puts pages away, or brings them back, that it is meant: should the answer be lost, what the
+    /// next look finds must not pass for a person's deletion or for a new page.
+    async fn foresee_undone(&self, tx: &mut Tx<W>, batch: &[Item<'_>]) -> Result<(), EngineError> {
+        for item in batch.iter().filter(|item| item.step.because == Because::Undone) {
+            let (step, mapping) = (item.step, &self.bound[item.at].mapping);
+            match (step.action, step.link, &step.key, step.page) {
+                (Action::Trash | Action::Delete, Some(link), _, _) => {
+                    self.store.set_apart(tx, &[link], Some(Side::Notion)).await?;
+                }
+                (Action::Restore, None, Some(key), Some(page)) => {
+                    let mut held = Record::unread(mapping.fields.len());
+                    for write in &step.fields {
+                        held.set(write.field, Some(write.after.clone()));
+                    }
+                    let base = settle::after_step(mapping, step, &held, unread(&self.bound[item.at]), &[]);
+                    let apart = Some(Side::Postgres);
+                    let link = LinkWrite { id: None, key: key.clone(), page, base, unsettled: false, apart };
+                    self.store.keep_links(tx, mapping, &[link]).await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Sends a batch, many calls at once. An error of a look ends it; what was not sent by then is said to be so.
@@ -286,7 +313,8 @@ impl<W: Parts> Engine<W> {
         }
         let missing = missing_relatives(&bound.mapping, step, relatives);
         if !missing.is_empty() {
-            if step.action != Action::Create {
+            // Only the field waits; with nothing beside it, so does the step.
+            if step.action != Action::Create && step.fields.len() == missing.len() && !step.mark {
                 return ended(How::Failed(waits_for_relative(bound, &missing)), Vec::new());
             }
             step_now = Some(without(step_now.as_ref().unwrap_or(step), &missing).into_owned());
@@ -327,8 +355,11 @@ impl<W: Parts> Engine<W> {
             };
             let mut tx = self.store.begin().await?;
             self.fence(&mut tx).await?;
-            let updates: Vec<_> = group.iter().map(|end| update(end)).collect();
+            let bound = &self.bound[at];
+            let updates: Vec<_> = group.iter().map(|end| update(&bound.mapping, end)).collect();
             self.store.conclude(&mut tx, acting.run, &updates).await?;
+            let columns = &plan.mappings[part].columns;
+            self.audit(&mut tx, acting, mapping, columns, group.iter().copied()).await?;
             let links = self
                 .settle(&mut tx, &self.bound[at], &views[part], &acting.troubled[mapping], &group)
                 .await?;
@@ -347,6 +378,8 @@ impl<W: Parts> Engine<W> {
             let ok = matches!(end.how, How::Done { .. });
             if ok {
                 run.count(&part.mapping, end.step);
+            } else {
+                run.stick(&part.mapping, end.step);
             }
             run.failed += u64::from(is_trouble(&end.how));
             acting.tell_step(&self.progress, &part.mapping, &part.columns, end.step, ok);

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     journal::{self, Event as Happening, Status},
+    mapping::Mapping,
     observation::Sighting,
     plan::{Action, Because, Parked, Step},
     record::{PageId, Record, RowKey},
     retry::{Advice, Failure, advise},
-    settle,
+    settle::{self, LinkAfter},
     side::{Side, Sides},
+    undo,
+    value::Value,
 };
 
 use super::{
@@ -26,7 +29,7 @@ pub(super) struct Ended<'p> {
     pub(super) seq: i32,
     pub(super) step: &'p Step,
     pub(super) how: How,
-    /// Fields of a new record that wait for what they refer to.
+    /// Fields that wait for what they refer to.
     pub(super) left_out: Vec<usize>,
     /// Where the step stood in the journal before.
     pub(super) was: Status,
@@ -85,10 +88,14 @@ impl<W: Parts> Engine<W> {
             let step = end.step;
             let How::Done { key, page, answer } = &end.how else { continue };
             let known = links.get(&end.seq);
-            if matches!(step.action, Action::Trash | Action::Delete) {
-                gone.extend(known.and_then(|link| link.id));
-                continue;
-            }
+            let apart = step.page.and_then(|page| writes.get(&page)).or(known).map(|link| link.apart);
+            let apart = match settle::link_after(step, apart) {
+                LinkAfter::Kept { apart } => apart,
+                LinkAfter::Forgotten => {
+                    gone.extend(known.and_then(|link| link.id));
+                    continue;
+                }
+            };
             let key = key.clone().or_else(|| step.key.clone()).or_else(|| known.map(|link| link.key.clone()));
             let page = page.or(step.page).or_else(|| known.map(|link| link.page));
             let (Some(key), Some(page)) = (key, page) else { continue };
@@ -104,7 +111,10 @@ impl<W: Parts> Engine<W> {
             if !end.left_out.is_empty() || step.action == Action::Restore {
                 again.push(name.clone());
             }
+            let removed = matches!(step.action, Action::Trash | Action::Delete);
             let unsettled = troubled.contains(&name) || troubled.contains(&(step.key.clone(), step.page));
+            // Of a half that is gone there is nothing to note down.
+            let notes = if removed { &mut Vec::new() } else { &mut notes };
             notes.push(RowNote {
                 key: key.clone(),
                 page: Some(page),
@@ -114,7 +124,7 @@ impl<W: Parts> Engine<W> {
                 checksum: checksum(step, answer),
             });
             let id = before.and_then(|link| link.id);
-            writes.insert(page, LinkWrite { id, key, page, base, unsettled });
+            writes.insert(page, LinkWrite { id, key, page, base, unsettled, apart });
         }
         let writes: Vec<LinkWrite> = writes.into_values().collect();
         self.store.keep_links(tx, &bound.mapping, &writes).await?;
@@ -164,6 +174,7 @@ impl<W: Parts> Engine<W> {
                     page: link.page,
                     base: link.base,
                     unsettled: false,
+                    apart: link.apart,
                 };
                 (link.id, write)
             })
@@ -182,6 +193,14 @@ impl<W: Parts> Engine<W> {
         notes: &mut Vec<RowNote>,
     ) -> Result<(), EngineError> {
         let mut unsettled = Vec::new();
+        let stays = |end: &&&Ended<'_>| {
+            let step = end.step;
+            step.because == Because::Undone
+                && matches!(step.action, Action::Trash | Action::Delete)
+                && matches!(end.how, How::Stale | How::Moot | How::Failed(_))
+        };
+        let staying: Vec<i64> = ended.iter().filter(stays).filter_map(|end| end.step.link).collect();
+        self.store.set_apart(tx, &staying, None).await?;
         for end in ended {
             let step = end.step;
             let name = (step.key.clone(), step.page);
@@ -244,13 +263,23 @@ pub(super) fn is_trouble(how: &How) -> bool {
 }
 
 /// A journal entry's last word.
-pub(super) fn update(ended: &Ended<'_>) -> StepUpdate {
-    let (page, reason) = match &ended.how {
-        How::Done { page, .. } => (*page, None),
-        How::Stale | How::Moot => (None, None),
-        How::Failed(failed) | How::Unknown(failed) => (None, Some(failed.reason.clone())),
+pub(super) fn update(mapping: &Mapping, ended: &Ended<'_>) -> StepUpdate {
+    let (page, reason, shown) = match &ended.how {
+        How::Done { page, answer, .. } => (*page, None, shown(mapping, ended.step, &answer.record)),
+        How::Stale | How::Moot => (None, None, None),
+        How::Failed(failed) | How::Unknown(failed) => (None, Some(failed.reason.clone()), None),
     };
-    StepUpdate { seq: ended.seq, status: status(ended), page, reason }
+    StepUpdate { seq: ended.seq, status: status(ended), page, reason, shown }
+}
+
+/// By column, what a record showed where that is not what was sent.
+pub(super) fn shown(mapping: &Mapping, step: &Step, answer: &Record) -> Option<String> {
+    let column = |field: usize| mapping.fields.get(field).map(|field| field.column.as_str());
+    let shown = undo::shown(step, answer);
+    let told: BTreeMap<&str, &Value> =
+        shown.iter().filter_map(|(field, value)| Some((column(*field)?, value))).collect();
+    // Values always serialise.
+    (!told.is_empty()).then(|| serde_json::to_string(&told).unwrap_or_default())
 }
 
 /// The checksum that both halves carry: of the row's mapped content.

@@ -1,24 +1,28 @@
 //! Carrying out steps on rows: each batch commits its writes, bases and history together.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use pagerow_core::{
     mapping::Mapping,
     plan::{Action, Step},
+    record::RowKey,
     side::Side,
 };
 
 use super::{
-    Engine, EngineError, Parts,
+    Bound, Engine, EngineError, Parts, Tx,
     act::{Acting, Work},
     look::{RecordName, rows_error},
     missing::missing_relatives,
-    outcome::{Ended, How, is_trouble, status, update},
+    outcome::{Ended, How, is_trouble, update},
     report::Run,
 };
 use crate::{
     replica::{Outcome, Relatives, Rows},
-    store::{Cursors, JournalEntry, Runs, Transaction, Transactions},
+    store::{JournalEntry, Runs, Transaction, Transactions},
 };
 
 /// Steps in one transaction: enough to be fast, few enough to hold no lock for long.
@@ -48,16 +52,24 @@ impl<W: Parts> Engine<W> {
             self.fence(&mut tx).await?;
             let cut: Vec<(Cow<'_, Step>, Vec<usize>)> =
                 batch.iter().map(|step| without_missing(&bound.mapping, step, relatives)).collect();
-            let sent: Vec<&Step> = cut.iter().map(|(step, _)| &**step).collect();
-            let outcomes = bound
+            let whole = self.whole(bound, &mut tx, batch).await?;
+            // A row that could not be kept is not deleted: it is gone already, or somebody else holds it.
+            let may_go = |step: &Step| step.action != Action::Delete || kept(&whole, step).is_some();
+            let sent: Vec<&Step> = cut.iter().map(|(step, _)| &**step).filter(|step| may_go(step)).collect();
+            let mut outcomes = bound
                 .rows
                 .write(&mut tx, &sent, relatives)
                 .await
-                .map_err(|error| rows_error(mapping, error))?;
+                .map_err(|error| rows_error(mapping, error))?
+                .into_iter();
+            let outcomes = batch.iter().map(|step| {
+                // One for each step that was sent, in order.
+                if may_go(step) { outcomes.next().unwrap_or(Outcome::Stale) } else { Outcome::Stale }
+            });
             let ended: Vec<Ended<'_>> = batch
                 .iter()
                 .zip(outcomes)
-                .zip(cut)
+                .zip(&cut)
                 .zip(run.next_seq..)
                 .map(|(((step, outcome), (_, left_out)), seq)| Ended {
                     seq,
@@ -70,22 +82,38 @@ impl<W: Parts> Engine<W> {
                         Outcome::Failed(failed) => How::Failed(failed),
                         Outcome::Unknown(failed) => How::Unknown(failed),
                     },
-                    left_out,
+                    left_out: left_out.clone(),
                     was: pagerow_core::journal::Status::Planned,
+                })
+                .collect();
+            // What was left out was not written, and the history does not say so.
+            let journalled: Vec<Cow<'_, Step>> = cut
+                .iter()
+                .map(|(sent, _)| match kept(&whole, sent) {
+                    Some(row) => Cow::Owned(Step { whole: Some(row.clone()), ..(**sent).clone() }),
+                    None => Cow::Borrowed(&**sent),
                 })
                 .collect();
             let entries: Vec<JournalEntry<'_>> = ended
                 .iter()
-                .map(|end| JournalEntry {
+                .zip(&journalled)
+                .map(|(end, step)| (end, step, update(&bound.mapping, end)))
+                .map(|(end, step, update)| JournalEntry {
                     seq: end.seq,
                     mapping,
                     columns: &part.columns,
-                    step: end.step,
-                    status: status(end),
-                    reason: update(end).reason,
+                    step,
+                    key: match &end.how {
+                        How::Done { key, .. } => key.as_ref(),
+                        How::Stale | How::Moot | How::Failed(_) | How::Unknown(_) => None,
+                    },
+                    status: update.status,
+                    reason: update.reason,
+                    shown: update.shown,
                 })
                 .collect();
             self.store.journal(&mut tx, acting.run, &entries).await?;
+            self.audit(&mut tx, acting, mapping, &part.columns, ended.iter()).await?;
             let all: Vec<&Ended<'_>> = ended.iter().collect();
             let fresh = self.settle(&mut tx, bound, view, &troubled, &all).await?;
             if !fresh.is_empty() {
@@ -105,26 +133,55 @@ impl<W: Parts> Engine<W> {
                 if ok {
                     run.count(mapping, end.step);
                 }
+                if !ok {
+                    run.stick(mapping, end.step);
+                }
                 run.failed += u64::from(is_trouble(&end.how));
                 acting.tell_step(&self.progress, mapping, &part.columns, end.step, ok);
             }
         }
         Ok(())
     }
+
+    /// The whole rows that are about to be deleted, locked until they are.
+    async fn whole(
+        &self,
+        bound: &Bound<W>,
+        tx: &mut Tx<W>,
+        batch: &[&Step],
+    ) -> Result<BTreeMap<RowKey, String>, EngineError> {
+        let deleted = batch.iter().filter(|step| step.action == Action::Delete);
+        let keys: Vec<RowKey> = deleted.filter_map(|step| step.key.clone()).collect();
+        if keys.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let whole =
+            bound.rows.whole(tx, &keys).await.map_err(|error| rows_error(&bound.mapping.name, error))?;
+        Ok(whole.into_iter().collect())
+    }
 }
 
-/// A new row's step without what refers to pages that have no row yet, and these fields: they follow in the next
-/// plan. A column that needs a value waits with its row.
+/// The whole row that a step deletes, as it was kept for the history.
+fn kept<'w>(whole: &'w BTreeMap<RowKey, String>, step: &Step) -> Option<&'w String> {
+    (step.action == Action::Delete).then(|| step.key.as_ref().and_then(|key| whole.get(key)))?
+}
+
+/// A step without what refers to pages that have no row yet, and these fields: they follow in the next plan. A new
+/// row whose column needs a value waits with it, and so does a step that has nothing else to write.
 fn without_missing<'s>(
     mapping: &Mapping,
     step: &'s Step,
     relatives: &Relatives,
 ) -> (Cow<'s, Step>, Vec<usize>) {
     let mut missing = match step.action {
-        Action::Create => missing_relatives(mapping, step, relatives),
-        Action::Update | Action::Restore | Action::Trash | Action::Delete => Vec::new(),
+        Action::Create | Action::Update => missing_relatives(mapping, step, relatives),
+        Action::Restore | Action::Trash | Action::Delete => Vec::new(),
     };
-    missing.retain(|field| mapping.fields.get(*field).is_some_and(|field| !field.required));
+    if step.action == Action::Create {
+        missing.retain(|field| mapping.fields.get(*field).is_some_and(|field| !field.required));
+    } else if missing.len() == step.fields.len() {
+        missing.clear();
+    }
     if missing.is_empty() {
         return (Cow::Borrowed(step), missing);
     }

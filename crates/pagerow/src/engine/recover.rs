@@ -6,26 +6,28 @@ use pagerow_core::{
     fidelity::Reason,
     journal::Status,
     mapping::{Mapping, PropertyKind},
-    observation::{Observation, Sighting},
+    observation::{Absence, Observation, Sighting},
     plan::{Action, FieldWrite, Step},
     record::{PageId, Record, RowKey},
-    settle,
+    settle::{self, LinkAfter},
 };
 
 use super::{
     Bound, Engine, EngineError, Event, Parts, Tx,
+    audit::of_step,
     look::{RecordName, pages_error},
-    outcome::unread,
+    outcome::{shown, unread},
     report::Run,
 };
 use crate::{
     replica::{Pages, Relatives, Scope, Seen},
     store::{
-        Attention, CompactLink, LinkWrite, Links, OpenStep, Runs, StepUpdate, Transaction, Transactions,
+        Attention, Audit, CompactLink, LinkWrite, Links, OpenStep, Runs, StepUpdate, Transaction,
+        Transactions, action_name,
     },
 };
 
-/// Rows whose page may or may not have been made.
+/// Rows of whose page nobody knows whether a write to it happened, or still will.
 #[derive(Default)]
 struct Doubts {
     /// All of them: nothing may be sent for these.
@@ -61,8 +63,10 @@ impl<W: Parts> Engine<W> {
             let bound = &self.bound[at];
             let (creates, others): (Vec<OpenStep>, Vec<OpenStep>) =
                 open.into_iter().partition(|open| open.step.action == Action::Create);
-            self.look_again(bound, others, &relatives).await?;
-            let (doubts, linked) = self.find_creates(bound, creates, &relatives).await?;
+            let waiting = self.look_again(bound, others, &relatives).await?;
+            let (mut doubts, linked) = self.find_creates(bound, creates, &relatives).await?;
+            doubts.passing += waiting.len();
+            doubts.keys.extend(waiting);
             run.doubts += doubts.passing;
             run.unsure += doubts.keys.len() - doubts.passing.min(doubts.keys.len());
             if !doubts.keys.is_empty() {
@@ -95,24 +99,25 @@ impl<W: Parts> Engine<W> {
     }
 
     /// Writes to known pages: whether they happened shows when the page is read. One that did is settled as if it had been
-    /// answered, or it would pass for somebody's edit; in any case the record is looked at again.
+    /// answered, or it would pass for somebody's edit. One that did not may still be carried out, over whatever was
+    /// written since: nothing is sent to its page until it had its time. In any case the record is looked at again.
+    /// Answers the rows that wait.
     async fn look_again(
         &self,
         bound: &Bound<W>,
         open: Vec<OpenStep>,
         relatives: &Relatives,
-    ) -> Result<(), EngineError> {
+    ) -> Result<BTreeSet<RowKey>, EngineError> {
+        let mut waiting = BTreeSet::new();
         if open.is_empty() {
-            return Ok(());
+            return Ok(waiting);
         }
         let mapping = bound.mapping.name.as_str();
         let pages: BTreeSet<PageId> = open.iter().filter_map(|open| open.step.page).collect();
         let pages: Vec<PageId> = pages.into_iter().collect();
-        let mut shown: BTreeMap<PageId, Box<Sighting>> = BTreeMap::new();
+        let mut shown: BTreeMap<PageId, Observation> = BTreeMap::new();
         let mut take = |page: Seen<PageId>| {
-            if let Observation::Present(sighting) = page.observation {
-                shown.insert(page.id, Box::new(sighting));
-            }
+            shown.insert(page.id, page.observation);
         };
         bound
             .pages
@@ -127,17 +132,27 @@ impl<W: Parts> Engine<W> {
         self.store.revisit(&mut tx, mapping, &records, 0.0).await?;
         let mut unwritten = Vec::new();
         for open in open {
-            let sighting = open.step.page.and_then(|page| shown.get(&page));
+            let shown = open.step.page.and_then(|page| shown.get(&page));
             let link = links.iter().find(|link| Some(link.page) == open.step.page);
-            match (sighting, link) {
-                (Some(sighting), Some(link)) if shows_write(&bound.mapping, &open.step, &sighting.record) => {
+            match (shown, link) {
+                (Some(Observation::Present(sighting)), Some(link))
+                    if shows_write(&bound.mapping, &open.step, &sighting.record) =>
+                {
                     self.take_up(&mut tx, bound, &open, link, sighting).await?;
+                }
+                (shown, link)
+                    if open.age < bound.settings.doubt.as_secs_f64()
+                        && may_still_come(&open.step, shown)
+                        && let Some(key) = link.map(|link| &link.key).or(open.step.key.as_ref()) =>
+                {
+                    waiting.insert(key.clone());
                 }
                 _ => unwritten.push(open),
             }
         }
         self.conclude(&mut tx, &unwritten, "unknown", "it was looked at again").await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(waiting)
     }
 
     /// Settles an update that was found to have happened.
@@ -153,10 +168,18 @@ impl<W: Parts> Engine<W> {
             let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
             let base = settle::after_step(&bound.mapping, &open.step, &answer, known.base, &[]);
             let unsettled = link.unsettled;
-            let write = LinkWrite { id: Some(known.id), key: known.key, page: known.page, base, unsettled };
+            let apart = match settle::link_after(&open.step, Some(known.apart)) {
+                LinkAfter::Kept { apart } => apart,
+                LinkAfter::Forgotten => None,
+            };
+            let (key, page) = (known.key, known.page);
+            let write = LinkWrite { id: Some(known.id), key, page, base, unsettled, apart };
             self.store.keep_links(tx, &bound.mapping, &[write]).await?;
         }
-        let update = StepUpdate { seq: open.seq, status: Status::Done, page: open.step.page, reason: None };
+        let page = open.step.page;
+        self.audit_found(tx, bound, open, page).await?;
+        let shown = shown(&bound.mapping, &open.step, &sighting.record);
+        let update = StepUpdate { seq: open.seq, status: Status::Done, page, reason: None, shown };
         Ok(self.store.conclude(tx, open.run, &[update]).await?)
     }
 
@@ -191,7 +214,9 @@ impl<W: Parts> Engine<W> {
                 // A look has recognised the page meanwhile, by natural key or checksum.
                 ([], Some(key)) if open.step.link.is_none() && linked_page(&links, key).is_some() => {
                     let page = linked_page(&links, key);
-                    let update = StepUpdate { seq: open.seq, status: Status::Done, page, reason: None };
+                    self.audit_found(&mut tx, bound, &open, page).await?;
+                    let update =
+                        StepUpdate { seq: open.seq, status: Status::Done, page, reason: None, shown: None };
                     self.store.conclude(&mut tx, open.run, &[update]).await?;
                 }
                 ([(page, sighting)], Some(key)) if !is_linked(&links, key, *page) => {
@@ -266,12 +291,31 @@ impl<W: Parts> Engine<W> {
         let Some(key) = open.step.key.clone() else { return Ok(()) };
         let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
         let base = settle::after_step(&bound.mapping, &open.step, &answer, unread(bound), &[]);
-        let link = LinkWrite { id: open.step.link, key: key.clone(), page, base, unsettled: false };
+        let link =
+            LinkWrite { id: open.step.link, key: key.clone(), page, base, unsettled: false, apart: None };
         self.store.keep_links(tx, &bound.mapping, &[link]).await?;
         // The page may have been edited since it was made: it is looked at like any other.
         self.store.revisit(tx, &bound.mapping.name, &[(Some(key), Some(page))], 0.0).await?;
-        let update = StepUpdate { seq: open.seq, status: Status::Done, page: Some(page), reason: None };
+        self.audit_found(tx, bound, open, Some(page)).await?;
+        let shown = shown(&bound.mapping, &open.step, &answer);
+        let update =
+            StepUpdate { seq: open.seq, status: Status::Done, page: Some(page), reason: None, shown };
         Ok(self.store.conclude(tx, open.run, &[update]).await?)
+    }
+
+    /// Adds to the audit what was found to have been done.
+    async fn audit_found(
+        &self,
+        tx: &mut Tx<W>,
+        bound: &Bound<W>,
+        open: &OpenStep,
+        page: Option<PageId>,
+    ) -> Result<(), EngineError> {
+        let columns: Vec<String> = bound.mapping.fields.iter().map(|field| field.column.clone()).collect();
+        let entry = self.decision("recovery", open.run, action_name(&open.step), None);
+        let names = (open.step.key.clone(), page);
+        let entry = of_step(entry, &bound.mapping.name, &columns, &open.step, names);
+        Ok(self.store.audit(tx, &[entry]).await?)
     }
 
     /// Concludes steps as failed, with the reason.
@@ -285,7 +329,8 @@ impl<W: Parts> Engine<W> {
         let mut by_run: BTreeMap<i64, Vec<StepUpdate>> = BTreeMap::new();
         for open in open {
             let reason = Some(Reason::new(code, why));
-            let update = StepUpdate { seq: open.seq, status: Status::Failed, page: None, reason };
+            let update =
+                StepUpdate { seq: open.seq, status: Status::Failed, page: None, reason, shown: None };
             by_run.entry(open.run).or_default().push(update);
         }
         for (run, updates) in by_run {
@@ -315,6 +360,19 @@ fn shows_write(mapping: &Mapping, step: &Step, shown: &Record) -> bool {
             && !is_body(mapping, write)
     };
     step.action == Action::Update && step.fields.iter().any(shows)
+}
+
+/// Whether a write to a page that is shown so has yet to happen, if it ever does.
+fn may_still_come(step: &Step, shown: Option<&Observation>) -> bool {
+    match (step.action, shown) {
+        (Action::Restore, Some(Observation::Present(_)))
+        | (Action::Trash, Some(Observation::Absent(Absence::Trashed))) => false,
+        // A mark is all that it writes, and the page carries it.
+        (Action::Update, Some(Observation::Present(sighting))) => {
+            !(step.fields.is_empty() && step.mark && sighting.marker.is_some())
+        }
+        _ => true,
+    }
 }
 
 /// Only Notion can say how it writes a body down.

@@ -1,6 +1,6 @@
 //! What a run did, counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
@@ -9,6 +9,8 @@ use pagerow_core::{
     side::Side,
 };
 use serde::{Deserialize, Serialize};
+
+use super::look::RecordName;
 
 /// What a run did: the shape that `--json` prints and the store keeps.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -77,6 +79,8 @@ pub(super) struct Run {
     /// Those of which time alone will not tell.
     pub(super) unsure: usize,
     pub(super) failed: u64,
+    /// Records of which a step was not done, by their mapping.
+    pub(super) stuck: BTreeSet<(String, RecordName)>,
 }
 
 impl Run {
@@ -91,6 +95,7 @@ impl Run {
             doubts: 0,
             unsure: 0,
             failed: 0,
+            stuck: BTreeSet::new(),
         }
     }
 
@@ -98,6 +103,11 @@ impl Run {
         self.mappings
             .entry(mapping.to_owned())
             .or_insert_with(|| MappingReport { mapping: mapping.to_owned(), ..MappingReport::default() })
+    }
+
+    /// Remembers that a step was not done.
+    pub(super) fn stick(&mut self, mapping: &str, step: &Step) {
+        self.stuck.insert((mapping.to_owned(), (step.key.clone(), step.page)));
     }
 
     /// Counts a step that was done.

@@ -108,6 +108,11 @@ impl<W: Parts> Engine<W> {
         origin: &str,
         mut tell: impl FnMut(Beat<'_>),
     ) -> Result<(), EngineError> {
+        // Deletions wait longer than edits: somebody may be reloading a table in several transactions.
+        for bound in &mut self.bound {
+            let slot = schedule.slots.iter().find(|slot| slot.mapping == bound.mapping.name);
+            bound.settings.delete_wait = slot.map_or(Duration::ZERO, |slot| slot.interval);
+        }
         let stop = self.stop.clone();
         while !stop.is_asked() {
             let mappings = schedule.due(Instant::now());

@@ -142,7 +142,7 @@ impl<W: Parts> Engine<W> {
         if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(run.unsure == 0) }
     }
 
-    async fn close(
+    pub(super) async fn close(
         &mut self,
         mut run: Run,
         which: &[usize],

@@ -319,6 +319,15 @@ fn refused(name: &str, reason: &'static str) -> ConnectionStringError {
 }
 
 fn unknown(name: &str) -> ConnectionStringError {
+    // What is no name may be anything, the password included: a slip around `://` makes the whole text a parameter.
+    let is_name = name.len() <= 40
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    if !is_name {
+        return ConnectionStringError::Malformed(
+            "something before a = is no name of a parameter; does it begin with postgres://, and are the signs of the \
+             password percent-encoded?",
+        );
+    }
     let nearest = KNOWN
         .into_iter()
         .map(|known| (strsim::jaro_winkler(known, name), known))
@@ -343,6 +352,18 @@ mod tests {
     fn decided(text: &str) -> (ServerCheck, SslMode, usize) {
         let parsed = parsed(text);
         (parsed.check, parsed.config.get_ssl_mode(), parsed.warnings.len())
+    }
+
+    #[test]
+    fn a_slip_around_the_scheme_shows_no_password() {
+        for text in [
+            "postgres//ada:s3cr3t@db.example.com/shop?sslmode=require",
+            "postgres:/ada:s3cr3t@db.example.com/shop?sslmode=require",
+            "ada:s3cr3t@db.example.com/shop?sslmode=require",
+        ] {
+            let error = ConnectionString::parse(text).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cr3t"), "{error}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::{
     rows::{Inner, RowsError},
     statement::{Join, Source, asked, quoted},
     transaction::{Param, SqlError, Tx, TxError},
+    whole,
 };
 
 /// One step, ready to be written.
@@ -20,6 +21,8 @@ pub(super) struct Edit {
     pub(super) action: Action,
     pub(super) key: Option<RowKey>,
     pub(super) sets: Sets,
+    /// The whole row that is made again, as it was kept.
+    pub(super) whole: Option<String>,
 }
 
 /// What a step sets.
@@ -36,8 +39,9 @@ pub(super) struct Sets {
 
 impl Edit {
     /// Edits of one shape fit in one statement.
-    pub(super) fn shape(&self) -> (Action, bool, Vec<usize>) {
-        (self.action, self.key.is_some(), self.sets.columns.keys().copied().collect())
+    pub(super) fn shape(&self) -> (Action, bool, bool, Vec<usize>) {
+        let columns = self.sets.columns.keys().copied().collect();
+        (self.action, self.key.is_some(), self.whole.is_some(), columns)
     }
 }
 
@@ -112,6 +116,14 @@ pub(super) async fn carry_out(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Resu
 
 async fn insert(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>, TxError> {
     let Some(first) = edits.first() else { return Ok(Vec::new()) };
+    if first.whole.is_some() {
+        let mut keys = Vec::with_capacity(edits.len());
+        for edit in edits {
+            let whole = edit.whole.as_deref().unwrap_or("{}");
+            keys.extend(whole::insert(rows, tx, edit, whole).await?);
+        }
+        return Ok(keys);
+    }
     let returning = rows.sql.key_texts();
     let into = format!("INSERT INTO {}", rows.sql.aliased());
     let with_key = first.key.is_some();

@@ -22,6 +22,7 @@ mod statement;
 pub mod table;
 mod tls;
 pub mod transaction;
+mod whole;
 mod write;
 
 pub use catalogue::Catalogue;

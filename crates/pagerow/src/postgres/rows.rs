@@ -13,7 +13,7 @@ use super::{
     statement::Statements,
     table::{Capture, Table},
     transaction::{Tx, TxError},
-    write,
+    whole, write,
 };
 use crate::replica::{Looked, Outcome, Relatives, RowNote, Rows, Scope, Sink};
 
@@ -101,6 +101,10 @@ impl Rows for PgRows {
         relatives: &Relatives,
     ) -> Result<Vec<Outcome<RowKey>>, RowsError> {
         write::write(&self.inner, tx, steps, relatives).await
+    }
+
+    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, RowsError> {
+        whole::read(&self.inner, tx, keys).await
     }
 
     async fn note(&self, tx: &mut Tx, notes: &[RowNote]) -> Result<(), RowsError> {

@@ -249,7 +249,7 @@ fn prepare(
         };
         sets.mark = Some((super::statement::quoted(&mark.name), mark.boolean, step.action == Action::Trash));
     }
-    Ok(Edit { at, action: step.action, key: step.key.clone(), sets })
+    Ok(Edit { at, action: step.action, key: step.key.clone(), sets, whole: step.whole.clone() })
 }
 
 /// Whether the row is what the step was planned for.

@@ -24,5 +24,6 @@ pub fn client(config: &Config) -> Result<NotionClient, NotionError> {
     let address =
         Address { base_url: config.notion.base_url.clone(), token: config.notion.token.value.clone() };
     let limits = Limits { requests_per_minute: Some(config.notion.requests_per_minute), ..Limits::default() };
-    NotionClient::new(&address, Pacing::new(limits), Patience::default())
+    let patience = Patience { timeout: config.notion.timeout, ..Patience::default() };
+    NotionClient::new(&address, Pacing::new(limits), patience)
 }

@@ -76,6 +76,7 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
         ColumnKind::Text { .. } => match property {
             P::Title
             | P::RichText
+            | P::Markdown
             | P::Number
             | P::Select
             | P::MultiSelect
@@ -96,7 +97,7 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
                 no("its labels are words; use select, status or rich_text")
             }
             P::Relation => no("a relation needs a foreign key"),
-            P::Body => no("a page's body holds text; use select, status or rich_text"),
+            P::Body | P::Markdown => no("a page's body holds text; use select, status or rich_text"),
         },
         ColumnKind::Integer { .. } | ColumnKind::Numeric { .. } | ColumnKind::Real | ColumnKind::Double => {
             match property {
@@ -106,7 +107,9 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
                 }
                 P::Checkbox => no("a checkbox holds yes or no; use number"),
                 P::MultiSelect => no("it is one number; use number or select"),
-                P::Date | P::People | P::Files | P::Url | P::Email | P::Body => no("use number or rich_text"),
+                P::Date | P::People | P::Files | P::Url | P::Email | P::Body | P::Markdown => {
+                    no("use number or rich_text")
+                }
                 P::Relation => no("a relation needs a foreign key; name its mapping with `relation`"),
             }
         }
@@ -120,7 +123,8 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
             | P::Email
             | P::PhoneNumber
             | P::Relation
-            | P::Body => no("use checkbox, or select to keep NULL"),
+            | P::Body
+            | P::Markdown => no("use checkbox, or select to keep NULL"),
         },
         ColumnKind::Day | ColumnKind::Instant => match property {
             P::Date | P::RichText | P::Title => Ok(Flow::Both),
@@ -135,7 +139,8 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
             | P::Email
             | P::PhoneNumber
             | P::Relation
-            | P::Body => no("use date, or rich_text to keep seconds"),
+            | P::Body
+            | P::Markdown => no("use date, or rich_text to keep seconds"),
         },
         ColumnKind::DayRange | ColumnKind::InstantRange => match property {
             P::Date => Ok(Flow::Both),
@@ -151,7 +156,8 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
             | P::Email
             | P::PhoneNumber
             | P::Relation
-            | P::Body => no("use date, which can have an end"),
+            | P::Body
+            | P::Markdown => no("use date, which can have an end"),
         },
         ColumnKind::Json => match property {
             P::RichText | P::Title => Ok(Flow::Both),
@@ -167,7 +173,8 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
             | P::Email
             | P::PhoneNumber
             | P::Relation
-            | P::Body => no("use rich_text, where it is kept as canonical JSON"),
+            | P::Body
+            | P::Markdown => no("use rich_text, where it is kept as canonical JSON"),
         },
         ColumnKind::List(inner) => match property {
             P::RichText | P::Title => Ok(Flow::Both),
@@ -194,7 +201,8 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
             | P::Url
             | P::Email
             | P::PhoneNumber
-            | P::Body => no("it holds several values; use multi_select or rich_text"),
+            | P::Body
+            | P::Markdown => no("it holds several values; use multi_select or rich_text"),
             P::Relation => no("a relation needs a foreign key or a join table"),
         },
         ColumnKind::Reference { .. } | ColumnKind::References { .. } => match property {
@@ -212,7 +220,8 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
             | P::Url
             | P::Email
             | P::PhoneNumber
-            | P::Body => no("a field with `relation` needs a relation property"),
+            | P::Body
+            | P::Markdown => no("a field with `relation` needs a relation property"),
         },
         ColumnKind::Scalar { .. } => match property {
             P::Title | P::RichText | P::Select | P::Url | P::Email | P::PhoneNumber => Ok(Flow::Both),
@@ -224,7 +233,8 @@ pub fn storable(column: &ColumnKind, property: PropertyWord) -> Result<Flow, Str
             | P::Files
             | P::Checkbox
             | P::Relation
-            | P::Body => no("use rich_text, where it stands as Postgres writes it"),
+            | P::Body
+            | P::Markdown => no("use rich_text, where it stands as Postgres writes it"),
         },
     }
 }
@@ -337,12 +347,13 @@ mod tests {
             ),
             (ColumnKind::Scalar { name: "uuid".into() }, text("5c6a2821-6bb1-4a7e-b6e1-c50111515c3d")),
         ];
-        let options = Options { names: Vec::new(), may_grow: true };
+        let options = Options { names: Vec::new(), may_grow: true, ordered: false };
         for (holds, value) in samples {
             for (name, word) in PropertyWord::ALL {
                 let shows = match word {
                     PropertyWord::Title => PropertyKind::Title,
                     PropertyWord::RichText => PropertyKind::RichText,
+                    PropertyWord::Markdown => PropertyKind::Markdown,
                     PropertyWord::Number => PropertyKind::Number,
                     PropertyWord::Select => PropertyKind::Select(options.clone()),
                     PropertyWord::MultiSelect => PropertyKind::MultiSelect(options.clone()),

@@ -269,7 +269,7 @@ fn new_kind(field: &DraftField<'_>) -> Option<NewKind> {
     };
     Some(match field.wanted {
         PropertyWord::Title => NewKind::Title,
-        PropertyWord::RichText => NewKind::RichText,
+        PropertyWord::RichText | PropertyWord::Markdown => NewKind::RichText,
         PropertyWord::Number => NewKind::Number,
         PropertyWord::Select => NewKind::Select(options()),
         PropertyWord::MultiSelect => NewKind::MultiSelect(options()),

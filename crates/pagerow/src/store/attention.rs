@@ -76,6 +76,22 @@ pub struct Answered {
     pub conflicts: Vec<Entry>,
     pub parked: Vec<Entry>,
     pub revisits: Vec<Entry>,
+    /// Deletions that were left as they are, of records whose halves are both there again.
+    pub held: Vec<Entry>,
+}
+
+/// How a person's answer ended a conflict.
+#[derive(Clone, Debug)]
+pub struct Closing {
+    pub conflict: Entry,
+    /// `kept_postgres`, `kept_notion`, `value` or `skipped`.
+    pub resolution: &'static str,
+    /// Who answered.
+    pub by: String,
+    /// The run that carried the answer out.
+    pub run: Option<i64>,
+    /// A deletion that stays as it is: it is not asked about again while it lasts.
+    pub held: bool,
 }
 
 /// A row of one of these tables, as it was read: its number and its version.
@@ -92,6 +108,11 @@ impl Answered {
     /// A conflict whose record was planned again.
     pub fn conflict(&mut self, conflict: &OpenConflict) {
         self.conflicts.push((conflict.id, conflict.version));
+    }
+
+    /// A deletion that was left as it is, and is none any more.
+    pub fn held(&mut self, conflict: &OpenConflict) {
+        self.held.push((conflict.id, conflict.version));
     }
 
     /// A parked record that was planned again.
@@ -143,6 +164,22 @@ pub trait Attention: Transactions {
         mapping: Option<&str>,
     ) -> impl Future<Output = Result<Vec<OpenConflict>, StoreError>> + Send;
 
+    /// Ends conflicts by a person's answers; one that changed meanwhile stays open.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn close_conflicts(
+        &self,
+        tx: &mut Self::Tx,
+        closings: &[Closing],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Deletions that a person left as they are.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn held(&self, mapping: &str) -> impl Future<Output = Result<Vec<OpenConflict>, StoreError>> + Send;
+
     /// Parked records, oldest first.
     ///
     /// # Errors
@@ -164,7 +201,8 @@ pub trait Attention: Transactions {
         seconds: f64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// What is due to be looked at again: revisits, and parked records whose time to try again has come.
+    /// What is due to be looked at again: revisits, parked records whose time to try again has come, and whatever waits
+    /// of a link that says that nothing of it does.
     ///
     /// # Errors
     /// What the database says.
@@ -191,6 +229,7 @@ impl Attention for PgStore {
             ),
             ("delete from {}.parked as entry", &answered.parked),
             ("delete from {}.revisits as entry", &answered.revisits),
+            ("update {}.conflicts as entry set held = false", &answered.held),
         ];
         for (statement, entries) in statements {
             if entries.is_empty() {
@@ -263,31 +302,34 @@ impl Attention for PgStore {
     }
 
     async fn open_conflicts(&self, mapping: Option<&str>) -> Result<Vec<OpenConflict>, StoreError> {
-        let mut tx = self.begin().await?;
-        let rows = tx
-            .query(
+        self.conflicts_where("closed_at is null and ($2::text is null or mapping = $2)", mapping).await
+    }
+
+    async fn close_conflicts(&self, tx: &mut Tx, closings: &[Closing]) -> Result<(), StoreError> {
+        for closing in closings {
+            tx.execute(
                 &format!(
-                    "select id, mapping, column_name, property, conflict::text, opened_at, version from {}.conflicts \
-                     where connection_id = $1 and closed_at is null and ($2::text is null or mapping = $2) order by id",
+                    "update {}.conflicts set closed_at = now(), resolution = $4, resolved_by = $5, resolved_in = $6, held = $7 \
+                     where connection_id = $1 and id = $2 and version = $3 and closed_at is null",
                     self.schema
                 ),
-                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
+                &[
+                    (&self.connection, Type::INT8),
+                    (&closing.conflict.0, Type::INT8),
+                    (&closing.conflict.1, Type::INT8),
+                    (&closing.resolution, Type::TEXT),
+                    (&closing.by, Type::TEXT),
+                    (&closing.run, Type::INT8),
+                    (&closing.held, Type::BOOL),
+                ],
             )
             .await?;
-        tx.commit().await?;
-        rows.iter()
-            .map(|row| {
-                Ok(OpenConflict {
-                    id: row.get(0),
-                    mapping: row.get(1),
-                    column: row.get(2),
-                    property: row.get(3),
-                    conflict: decode(row, 4)?,
-                    opened_at: row.get(5),
-                    version: row.get(6),
-                })
-            })
-            .collect()
+        }
+        Ok(())
+    }
+
+    async fn held(&self, mapping: &str) -> Result<Vec<OpenConflict>, StoreError> {
+        self.conflicts_where("held and mapping = $2", Some(mapping)).await
     }
 
     async fn parked(&self, mapping: Option<&str>) -> Result<Vec<ParkedRecord>, StoreError> {
@@ -368,7 +410,12 @@ impl Attention for PgStore {
                     "select row_key, page_id, id, version from {0}.revisits \
                      where connection_id = $1 and mapping = $2 and due_at <= clock_timestamp() \
                      union all select row_key, page_id, null, null from {0}.parked \
-                     where connection_id = $1 and mapping = $2 and next_try <= clock_timestamp()",
+                     where connection_id = $1 and mapping = $2 and next_try <= clock_timestamp() \
+                     union all select link.row_key, link.page_id, null, null from ( \
+                         select mapping, row_key, page_id from {0}.conflicts where connection_id = $1 and closed_at is null \
+                         union all select mapping, row_key, page_id from {0}.parked where connection_id = $1) as open \
+                     join {0}.links as link using (mapping, row_key, page_id) \
+                     where link.connection_id = $1 and mapping = $2 and not link.unsettled",
                     self.schema
                 ),
                 &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
@@ -402,6 +449,58 @@ impl Attention for PgStore {
 }
 
 impl PgStore {
+    /// How a conflict ended: its resolution; `None` when it is open, or there is none of this number.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn resolution(&self, conflict: i64) -> Result<Option<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select coalesce(resolution, 'closed') from {}.conflicts \
+                     where connection_id = $1 and id = $2 and closed_at is not null",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&conflict, Type::INT8)],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+
+    async fn conflicts_where(
+        &self,
+        condition: &str,
+        mapping: Option<&str>,
+    ) -> Result<Vec<OpenConflict>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select id, mapping, column_name, property, conflict::text, opened_at, version from {}.conflicts \
+                     where connection_id = $1 and {condition} order by id",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        rows.iter()
+            .map(|row| {
+                Ok(OpenConflict {
+                    id: row.get(0),
+                    mapping: row.get(1),
+                    column: row.get(2),
+                    property: row.get(3),
+                    conflict: decode(row, 4)?,
+                    opened_at: row.get(5),
+                    version: row.get(6),
+                })
+            })
+            .collect()
+    }
+
     async fn keep_conflict(
         &self,
         tx: &mut Tx,

@@ -11,7 +11,7 @@ use pagerow_core::{
     mapping::Mapping,
     observation::Link,
     record::{PageId, Record, RowKey},
-    side::Sides,
+    side::{Side, Sides},
 };
 use tokio_postgres::{Row, types::Type};
 use uuid::Uuid;
@@ -43,6 +43,8 @@ pub struct LinkWrite {
     pub page: PageId,
     pub base: Sides<Record>,
     pub unsettled: bool,
+    /// The side whose half is away on purpose.
+    pub apart: Option<Side>,
 }
 
 /// The links of one connection.
@@ -126,6 +128,18 @@ pub trait Links: Transactions {
         tx: &mut Self::Tx,
         ids: &[i64],
         unsettled: bool,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Says of links that the half on this side is away on purpose, where nothing is said yet; with no side, that none
+    /// is.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn set_apart(
+        &self,
+        tx: &mut Self::Tx,
+        ids: &[i64],
+        side: Option<Side>,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Forgets links of which both halves are gone; they stay within reach of [`Links::buried_of`].
@@ -277,7 +291,7 @@ impl Links for PgStore {
         let rows = tx
             .query(
                 &format!(
-                    "select id, row_key, page_id, base_postgres::text, base_notion::text from {}.links \
+                    "select id, row_key, page_id, base_postgres::text, base_notion::text, apart from {}.links \
                      where connection_id = $1 and mapping = $2 and id = any($3) order by id",
                     self.schema
                 ),
@@ -316,11 +330,12 @@ impl Links for PgStore {
                 .query(
                     &format!(
                         "insert into {}.links (connection_id, mapping, row_key, page_id, base_postgres, base_notion, \
-                         postgres_digest, notion_digest, unsettled) \
+                         postgres_digest, notion_digest, unsettled, apart) \
                          select $1, $2, row_key, page_id, base_postgres::json, base_notion::json, \
-                         postgres_digest, notion_digest, unsettled \
-                         from unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::bool[]) \
-                         as new (row_key, page_id, base_postgres, base_notion, postgres_digest, notion_digest, unsettled) \
+                         postgres_digest, notion_digest, unsettled, apart \
+                         from unnest($3::text[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::uuid[], $9::bool[], \
+                         $10::text[]) as new (row_key, page_id, base_postgres, base_notion, postgres_digest, \
+                         notion_digest, unsettled, apart) \
                          returning id, page_id",
                         self.schema
                     ),
@@ -334,6 +349,7 @@ impl Links for PgStore {
                         (&columns.postgres_digests, Type::UUID_ARRAY),
                         (&columns.notion_digests, Type::UUID_ARRAY),
                         (&columns.unsettled, Type::BOOL_ARRAY),
+                        (&columns.apart, Type::TEXT_ARRAY),
                     ],
                 )
                 .await?;
@@ -350,9 +366,10 @@ impl Links for PgStore {
                 &format!(
                     "update {}.links as link set base_postgres = new.base_postgres::json, \
                      base_notion = new.base_notion::json, postgres_digest = new.postgres_digest, \
-                     notion_digest = new.notion_digest, unsettled = new.unsettled, row_key = new.row_key, settled_at = now() \
-                     from unnest($2::int8[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bool[], $8::text[]) \
-                     as new (id, base_postgres, base_notion, postgres_digest, notion_digest, unsettled, row_key) \
+                     notion_digest = new.notion_digest, unsettled = new.unsettled, row_key = new.row_key, apart = new.apart, settled_at = now() \
+                     from unnest($2::int8[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bool[], $8::text[], \
+                     $9::text[]) as new (id, base_postgres, base_notion, postgres_digest, notion_digest, unsettled, \
+                     row_key, apart) \
                      where link.connection_id = $1 and link.id = new.id",
                     self.schema
                 ),
@@ -365,6 +382,7 @@ impl Links for PgStore {
                     (&columns.notion_digests, Type::UUID_ARRAY),
                     (&columns.unsettled, Type::BOOL_ARRAY),
                     (&columns.keys, Type::TEXT_ARRAY),
+                    (&columns.apart, Type::TEXT_ARRAY),
                 ],
             )
             .await?;
@@ -382,6 +400,22 @@ impl Links for PgStore {
                 self.schema
             ),
             &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY), (&unsettled, Type::BOOL)],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn set_apart(&self, tx: &mut Tx, ids: &[i64], side: Option<Side>) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        tx.execute(
+            &format!(
+                "update {}.links set apart = $3 where connection_id = $1 and id = any($2) \
+                 and (apart is null or $3 is null)",
+                self.schema
+            ),
+            &[(&self.connection, Type::INT8), (&ids, Type::INT8_ARRAY), (&side.map(Side::name), Type::TEXT)],
         )
         .await?;
         Ok(())
@@ -430,7 +464,7 @@ impl Links for PgStore {
         let rows = tx
             .query(
                 &format!(
-                    "select id, row_key, page_id, base_postgres::text, base_notion::text from {}.buried_links \
+                    "select id, row_key, page_id, base_postgres::text, base_notion::text, null::text from {}.buried_links \
                      where connection_id = $1 and mapping = $2 and (row_key = any($3) or page_id = any($4)) order by id",
                     self.schema
                 ),
@@ -536,7 +570,7 @@ fn link(row: &Row, mapping: &Mapping) -> Result<Link, StoreError> {
         key: row.get::<_, String>(1).into(),
         page: PageId(row.get(2)),
         base: Sides { postgres: base(3)?, notion: base(4)? },
-        apart: None,
+        apart: row.get::<_, Option<&str>>(5).and_then(side_of),
     })
 }
 
@@ -560,6 +594,7 @@ struct Columns<'a> {
     postgres_digests: Vec<Uuid>,
     notion_digests: Vec<Uuid>,
     unsettled: Vec<bool>,
+    apart: Vec<Option<&'static str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -577,9 +612,14 @@ impl<'a> Columns<'a> {
             columns.postgres_digests.push(Uuid::from_bytes(of_row.0));
             columns.notion_digests.push(Uuid::from_bytes(of_page.0));
             columns.unsettled.push(link.unsettled);
+            columns.apart.push(link.apart.map(Side::name));
         }
         columns
     }
+}
+
+fn side_of(name: &str) -> Option<Side> {
+    [Side::Postgres, Side::Notion].into_iter().find(|side| side.name() == name)
 }
 
 fn from_uuid(uuid: Uuid) -> Digest {

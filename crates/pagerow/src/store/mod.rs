@@ -2,8 +2,10 @@
 //! together.
 
 mod attention;
+mod audit;
 mod cursors;
 mod error;
+mod history;
 mod lease;
 mod links;
 mod migrate;
@@ -11,13 +13,15 @@ mod outbox;
 mod remove;
 mod runs;
 
-pub use attention::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, Trouble};
+pub use attention::{Answered, Attention, Closing, Due, Entry, OpenConflict, ParkedRecord, Trouble};
+pub use audit::{Audit, AuditRow, AuditVerdict};
 pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
+pub use history::{DoneStep, History, PastRun, RunFilter, RunRow, StepRow};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
 pub use remove::Belongings;
-pub use runs::{JournalEntry, OpenStep, RunRow, Runs, StepRow, StepUpdate, action_name};
+pub use runs::{JournalEntry, OpenStep, Runs, StepUpdate, action_name};
 
 use deadpool_postgres::Pool;
 use tokio_postgres::types::Type;
@@ -25,9 +29,9 @@ use tokio_postgres::types::Type;
 use crate::postgres::transaction::Tx;
 
 /// What the engine needs of its memory: [`PgStore`] keeps it in the user's database, a test may model it.
-pub trait Store: Links + Runs + Attention + Cursors + Leases {}
+pub trait Store: Links + Runs + History + Audit + Attention + Cursors + Leases {}
 
-impl<S: Links + Runs + Attention + Cursors + Leases> Store for S {}
+impl<S: Links + Runs + History + Audit + Attention + Cursors + Leases> Store for S {}
 
 /// Everything that is written together is written in one transaction.
 pub trait Transactions: Send + Sync {

@@ -2,7 +2,12 @@
 
 use jiff::Timestamp;
 use pagerow_core::{
-    digest::Digest, fidelity::Reason, guard::Refusal, journal::Status, plan::Step, record::PageId,
+    digest::Digest,
+    fidelity::Reason,
+    guard::Refusal,
+    journal::Status,
+    plan::Step,
+    record::{PageId, RowKey},
 };
 use serde_json::Value as Json;
 use tokio_postgres::{Row, types::Type};
@@ -20,8 +25,12 @@ pub struct JournalEntry<'a> {
     /// Column names by field number.
     pub columns: &'a [String],
     pub step: &'a Step,
+    /// The row's key, where it came to be only with the step.
+    pub key: Option<&'a RowKey>,
     pub status: Status,
     pub reason: Option<Reason>,
+    /// By column, what the record showed where that is not what was sent.
+    pub shown: Option<String>,
 }
 
 /// What became of a step that was intended.
@@ -31,6 +40,8 @@ pub struct StepUpdate {
     pub status: Status,
     pub page: Option<PageId>,
     pub reason: Option<Reason>,
+    /// As in [`JournalEntry`].
+    pub shown: Option<String>,
 }
 
 /// A step that may have happened without our knowing.
@@ -42,36 +53,6 @@ pub struct OpenStep {
     pub status: Status,
     /// Seconds since it may last have gone out, by the database's clock: since track of it was lost.
     pub age: f64,
-}
-
-/// One run, as the history shows it.
-#[derive(Clone, Debug)]
-pub struct RunRow {
-    pub id: i64,
-    pub started_at: Timestamp,
-    pub finished_at: Option<Timestamp>,
-    pub state: String,
-    pub origin: String,
-    pub steps: i64,
-    pub failed: i64,
-    pub calls: i64,
-    pub error: Option<String>,
-    pub report: Option<Json>,
-}
-
-/// One step, as the history shows it.
-#[derive(Clone, Debug)]
-pub struct StepRow {
-    pub seq: i32,
-    pub mapping: String,
-    pub status: String,
-    pub step: Step,
-    pub columns: Vec<String>,
-    pub page: Option<PageId>,
-    pub intended_at: Timestamp,
-    /// When it ended; of an unknown one, when track of it was lost.
-    pub finished_at: Option<Timestamp>,
-    pub reason: Option<Reason>,
 }
 
 /// The history of one connection, as far as the engine writes and reads it.
@@ -247,6 +228,7 @@ impl Runs for PgStore {
         let (mut links, mut keys, mut pages) =
             (Vec::<Option<i64>>::new(), Vec::<Option<&str>>::new(), Vec::<Option<Uuid>>::new());
         let (mut steps, mut columns, mut reasons) = (Vec::new(), Vec::new(), Vec::<Option<String>>::new());
+        let mut shown = Vec::<Option<&str>>::new();
         for entry in entries {
             seqs.push(entry.seq);
             mappings.push(entry.mapping);
@@ -254,10 +236,11 @@ impl Runs for PgStore {
             sides.push(entry.step.side.name());
             actions.push(action_name(entry.step));
             links.push(entry.step.link);
-            keys.push(entry.step.key.as_ref().map(pagerow_core::record::RowKey::as_str));
+            keys.push(entry.key.or(entry.step.key.as_ref()).map(RowKey::as_str));
             pages.push(entry.step.page.map(|page| page.0));
             steps.push(encode("a step", serde_json::to_string(entry.step))?);
             columns.push(encode("column names", serde_json::to_string(entry.columns))?);
+            shown.push(entry.shown.as_deref());
             reasons.push(match &entry.reason {
                 Some(reason) => Some(encode("a reason", serde_json::to_string(reason))?),
                 None => None,
@@ -266,12 +249,12 @@ impl Runs for PgStore {
         tx.execute(
             &format!(
                 "insert into {}.steps (connection_id, run_id, seq, mapping, status, side, action, link_id, row_key, \
-                 page_id, step, columns, reason, finished_at) \
+                 page_id, step, columns, reason, shown, finished_at) \
                  select $1, $2, seq, mapping, status, side, action, link_id, row_key, page_id, step::json, \
-                 columns::json, reason::json, case when status in ('intended', 'unknown') then null else clock_timestamp() end \
+                 columns::json, reason::json, shown::json, case when status in ('intended', 'unknown') then null else clock_timestamp() end \
                  from unnest($3::int4[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int8[], $9::text[], \
-                 $10::uuid[], $11::text[], $12::text[], $13::text[]) \
-                 as new (seq, mapping, status, side, action, link_id, row_key, page_id, step, columns, reason)",
+                 $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[]) \
+                 as new (seq, mapping, status, side, action, link_id, row_key, page_id, step, columns, reason, shown)",
                 self.schema
             ),
             &[
@@ -288,6 +271,7 @@ impl Runs for PgStore {
                 (&steps, Type::TEXT_ARRAY),
                 (&columns, Type::TEXT_ARRAY),
                 (&reasons, Type::TEXT_ARRAY),
+                (&shown, Type::TEXT_ARRAY),
             ],
         )
         .await?;
@@ -302,12 +286,14 @@ impl Runs for PgStore {
             .iter()
             .map(|update| update.reason.as_ref().and_then(|reason| serde_json::to_string(reason).ok()))
             .collect();
+        let shown: Vec<Option<&str>> = updates.iter().map(|update| update.shown.as_deref()).collect();
         tx.execute(
             &format!(
                 "update {}.steps as step set status = new.status, page_id = coalesce(new.page_id, step.page_id), \
-                 reason = new.reason::json, \
+                 reason = new.reason::json, shown = new.shown::json, \
                  finished_at = case when new.status = 'intended' then null else clock_timestamp() end \
-                 from unnest($3::int4[], $4::text[], $5::uuid[], $6::text[]) as new (seq, status, page_id, reason) \
+                 from unnest($3::int4[], $4::text[], $5::uuid[], $6::text[], $7::text[]) \
+                 as new (seq, status, page_id, reason, shown) \
                  where step.connection_id = $1 and step.run_id = $2 and step.seq = new.seq",
                 self.schema
             ),
@@ -318,6 +304,7 @@ impl Runs for PgStore {
                 (&statuses, Type::TEXT_ARRAY),
                 (&pages, Type::UUID_ARRAY),
                 (&reasons, Type::TEXT_ARRAY),
+                (&shown, Type::TEXT_ARRAY),
             ],
         )
         .await?;
@@ -371,102 +358,6 @@ impl PgStore {
         .await?;
         Ok(())
     }
-
-    /// The newest runs first, at most `limit`, older than `before` when that is given.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn runs(&self, limit: i64, before: Option<i64>) -> Result<Vec<RunRow>, StoreError> {
-        self.read_runs("run.id < coalesce($2, 9223372036854775807)", before, limit).await
-    }
-
-    /// One run.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn run(&self, id: i64) -> Result<Option<RunRow>, StoreError> {
-        Ok(self.read_runs("run.id = $2", Some(id), 1).await?.pop())
-    }
-
-    async fn read_runs(
-        &self,
-        which: &str,
-        number: Option<i64>,
-        limit: i64,
-    ) -> Result<Vec<RunRow>, StoreError> {
-        let mut tx = self.begin().await?;
-        let rows = tx
-            .query(
-                &format!(
-                    "select run.id, run.started_at, run.finished_at, run.state, run.origin, run.calls, run.error, \
-                     run.report::text, count(step.seq), count(step.seq) filter (where step.status in ('failed', 'unknown')) \
-                     from {0}.runs as run left join {0}.steps as step \
-                     on step.connection_id = run.connection_id and step.run_id = run.id \
-                     where run.connection_id = $1 and {which} group by run.id order by run.id desc limit $3",
-                    self.schema
-                ),
-                &[(&self.connection, Type::INT8), (&number, Type::INT8), (&limit, Type::INT8)],
-            )
-            .await?;
-        tx.commit().await?;
-        Ok(rows
-            .iter()
-            .map(|row| RunRow {
-                id: row.get(0),
-                started_at: row.get(1),
-                finished_at: row.get(2),
-                state: row.get(3),
-                origin: row.get(4),
-                calls: row.get(5),
-                error: row.get(6),
-                report: row.get::<_, Option<&str>>(7).and_then(|text| serde_json::from_str(text).ok()),
-                steps: row.get(8),
-                failed: row.get(9),
-            })
-            .collect())
-    }
-
-    /// The steps of one run in order, at most `limit`, after number `after`.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub async fn steps(&self, run: i64, after: i32, limit: i64) -> Result<Vec<StepRow>, StoreError> {
-        let mut tx = self.begin().await?;
-        let rows = tx
-            .query(
-                &format!(
-                    "select seq, mapping, status, step::text, columns::text, page_id, intended_at, finished_at, reason::text \
-                     from {}.steps where connection_id = $1 and run_id = $2 and seq > $3 order by seq limit $4",
-                    self.schema
-                ),
-                &[
-                    (&self.connection, Type::INT8),
-                    (&run, Type::INT8),
-                    (&after, Type::INT4),
-                    (&limit, Type::INT8),
-                ],
-            )
-            .await?;
-        tx.commit().await?;
-        rows.iter()
-            .map(|row| {
-                Ok(StepRow {
-                    seq: row.get(0),
-                    mapping: row.get(1),
-                    status: row.get(2),
-                    step: decode(row, 3)?,
-                    columns: decode(row, 4)?,
-                    page: row.get::<_, Option<Uuid>>(5).map(PageId),
-                    intended_at: row.get(6),
-                    finished_at: row.get(7),
-                    reason: match row.get::<_, Option<&str>>(8) {
-                        Some(_) => Some(decode(row, 8)?),
-                        None => None,
-                    },
-                })
-            })
-            .collect()
-    }
 }
 
 /// The word for what a step does to its side: rows are inserted and deleted, pages created and trashed.
@@ -483,7 +374,7 @@ pub fn action_name(step: &Step) -> &'static str {
     }
 }
 
-fn decode<T: serde::de::DeserializeOwned>(row: &Row, at: usize) -> Result<T, StoreError> {
+pub(super) fn decode<T: serde::de::DeserializeOwned>(row: &Row, at: usize) -> Result<T, StoreError> {
     let text: &str = row.get(at);
     serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what: "a step", source })
 }

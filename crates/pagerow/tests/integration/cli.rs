@@ -442,6 +442,11 @@ async fn what_was_put_into_the_database_is_told_and_taken_away() {
     assert_eq!((&nothing["removed"], &nothing["goes"]), (&json!(false), &json!([])));
     sql(&desk, "UPDATE supplier SET city = 'Free' WHERE id = 1").await;
     // It can all begin anew: rows and pages find each other by their keys.
-    let again = desk.json(0, &["sync"]).await;
-    assert_eq!(of(&again, "suppliers")["to_notion"]["created"], 0, "{again}");
+    let again = desk.json(3, &["sync"]).await;
+    let suppliers = of(&again, "suppliers");
+    assert_eq!(
+        (&suppliers["to_notion"]["created"], &suppliers["conflicts"]),
+        (&json!(0), &json!(1)),
+        "{again}"
+    );
 }

@@ -19,6 +19,7 @@ mod crash;
 mod demo;
 mod devpg;
 mod examples;
+mod faults;
 mod pages;
 mod pooler;
 mod rows;

@@ -15,6 +15,7 @@ mod returns;
 mod rules;
 mod schema_drift;
 mod texts;
+mod values;
 
 /// A small business: suppliers that have products, and products that are in bundles.
 const SHOP: &str = "

@@ -1,6 +1,6 @@
 //! Everything that one simulation is made of: the mappings, the two sides, and engines between them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use notion_emulator::{InProcess, Request, Response};
 use pagerow::{
@@ -10,12 +10,15 @@ use pagerow::{
         source::{Source, StampProperties, TextProperty},
     },
 };
-use pagerow_core::mapping::{
-    ColumnKind, Field, Flow, KeySource, Mapping, OnPageTrashed, OnRowDeleted, Policy, PropertyKind,
+use pagerow_core::{
+    mapping::{Field, KeySource, Mapping, OnPageTrashed},
+    number::Number,
+    value::Value,
 };
 use serde_json::{Value as Json, json};
 
 use crate::{
+    kind::Kind,
     model::{
         Server,
         rows::ModelRows,
@@ -23,12 +26,15 @@ use crate::{
     },
     network::Network,
     people::Ledger,
-    script::Script,
+    script::{FieldSpec, MappingSpec, Script},
     stage::Stage,
 };
 
 /// The property that carries the row's key.
 pub(crate) const KEY_PROPERTY: &str = "Supabase ID";
+
+/// Notion carries a call out within a minute, and shows it in its lists within two more.
+const DOUBT: Duration = Duration::from_secs(180);
 
 /// An engine over the modelled things, and the real way to Notion's pages.
 pub(crate) enum Modelled {}
@@ -46,48 +52,47 @@ pub(crate) struct Cast {
     pub(crate) server: Server,
     pub(crate) notion: Arc<InProcess>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) specs: Arc<Vec<MappingSpec>>,
     pub(crate) mappings: Vec<Arc<Mapping>>,
     pub(crate) sources: Vec<Source>,
-}
-
-/// A column with its property, and the property's schema.
-struct Pairing {
-    column: &'static str,
-    property: &'static str,
-    holds: ColumnKind,
-    shows: PropertyKind,
-    schema: Json,
+    /// The databases that the data sources lie in.
+    pub(crate) databases: Vec<String>,
 }
 
 impl Cast {
     pub(crate) fn new(script: &Script, told: bool) -> Self {
         let stage = Stage::new(script.seed, told);
         let notion = Arc::new(InProcess::new(script.seed, stage.notion_now()));
+        let specs = &script.world.mappings;
+        // Relations need to know each other: data sources come first, properties second.
+        let (databases, places): (Vec<String>, Vec<String>) =
+            specs.iter().map(|spec| make_source(&stage, &notion, &spec.name)).unzip();
+        let place_of =
+            |name: &str| specs.iter().position(|spec| spec.name == name).map_or("", |at| places[at].as_str());
         let (mut mappings, mut sources) = (Vec::new(), Vec::new());
-        for name in ["people"] {
-            let (mapping, source) = make(&stage, &notion, name);
+        for (spec, place) in specs.iter().zip(&places) {
+            let (mapping, source) = describe(&stage, &notion, spec, place, place_of(&spec.refers));
             mappings.push(Arc::new(mapping));
             sources.push(source);
         }
+        let order = |set: &str, body: &Json| {
+            control(&stage, &notion, "POST", set, body);
+        };
         if script.world.lag > 0 {
-            let lag = json!({"max_ms": script.world.lag, "seed": script.seed >> 1});
-            control(&stage, &notion, "POST", "lag", &lag);
+            order("lag", &json!({"max_ms": script.world.lag, "seed": script.seed >> 1}));
         }
-        let tables: BTreeMap<String, Table> = mappings
+        order("caps", &json!({"results": script.world.cap}));
+        if let Some(requests) = script.world.calls_a_minute {
+            order("limits", &json!({"requests": requests}));
+        }
+        let tables: BTreeMap<String, Table> = specs
             .iter()
-            .map(|mapping: &Arc<Mapping>| {
-                let rules = Rules {
-                    mapping: Arc::clone(mapping),
-                    unique: Vec::new(),
-                    defaults: BTreeMap::new(),
-                    capitals: None,
-                    soft_delete: false,
-                };
-                (mapping.name.clone(), Table::new(rules))
-            })
+            .zip(&mappings)
+            .map(|(spec, mapping)| (spec.name.clone(), table(spec, mapping)))
             .collect();
         let server = Server::new(Arc::clone(&stage), tables);
-        Self { stage, server, notion, ledger: Arc::default(), mappings, sources }
+        let specs = Arc::new(specs.clone());
+        Self { stage, server, notion, ledger: Arc::default(), specs, mappings, sources, databases }
     }
 
     /// An engine that has just been started.
@@ -110,7 +115,7 @@ impl Cast {
                 mapping: Arc::clone(mapping),
                 rows: ModelRows { server: self.server.clone(), mapping: Arc::clone(mapping) },
                 pages: NotionPages::new(&client, Arc::clone(mapping), source.clone(), clock.clone()).unwrap(),
-                settings: Settings::default(),
+                settings: Settings { doubt: DOUBT, ..Settings::default() },
             })
             .collect();
         Engine::new(self.server.clone(), bound, clock, Progress::silent(), Stop::default())
@@ -143,69 +148,73 @@ fn api(stage: &Stage, notion: &InProcess, method: &str, path: &str, body: &Json)
     response.json()
 }
 
-fn pairings() -> Vec<Pairing> {
-    vec![
-        Pairing {
-            column: "name",
-            property: "Name",
-            holds: ColumnKind::Text { max: None },
-            shows: PropertyKind::Title,
-            schema: json!({"title": {}}),
-        },
-        Pairing {
-            column: "note",
-            property: "Note",
-            holds: ColumnKind::Text { max: None },
-            shows: PropertyKind::RichText,
-            schema: json!({"rich_text": {}}),
-        },
-    ]
+fn table(spec: &MappingSpec, mapping: &Arc<Mapping>) -> Table {
+    let of = |kind: Kind| spec.fields.iter().position(|field| field.kind == kind);
+    let numbered = spec.default.then(|| of(Kind::Number)).flatten();
+    Table::new(Rules {
+        mapping: Arc::clone(mapping),
+        unique: spec.unique.then(|| of(Kind::Number)).flatten().into_iter().collect(),
+        defaults: numbered.map(|at| (at, Value::Number(Number::from(7)))).into_iter().collect(),
+        capitals: spec.capitals.then(|| of(Kind::Text)).flatten(),
+        soft_delete: spec.soft_delete,
+    })
 }
 
-/// Makes a data source and the mapping of it.
-fn make(stage: &Stage, notion: &InProcess, name: &str) -> (Mapping, Source) {
-    let pairings = pairings();
-    let mut properties = json!({ (KEY_PROPERTY): {"rich_text": {}} });
-    for pairing in &pairings {
-        properties[pairing.property] = pairing.schema.clone();
-    }
+/// Makes a database and its data source, without any property but the title. Answers the ids of both.
+fn make_source(stage: &Stage, notion: &InProcess, name: &str) -> (String, String) {
     let body = json!({
         "parent": {"type": "page_id", "page_id": notion.parent_page_id()},
         "title": [{"text": {"content": name}}],
-        "initial_data_source": {"properties": properties},
+        "initial_data_source": {"properties": { (Kind::Title.name()): {"title": {}} }},
     });
     let database = api(stage, notion, "POST", "/v1/databases", &body);
-    let data_source = database["data_sources"][0]["id"].as_str().unwrap().to_owned();
-    let schema = api(stage, notion, "GET", &format!("/v1/data_sources/{data_source}"), &Json::Null);
+    let id = |json: &Json| json["id"].as_str().unwrap().to_owned();
+    (id(&database), id(&database["data_sources"][0]))
+}
+
+/// Gives a data source its properties, and describes how it is mapped.
+fn describe(
+    stage: &Stage,
+    notion: &InProcess,
+    spec: &MappingSpec,
+    place: &str,
+    related: &str,
+) -> (Mapping, Source) {
+    let mut properties = json!({ (KEY_PROPERTY): {"rich_text": {}} });
+    for field in spec.fields.iter().filter(|field| field.kind != Kind::Title) {
+        properties[field.kind.name()] = field.kind.schema(related);
+    }
+    let path = format!("/v1/data_sources/{place}");
+    let schema = api(stage, notion, "PATCH", &path, &json!({ "properties": properties }));
     let id = |property: &str| schema["properties"][property]["id"].as_str().unwrap().to_owned();
-    let fields = pairings
-        .into_iter()
-        .map(|pairing| Field {
-            column: pairing.column.to_owned(),
-            property: pairing.property.to_owned(),
-            property_id: id(pairing.property),
-            holds: pairing.holds,
-            shows: pairing.shows,
-            required: false,
-            flow: Flow::Both,
-            wins: None,
-            labels: BTreeMap::new(),
-        })
-        .collect();
+    let field = |field: &FieldSpec| Field {
+        column: field.kind.name().to_lowercase(),
+        property: field.kind.name().to_owned(),
+        property_id: id(field.kind.name()),
+        holds: field.kind.column(&spec.refers),
+        shows: field.kind.property(&spec.refers),
+        required: false,
+        flow: field.flow.and(spec.direction).unwrap_or(spec.direction),
+        wins: None,
+        labels: BTreeMap::new(),
+    };
     let mapping = Mapping {
-        name: name.to_owned(),
-        fields,
-        direction: Flow::Both,
-        on_conflict: Policy::Manual,
-        on_row_deleted: OnRowDeleted::Trash,
-        on_page_trashed: OnPageTrashed::Ask,
+        name: spec.name.clone(),
+        fields: spec.fields.iter().map(field).collect(),
+        direction: spec.direction,
+        on_conflict: spec.on_conflict,
+        on_row_deleted: spec.on_row_deleted,
+        on_page_trashed: match spec.on_page_trashed {
+            OnPageTrashed::SoftDelete if !spec.soft_delete => OnPageTrashed::Ask,
+            policy => policy,
+        },
         match_on: Vec::new(),
         key: KeySource::Generated,
         key_property: true,
     };
     let source = Source {
-        data_source,
-        name: name.to_owned(),
+        data_source: place.to_owned(),
+        name: spec.name.clone(),
         key_property: Some(TextProperty {
             id: id(KEY_PROPERTY),
             name: KEY_PROPERTY.to_owned(),

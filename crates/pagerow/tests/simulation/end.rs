@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow::engine::Depth;
 use pagerow_core::{
+    mapping::{Flow, Mapping, OnPageTrashed, OnRowDeleted},
+    plan::Action,
     record::{PageId, RowKey},
     side::Side,
     value::Value,
@@ -12,7 +14,7 @@ use serde_json::Value as Json;
 
 use crate::{
     cast::Cast,
-    people::{key_of, text_of, words},
+    people::{all_text, key_of, removed_row},
     process::{Failure, run},
     script::Script,
 };
@@ -21,9 +23,10 @@ use crate::{
 pub(crate) async fn violations(cast: &Cast, script: &Script) -> Vec<String> {
     let mut found = Vec::new();
     for at in 0..cast.mappings.len() {
-        found.extend(differences(cast, at));
-        found.extend(doubles(cast, at));
-        found.extend(unfounded_deletions(cast, at));
+        let here = Here::of(cast, at);
+        found.extend(here.differences());
+        found.extend(here.doubles());
+        found.extend(here.unfounded_deletions());
     }
     found.extend(open_intents(cast));
     found.extend(lost_words(cast, script));
@@ -31,110 +34,188 @@ pub(crate) async fn violations(cast: &Cast, script: &Script) -> Vec<String> {
     found
 }
 
-/// Both sides equal, but for what is listed with a reason.
-fn differences(cast: &Cast, at: usize) -> Vec<String> {
-    let mapping = &cast.mappings[at];
-    let excused = Excused::of(cast, &mapping.name);
-    let pages: BTreeMap<PageId, Json> = cast.pages(at, false).into_iter().filter_map(with_id).collect();
-    let mut found = Vec::new();
-    let mut paired = BTreeSet::new();
-    let links: BTreeMap<RowKey, PageId> = cast.server.look(|db| {
-        let of = db.memory.links.values().filter(|link| link.mapping == mapping.name);
-        of.map(|link| (link.key.clone(), link.page)).collect()
-    });
-    let rows = cast.server.look(|db| db.tables[&mapping.name].rows().clone());
-    for (key, row) in rows.iter().filter(|(_, row)| !row.is_marked) {
-        let page = links.get(key).and_then(|page| Some((*page, pages.get(page)?)));
-        let Some((id, page)) = page else {
-            if !excused.record(Some(key), links.get(key).copied()) {
-                found.push(format!("row {key} of {} has no page", mapping.name));
-            }
-            continue;
-        };
-        paired.insert(id);
-        if key_of(page) != Some(key.as_str()) {
-            found.push(format!("page {id} does not carry the key {key}"));
-        }
-        for (place, field) in mapping.fields.iter().enumerate() {
-            let (there, here) =
-                (row.record.get(place).unwrap_or(&Value::Null), &page["values"][&field.property]);
-            if !same(there, here) && !excused.field(key, id, &field.column) {
-                found.push(format!(
-                    "{}.{} of row {key} is {there:?}, and {here} on page {id}",
-                    mapping.name, field.column
-                ));
-            }
-        }
-    }
-    for (id, page) in pages.iter().filter(|(id, _)| !paired.contains(id)) {
-        if !excused.record(key_of(page).map(RowKey::from).as_ref(), Some(*id)) {
-            found.push(format!("page {id} of {} has no row", mapping.name));
-        }
-    }
-    found
+/// One mapping at the end, as the two sides and pagerow's memory show it.
+struct Here<'a> {
+    cast: &'a Cast,
+    at: usize,
+    mapping: &'a Mapping,
+    links: BTreeMap<RowKey, PageId>,
+    pages: BTreeMap<PageId, Json>,
+    trashed: BTreeMap<PageId, Json>,
+    /// What pagerow says of records that it cannot make equal: the record and the column.
+    excuses: Vec<(Option<RowKey>, Option<PageId>, String)>,
 }
 
-/// Whether a column's value and a property's, in plain words, are the same.
-fn same(row: &Value, page: &Json) -> bool {
-    match row {
-        Value::Null => page.is_null() || page.as_str() == Some(""),
-        Value::Text(text) => page.as_str().unwrap_or_default() == text,
-        _ => false,
-    }
-}
-
-/// What pagerow says of records that it cannot make equal.
-struct Excused {
-    names: Vec<(Option<RowKey>, Option<PageId>, String)>,
-}
-
-impl Excused {
-    fn of(cast: &Cast, mapping: &str) -> Self {
-        let names = cast.server.look(|db| {
+impl<'a> Here<'a> {
+    fn of(cast: &'a Cast, at: usize) -> Self {
+        let mapping = &*cast.mappings[at];
+        let pages = |trashed| cast.pages(at, trashed).into_iter().filter_map(with_id).collect();
+        let links = links(cast, &mapping.name);
+        let excuses = cast.server.look(|db| {
             let conflicts = db.memory.conflicts.values().filter(|row| !row.is_closed).map(|row| &row.open);
             let conflicts = conflicts
-                .filter(|open| open.mapping == mapping)
+                .filter(|open| open.mapping == mapping.name)
                 .map(|open| (open.conflict.key.clone(), open.conflict.page, open.column.clone()));
             let parked = db.memory.parked.values().map(|row| &row.record);
             let parked = parked
-                .filter(|record| record.mapping == mapping)
+                .filter(|record| record.mapping == mapping.name)
                 .map(|record| (record.key.clone(), record.page, record.column.clone()));
             conflicts.chain(parked).collect()
         });
-        Self { names }
+        Self { cast, at, mapping, links, pages: pages(false), trashed: pages(true), excuses }
     }
 
+    /// 1: both sides equal, but for what is listed with a reason.
+    fn differences(&self) -> Vec<String> {
+        let (cast, name) = (self.cast, &self.mapping.name);
+        let mut found = Vec::new();
+        let mut paired = BTreeSet::new();
+        let rows = cast.server.look(|db| db.tables[name].rows().clone());
+        for (key, row) in rows.iter().filter(|(_, row)| !row.is_marked) {
+            let page = self.links.get(key).copied();
+            let Some((id, page)) = page.and_then(|id| Some((id, self.pages.get(&id)?))) else {
+                if !self.may_lack_page(key, page) {
+                    found.push(format!("row {key} of {name} has no page"));
+                }
+                continue;
+            };
+            paired.insert(id);
+            if key_of(page) != Some(key.as_str())
+                && self.mapping.direction.reaches(Side::Notion)
+                && !self.is_named(Some(key), Some(id), None)
+            {
+                found.push(format!("page {id} does not carry the key {key}"));
+            }
+            for (place, (field, spec)) in
+                self.mapping.fields.iter().zip(&cast.specs[self.at].fields).enumerate()
+            {
+                let there = row.record.get(place).unwrap_or(&Value::Null);
+                let here = &page["values"][&field.property];
+                let row_of = |page: &str| self.row_of(field.related().unwrap_or_default(), page);
+                let column = Some(field.column.as_str());
+                // A new record does not take what only its other half may give, nor is it emptied for that.
+                let is_kept = match field.flow {
+                    Flow::Both | Flow::Paused => false,
+                    Flow::ToNotion => there.is_null(),
+                    Flow::ToPostgres => spec.kind.same(&Value::Null, here, |_| None),
+                };
+                let is_same = is_kept || spec.kind.same(there, here, row_of);
+                if !is_same && !self.is_named(Some(key), Some(id), column) {
+                    found.push(format!(
+                        "{} of row {key} of {name} is {there:?}, and {here} on page {id}",
+                        field.column
+                    ));
+                }
+            }
+        }
+        for (id, page) in self.pages.iter().filter(|(id, _)| !paired.contains(id)) {
+            let key = key_of(page).map(RowKey::from);
+            if !self.may_lack_row(*id, key.as_ref()) {
+                found.push(format!("page {id} of {name} (key {key:?}) has no row"));
+            }
+        }
+        found
+    }
+
+    fn may_lack_page(&self, key: &RowKey, page: Option<PageId>) -> bool {
+        // A one-way mapping may not delete.
+        let stays =
+            self.mapping.on_page_trashed == OnPageTrashed::Keep || self.mapping.direction == Flow::ToNotion;
+        let kept = stays && page.is_some_and(|page| self.trashed.contains_key(&page));
+        kept || self.mapping.direction == Flow::ToPostgres
+            || self.is_named(Some(key), page, None)
+            // Two pages carry its key: which of them is its own is for a person to say.
+            || self.pages.iter().any(|(id, page)| self.is_copy(*id) && key_of(page) == Some(key.as_str()))
+    }
+
+    fn may_lack_row(&self, page: PageId, key: Option<&RowKey>) -> bool {
+        let owner = self.links.iter().find(|(_, of)| **of == page).map(|(key, _)| key).or(key);
+        let kept = self.mapping.on_row_deleted == OnRowDeleted::Keep
+            && owner.is_some_and(|key| self.cast.ledger.is_removed(&removed_row(self.at, key)));
+        // A one-way mapping may not delete.
+        let one_way = self.mapping.direction != Flow::Both;
+        kept || one_way || self.is_copy(page) || self.is_named(owner, Some(page), None)
+    }
+
+    fn is_copy(&self, page: PageId) -> bool {
+        self.cast.ledger.is_copy(&page.to_string())
+    }
+
+    /// Whether pagerow names this record, or this column of it, as one that waits.
     fn is_named(&self, key: Option<&RowKey>, page: Option<PageId>, column: Option<&str>) -> bool {
-        self.names.iter().any(|(of_key, of_page, of_column)| {
+        self.excuses.iter().any(|(of_key, of_page, of_column)| {
             let is_it =
                 (of_key.is_some() && of_key.as_ref() == key) || (of_page.is_some() && *of_page == page);
             is_it && (of_column.is_empty() || column == Some(of_column))
         })
     }
 
-    fn record(&self, key: Option<&RowKey>, page: Option<PageId>) -> bool {
-        self.is_named(key, page, None)
+    fn row_of(&self, mapping: &str, page: &str) -> Option<RowKey> {
+        let page = PageId::parse(page)?;
+        links(self.cast, mapping).into_iter().find(|(_, of)| *of == page).map(|(key, _)| key)
     }
 
-    fn field(&self, key: &RowKey, page: PageId, column: &str) -> bool {
-        self.is_named(Some(key), Some(page), Some(column))
-    }
-}
-
-/// At most one live page for a row's key, and no link without both halves that nobody speaks of.
-fn doubles(cast: &Cast, at: usize) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut owners: BTreeMap<String, String> = BTreeMap::new();
-    for page in cast.pages(at, false) {
-        let (Some(key), Some(id)) = (key_of(&page), page["id"].as_str()) else { continue };
-        if let Some(other) = owners.insert(key.to_owned(), id.to_owned()) {
-            found.push(format!("pages {other} and {id} both carry the key {key}"));
+    /// 2: at most one live page for a row's key, but for those that people made by copying.
+    fn doubles(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut owners: BTreeMap<&str, PageId> = BTreeMap::new();
+        for (id, page) in self.pages.iter().filter(|(id, _)| !self.is_copy(**id)) {
+            let Some(key) = key_of(page) else { continue };
+            if let Some(other) = owners.insert(key, *id) {
+                found.push(format!("pages {other} and {id} both carry the key {key}"));
+            }
         }
+        found
     }
-    found
+
+    /// 3: nothing is gone on one side that nobody removed on the other.
+    fn unfounded_deletions(&self) -> Vec<String> {
+        let (cast, name) = (self.cast, &self.mapping.name);
+        let mut names: BTreeMap<PageId, RowKey> = BTreeMap::new();
+        let mut deleted: BTreeMap<RowKey, Option<PageId>> = BTreeMap::new();
+        cast.server.look(|db| {
+            for step in db.memory.steps.values().filter(|step| step.mapping == *name) {
+                names.extend(step.page.zip(step.step.key.clone()));
+                if let (Action::Delete | Action::Trash, Side::Postgres, Some(key)) =
+                    (step.step.action, step.step.side, &step.step.key)
+                {
+                    deleted.insert(key.clone(), step.page);
+                }
+            }
+        });
+        let mut found = Vec::new();
+        for id in self.trashed.keys() {
+            let of_row = names.get(id).is_some_and(|key| cast.ledger.is_removed(&removed_row(self.at, key)));
+            if !of_row && !cast.ledger.is_removed(&id.to_string()) {
+                found.push(format!("page {id} of {name} is in the trash, and nobody removed it or its row"));
+            }
+        }
+        let gone: Vec<RowKey> = cast.server.look(|db| {
+            let there = |key: &RowKey| db.tables[name].rows().get(key).is_some_and(|row| !row.is_marked);
+            cast.ledger.keys(name).into_iter().filter(|key| !there(key)).collect()
+        });
+        for key in gone {
+            let of_page = deleted
+                .get(&key)
+                .is_some_and(|page| page.is_some_and(|page| cast.ledger.is_removed(&page.to_string())));
+            // What the database refused was never there.
+            let was_there = names.values().any(|of| *of == key);
+            if was_there && !of_page && !cast.ledger.is_removed(&removed_row(self.at, &key)) {
+                found.push(format!("row {key} of {name} is gone, and nobody removed it or its page"));
+            }
+        }
+        found
+    }
 }
 
-/// No step of which nobody knows what became of it.
+fn links(cast: &Cast, mapping: &str) -> BTreeMap<RowKey, PageId> {
+    cast.server.look(|db| {
+        let of = db.memory.links.values().filter(|link| link.mapping == mapping);
+        of.map(|link| (link.key.clone(), link.page)).collect()
+    })
+}
+
+/// 2: no step of which nobody knows what became of it.
 fn open_intents(cast: &Cast) -> Vec<String> {
     cast.server.look(|db| {
         let open = db.memory.steps.iter().filter(|(_, step)| step.status.is_open());
@@ -142,71 +223,41 @@ fn open_intents(cast: &Cast) -> Vec<String> {
     })
 }
 
-/// Nothing is gone on one side that nobody removed on the other.
-fn unfounded_deletions(cast: &Cast, at: usize) -> Vec<String> {
-    let mut owners: BTreeMap<PageId, RowKey> = BTreeMap::new();
-    cast.server.look(|db| {
-        for step in db.memory.steps.values().filter(|step| step.mapping == cast.mappings[at].name) {
-            owners.extend(step.page.zip(step.step.key.clone()));
-        }
-    });
-    let mut found = Vec::new();
-    for (id, _) in cast.pages(at, true).into_iter().filter_map(with_id) {
-        let of_row = owners.get(&id).is_some_and(|key| cast.ledger.is_removed(key.as_str()));
-        if !of_row && !cast.ledger.is_removed(&id.to_string()) {
-            found.push(format!("page {id} is in the trash, and nobody removed it or its row"));
-        }
-    }
-    found
-}
-
-/// Every word that somebody wrote is on both sides, or was taken away by somebody who had seen it, or can be restored
-/// from a record.
+/// 4: every word that somebody wrote is there, or was taken away by somebody who had seen it, or can be restored from a
+/// record. That what is there is on both sides is the first condition's business.
 fn lost_words(cast: &Cast, script: &Script) -> Vec<String> {
-    let mut on_rows: BTreeSet<String> = BTreeSet::new();
-    let mut on_pages: BTreeSet<String> = BTreeSet::new();
-    let mut kept = String::new();
+    let mut there: BTreeSet<String> = BTreeSet::new();
+    let mut take = |text: &str| {
+        there.extend(text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_lowercase));
+    };
     for (at, mapping) in cast.mappings.iter().enumerate() {
-        cast.server.look(|db| {
-            for row in db.tables[&mapping.name].rows().values() {
-                for value in row.record.values() {
-                    on_rows.extend(words(&text_of(value.as_ref())).into_iter().map(str::to_owned));
-                }
-            }
-        });
-        for page in cast.pages(at, false) {
-            for value in page["values"].as_object().into_iter().flat_map(|values| values.values()) {
-                on_pages.extend(words(value.as_str().unwrap_or_default()).into_iter().map(str::to_owned));
-            }
-        }
+        cast.server
+            .look(|db| db.tables[&mapping.name].rows().values().for_each(|row| take(&all_text(&row.record))));
         // A page in the trash can be taken out of it.
-        cast.pages(at, true).iter().for_each(|page| kept.push_str(&page.to_string()));
+        cast.pages(at, false).iter().chain(&cast.pages(at, true)).for_each(|page| take(&page.to_string()));
     }
     cast.server.look(|db| {
         for step in db.memory.steps.values() {
-            kept.push_str(&serde_json::to_string(&step.step).unwrap_or_default());
+            take(&serde_json::to_string(&step.step).unwrap_or_default());
         }
         for row in db.memory.conflicts.values() {
-            kept.push_str(&serde_json::to_string(&row.open.conflict).unwrap_or_default());
+            take(&serde_json::to_string(&row.open.conflict).unwrap_or_default());
         }
         for row in db.memory.parked.values() {
-            kept.push_str(&format!("{:?}", row.record.value));
+            take(&format!("{:?}", row.record.value));
         }
     });
-    let kept: BTreeSet<&str> = kept.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     let mut found = Vec::new();
     for (name, word) in cast.ledger.words() {
-        let is_safe = (on_rows.contains(&name) && on_pages.contains(&name))
-            || word.is_superseded
-            || kept.contains(name.as_str());
-        if is_safe {
+        if word.is_superseded() || there.contains(&name) {
             continue;
         }
         // Notion has no conditional write: what is written to a page between pagerow's last look at it and its write is
         // not promised to survive.
         let blind = 2_500 + script.world.lag;
-        let property = cast.property_id(&word.cell);
-        if word.side == Side::Notion && cast.ledger.was_overtaken(&word.record, property, word.at, blind) {
+        let property = cast.property_ids(word.cell);
+        let overtaken = |id: &&str| cast.ledger.was_overtaken(&word.record, id, word.at, blind);
+        if word.side == Side::Notion && property.iter().any(|id| overtaken(&id)) {
             cast.stage.count("an edit fell into the gap of an unconditional write");
             continue;
         }
@@ -215,7 +266,7 @@ fn lost_words(cast: &Cast, script: &Script) -> Vec<String> {
     found
 }
 
-/// A further run makes hardly a call, and no write.
+/// 5: a further run makes hardly a call, and no write.
 async fn unrest(cast: &Cast) -> Vec<String> {
     let mut engine = cast.engine();
     let mut found = Vec::new();
@@ -233,10 +284,10 @@ async fn unrest(cast: &Cast) -> Vec<String> {
 }
 
 impl Cast {
-    /// By its name, which is the same in every data source.
-    fn property_id(&self, name: &str) -> &str {
-        let fields = &self.mappings[0].fields;
-        fields.iter().find(|field| field.property == name).map_or("", |field| &field.property_id)
+    /// The ids of the property of this name, one for each data source.
+    fn property_ids(&self, name: &str) -> Vec<&str> {
+        let fields = self.mappings.iter().flat_map(|mapping| &mapping.fields);
+        fields.filter(|field| field.property == name).map(|field| field.property_id.as_str()).collect()
     }
 }
 

@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use notion_emulator::InProcess;
-use pagerow::notion::transport::{Lost, Request, Response, Transport};
+use notion_emulator::{Fault, InProcess};
+use pagerow::notion::{
+    connection::TIMEOUT,
+    transport::{Lost, Request, Response, Transport},
+};
 use reqwest::{
     Method,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
@@ -15,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     people::Ledger,
-    script::{NetworkFault, NetworkKind},
+    script::{NetworkFault, NetworkKind, Says},
     stage::Stage,
 };
 
@@ -50,42 +53,87 @@ impl Network {
             self.stage.count(kind.name());
             self.stage.tell(|| format!("{} {} {}", kind.name(), request.method, request.url.path()));
         }
+        if self.stage.is_out() {
+            self.stage.count("call: Notion cannot be reached");
+            return Err(Lost::Unsent("no route to host".into()));
+        }
+        let delay = self.stage.between(5, 150);
         match fault.map(|fault| fault.kind) {
-            None => {
-                let (back, answer) = oneshot::channel();
-                let delay = self.stage.between(5, 150);
-                self.arrive(request, sent, delay, Some(back));
-                answer.await.map_err(|_| broken())
-            }
+            None => self.arrive(request, sent, delay).await.map_err(|_| broken()),
             Some(NetworkKind::Unsent) => Err(Lost::Unsent("connection refused".into())),
             Some(NetworkKind::Broken { applied }) => {
-                if applied {
-                    let delay = self.stage.between(5, 150);
-                    self.arrive(request, sent, delay, None);
-                }
+                let _on_its_way = applied.then(|| self.arrive(request, sent, delay));
                 self.stage.pass(0, 300).await;
                 Err(broken())
             }
             Some(NetworkKind::Late { after }) => {
-                self.arrive(request, sent, after, None);
+                let _on_its_way = self.arrive(request, sent, after);
                 self.stage.pass(0, 300).await;
                 Err(broken())
+            }
+            Some(NetworkKind::Hang { applied }) => {
+                let _on_its_way = applied.then(|| self.arrive(request, sent, delay));
+                tokio::time::sleep(TIMEOUT).await;
+                Err(Lost::Timeout)
+            }
+            Some(NetworkKind::Slow { by }) => {
+                let answer = self.arrive(request, sent, delay).await;
+                tokio::time::sleep(Duration::from_millis(by)).await;
+                answer.map_err(|_| broken())
+            }
+            Some(NetworkKind::Truncated) => {
+                let answer = self.arrive(request, sent, delay).await.map_err(|_| broken())?;
+                Ok(Response { body: Err(broken()), ..answer })
+            }
+            Some(NetworkKind::Says { status, applied }) => {
+                let real = if applied {
+                    Some(self.arrive(request, sent, delay).await.map_err(|_| broken())?)
+                } else {
+                    self.stage.pass(5, 150).await;
+                    None
+                };
+                Ok(self.instead(status, real))
             }
         }
     }
 
+    /// What a fault says in place of the truth.
+    fn instead(&self, status: Says, real: Option<Response>) -> Response {
+        let (fault, wait) = match status {
+            Says::Limited(seconds) => (Fault::RateLimited, seconds),
+            Says::WorkspaceLimited(seconds) => (Fault::WorkspaceLimited, seconds),
+            Says::Overloaded(seconds) => (Fault::Overloaded, seconds),
+            Says::Collision => (Fault::Conflict, 0),
+            Says::Error => (Fault::InternalError, 0),
+            Says::BadGateway => (Fault::BadGateway, 0),
+            Says::Unavailable => (Fault::Unavailable, 0),
+            Says::Saved => (Fault::Saved, 0),
+            Says::Timeout => (Fault::GatewayTimeout, 0),
+        };
+        let real = real.map(|real| notion_emulator::Response {
+            status: real.status,
+            headers: Vec::new(),
+            body: real.body.unwrap_or_default(),
+        });
+        if let Some(real) = real.as_ref().filter(|real| real.status != 200) {
+            // It was refused for a reason of its own, and says so.
+            return response(real);
+        }
+        response(&self.notion.fault(fault, real.as_ref(), wait, self.stage.notion_now()))
+    }
+
     /// From here on the request is on its way, whatever becomes of the one who sent it.
-    fn arrive(&self, request: Request, sent: u64, delay: u64, back: Option<oneshot::Sender<Response>>) {
+    fn arrive(&self, request: Request, sent: u64, delay: u64) -> oneshot::Receiver<Response> {
+        let (back, answer) = oneshot::channel();
         let network = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(delay)).await;
             let response = network.answer(&request, sent);
-            if let Some(back) = back {
-                network.stage.pass(1, 50).await;
-                // Nobody may be waiting any more.
-                let _gone = back.send(response);
-            }
+            network.stage.pass(1, 50).await;
+            // Nobody may be waiting any more.
+            let _gone = back.send(response);
         });
+        answer
     }
 
     fn answer(&self, request: &Request, sent: u64) -> Response {
@@ -112,14 +160,18 @@ impl Network {
         } else {
             self.stage.tell(|| format!("{} {} → {}", asked.method, asked.path, answer.status));
         }
-        let headers = answer.headers.iter().filter_map(|(name, value)| {
-            Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
-        });
-        Response {
-            status: answer.status,
-            headers: HeaderMap::from_iter(headers),
-            body: Ok(Bytes::clone(&answer.body)),
-        }
+        response(&answer)
+    }
+}
+
+fn response(answer: &notion_emulator::Response) -> Response {
+    let headers = answer.headers.iter().filter_map(|(name, value)| {
+        Some((HeaderName::from_static(name), HeaderValue::from_str(value).ok()?))
+    });
+    Response {
+        status: answer.status,
+        headers: HeaderMap::from_iter(headers),
+        body: Ok(Bytes::clone(&answer.body)),
     }
 }
 

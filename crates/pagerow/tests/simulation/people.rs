@@ -1,15 +1,16 @@
 //! People and applications at work on both sides, and the ledger of every word that they wrote.
 //!
 //! Each edit of a text adds a word that was never written before. So it can be told at the end what became of it: a word
-//! is on both sides, or somebody who had seen it took it away, or it can be restored from a record.
+//! is there, or somebody who had seen it took it away, or it can be restored from a record.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use pagerow_core::{
-    record::{Record, RowKey},
+    record::{PageId, Record, RowKey},
     side::Side,
     value::Value,
 };
@@ -17,9 +18,10 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::{
     cast::{Cast, KEY_PROPERTY},
-    model::{server::Lock, table::Row},
+    kind::Kind,
+    model::{Tx, server::Lock, table::Row},
     network::properties,
-    script::{How, PageDeed, RowDeed},
+    script::{Cell, How, PageDeed, RowDeed},
     stage::lock,
 };
 
@@ -33,6 +35,10 @@ struct Entries {
     next: u64,
     /// Rows and pages that a person removed.
     removed: BTreeSet<String>,
+    /// Keys of rows that were there once, by table.
+    keys: BTreeMap<String, BTreeSet<RowKey>>,
+    /// Pages that a person made by copying another one.
+    copies: BTreeSet<String>,
     /// What pagerow wrote to which property of which page: when it was sent, and when it arrived.
     written: BTreeMap<(String, String), Vec<(u64, u64)>>,
 }
@@ -44,30 +50,39 @@ pub(crate) struct Word {
     pub(crate) side: Side,
     /// The row's key or the page's id.
     pub(crate) record: String,
-    /// The column or the property.
-    pub(crate) cell: String,
+    /// The field's name.
+    pub(crate) cell: &'static str,
     /// Somebody who saw it took it away.
-    pub(crate) is_superseded: bool,
+    is_superseded: bool,
+}
+
+impl Word {
+    pub(crate) fn is_superseded(&self) -> bool {
+        self.is_superseded
+    }
 }
 
 impl Ledger {
     /// What a text becomes by an edit.
-    fn edit(&self, at: u64, side: Side, record: &str, cell: &str, text: &str, how: How) -> String {
+    fn edit(
+        &self,
+        (at, side): (u64, Side),
+        record: &str,
+        cell: &'static str,
+        text: &str,
+        how: How,
+    ) -> String {
         let mut entries = lock(&self.0);
         let before = words(text);
         if !matches!(how, How::Add) {
-            for word in &before {
-                if let Some(word) = entries.words.get_mut(*word) {
-                    word.is_superseded = true;
-                }
-            }
+            entries.supersede(text);
         }
         if matches!(how, How::Clear) {
             return String::new();
         }
         entries.next += 1;
         let new = format!("w{}", entries.next);
-        let word = Word { at, side, record: record.to_owned(), cell: cell.to_owned(), is_superseded: false };
+        let word = Word { at, side, record: record.to_owned(), cell, is_superseded: false };
         entries.words.insert(new.clone(), word);
         match how {
             How::Add if !before.is_empty() => format!("{} {new}", before.join(" ")),
@@ -79,16 +94,22 @@ impl Ledger {
     fn removed(&self, record: &str, shown: &str) {
         let mut entries = lock(&self.0);
         entries.removed.insert(record.to_owned());
-        for word in words(shown) {
-            if let Some(word) = entries.words.get_mut(word) {
-                word.is_superseded = true;
-            }
-        }
+        entries.supersede(shown);
     }
 
     /// Whether a person took this record away.
     pub(crate) fn is_removed(&self, record: &str) -> bool {
         lock(&self.0).removed.contains(record)
+    }
+
+    /// Whether a person made this page by copying another one.
+    pub(crate) fn is_copy(&self, page: &str) -> bool {
+        lock(&self.0).copies.contains(page)
+    }
+
+    /// Keys of rows that people inserted into a table.
+    pub(crate) fn keys(&self, table: &str) -> BTreeSet<RowKey> {
+        lock(&self.0).keys.get(table).cloned().unwrap_or_default()
     }
 
     /// Notes which properties a call of pagerow's changed.
@@ -119,135 +140,251 @@ impl Ledger {
     }
 }
 
-/// The words of a text that the ledger may know.
-pub(crate) fn words(text: &str) -> Vec<&str> {
-    text.split(' ').filter(|word| !word.is_empty()).collect()
+impl Entries {
+    fn supersede(&mut self, shown: &str) {
+        for word in words(shown) {
+            if let Some(word) = self.words.get_mut(&word) {
+                word.is_superseded = true;
+            }
+        }
+    }
+}
+
+/// The words of a text. A trigger may have put them into capitals.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    text.split(' ').filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
 impl Cast {
+    // ---- Tables ----
+
     /// Somebody writes to a table. Waits while another transaction holds the row.
     pub(crate) async fn do_to_row(&self, deed: &RowDeed) {
-        let table = |number: u64| {
-            let at = usize::try_from(number).unwrap_or(0) % self.mappings.len();
-            Arc::clone(&self.mappings[at])
-        };
-        match deed {
-            RowDeed::Insert { table: number } => {
-                let mapping = table(*number);
-                let key: RowKey = self.server.number().to_string().into();
-                self.insert(&mapping.name, key).await;
+        match *deed {
+            RowDeed::Insert { table, value } => {
+                let key = self.server.number().to_string().into();
+                self.insert(self.table(table), key, value);
             }
-            RowDeed::Edit { table: number, pick, field, how } => {
-                let mapping = table(*number);
-                let Some(key) = self.pick_row(&mapping.name, *pick) else { return };
-                let field = usize::try_from(*field).unwrap_or(0) % mapping.fields.len();
-                let tx = self.server.open();
-                let mut tx = tx;
-                if !tx.lock(&Lock::Row(mapping.name.clone(), key.as_str().to_owned())).await.unwrap_or(false)
-                {
-                    return;
+            RowDeed::Reinsert { table, pick, value } => {
+                let at = self.table(table);
+                let name = &self.specs[at].name;
+                let gone: Vec<RowKey> = self.server.look(|db| {
+                    let keys = self.ledger.keys(name).into_iter();
+                    keys.filter(|key| !db.tables[name].rows().contains_key(key)).collect()
+                });
+                if let Some(key) = picked(&gone, pick) {
+                    self.stage.count("a row came back");
+                    self.insert(at, key.clone(), value);
                 }
-                let Some(row) = self.row(&mapping.name, &key) else { return };
-                let cell = &mapping.fields[field].column;
-                let text = text_of(row.record.get(field));
-                let at = self.stage.elapsed();
-                let text = self.ledger.edit(at, Side::Postgres, key.as_str(), cell, &text, *how);
-                let value = if text.is_empty() { Value::Null } else { Value::Text(text) };
-                self.stage
-                    .tell(|| format!("somebody sets {}.{cell} of row {key} to {value:?}", mapping.name));
+            }
+            RowDeed::Edit { table, pick, cell, open } => {
+                let at = self.table(table);
+                let Some((tx, key, row)) = self.hold(at, pick).await else { return };
+                let field = usize::try_from(cell.field).unwrap_or(0) % self.specs[at].fields.len();
+                let value = self.row_value(at, &key, &row, field, cell);
+                self.stage.tell(|| format!("somebody sets {field} of row {key} of {at} to {value:?}"));
                 let mut record = (*row.record).clone();
                 record.set(field, Some(value));
-                let row = Row { record: Arc::new(record), written_by: tx.number, edited: tx.now, ..row };
-                let name = mapping.name.clone();
-                self.server.write_at_once(tx, move |db| db.put(&name, &key, row.clone()));
+                if open > 0 {
+                    self.stage.count("a slow transaction");
+                    tokio::time::sleep(Duration::from_millis(open)).await;
+                }
+                self.put(tx, at, key, Row { record: Arc::new(record), ..row });
             }
-            RowDeed::Delete { table: number, pick } => {
-                let mapping = table(*number);
-                let Some(key) = self.pick_row(&mapping.name, *pick) else { return };
-                let mut tx = self.server.open();
-                if !tx.lock(&Lock::Row(mapping.name.clone(), key.as_str().to_owned())).await.unwrap_or(false)
-                {
+            RowDeed::Delete { table, pick } => {
+                let at = self.table(table);
+                let Some((tx, key, row)) = self.hold(at, pick).await else { return };
+                let (name, gone) = (self.specs[at].name.clone(), key.clone());
+                if self.server.write_at_once(tx, move |db| db.delete(&name, &gone)) {
+                    self.stage.count("a row was deleted");
+                    self.stage.tell(|| format!("somebody deletes row {key} of {at}"));
+                    self.ledger.removed(&removed_row(at, &key), &all_text(&row.record));
+                }
+            }
+            RowDeed::Mark { table, pick } => {
+                let at = self.table(table);
+                if !self.specs[at].soft_delete {
                     return;
                 }
-                let Some(row) = self.row(&mapping.name, &key) else { return };
-                let (name, gone) = (mapping.name.clone(), key.clone());
-                if self.server.write_at_once(tx, move |db| db.delete(&name, &gone)) {
-                    self.stage.tell(|| format!("somebody deletes row {key} of {}", mapping.name));
-                    self.ledger.removed(key.as_str(), &all_text(&row.record));
+                let Some((tx, key, row)) = self.hold(at, pick).await else { return };
+                self.stage.count("a row was marked, or its mark taken away");
+                self.stage.tell(|| format!("somebody marks row {key} of {at}: {}", !row.is_marked));
+                if !row.is_marked {
+                    self.ledger.removed(&removed_row(at, &key), "");
+                }
+                self.put(tx, at, key, Row { is_marked: !row.is_marked, ..row });
+            }
+            RowDeed::Truncate { table } => {
+                let at = self.table(table);
+                let name = self.specs[at].name.clone();
+                let is_referred_to = |(other, spec): (usize, &crate::script::MappingSpec)| {
+                    other != at && spec.refers == name && spec.fields.iter().any(|f| f.kind == Kind::Refers)
+                };
+                if self.specs.iter().enumerate().any(is_referred_to) {
+                    return;
+                }
+                let rows = self.server.look(|db| db.tables[&name].rows().clone());
+                let file = self.server.number().unsigned_abs();
+                let emptied = self.server.write_at_once(self.server.open(), move |db| {
+                    db.tables.get_mut(&name).map(|table| table.truncate(file)).ok_or(())
+                });
+                if emptied {
+                    self.stage.count("a table was truncated");
+                    self.stage.tell(|| format!("somebody truncates {at}"));
+                    for (key, row) in rows {
+                        self.ledger.removed(&removed_row(at, &key), &all_text(&row.record));
+                    }
                 }
             }
         }
     }
 
-    pub(crate) async fn insert(&self, table: &str, key: RowKey) {
-        let Some(mapping) = self.mappings.iter().find(|mapping| mapping.name == table) else { return };
+    /// A transaction that holds some row, with the row.
+    async fn hold(&self, at: usize, pick: u64) -> Option<(Tx, RowKey, Row)> {
+        let name = &self.specs[at].name;
+        let keys: Vec<RowKey> = self.server.look(|db| db.tables[name].rows().keys().cloned().collect());
+        let key = picked(&keys, pick)?.clone();
+        let mut tx = self.server.open();
+        let held = tx.lock(&Lock::Row(name.clone(), key.as_str().to_owned())).await;
+        let row = self.server.look(|db| db.tables[name].rows().get(&key).cloned());
+        held.unwrap_or(false).then_some(())?;
+        Some((tx, key, row?))
+    }
+
+    fn insert(&self, at: usize, key: RowKey, value: u64) {
         let tx = self.server.open();
-        let at = self.stage.elapsed();
-        let values = mapping.fields.iter().map(|field| {
-            let text = self.ledger.edit(at, Side::Postgres, key.as_str(), &field.column, "", How::Add);
-            Some(Value::Text(text))
-        });
         let row = Row {
-            record: Arc::new(Record::new(values.collect())),
+            record: Arc::new(Record::new(vec![Some(Value::Null); self.specs[at].fields.len()])),
             written_by: tx.number,
             edited: tx.now,
             is_marked: false,
             page: None,
         };
-        self.stage.tell(|| format!("somebody inserts row {key} into {table}: {}", all_text(&row.record)));
-        let name = table.to_owned();
-        self.server.write_at_once(tx, move |db| db.put(&name, &key, row.clone()));
+        let mut record = Record::clone(&row.record);
+        for field in 0..self.specs[at].fields.len() {
+            let cell = Cell { field: 0, how: How::Add, value: value + field as u64 };
+            record.set(field, Some(self.row_value(at, &key, &row, field, cell)));
+        }
+        self.stage.tell(|| format!("somebody inserts row {key} into {at}: {:?}", record.values()));
+        lock(&self.ledger.0).keys.entry(self.specs[at].name.clone()).or_default().insert(key.clone());
+        self.put(tx, at, key, Row { record: Arc::new(record), ..row });
     }
+
+    /// Writes a row and commits, unless the database refuses it: then what was meant never was.
+    fn put(&self, tx: Tx, at: usize, key: RowKey, row: Row) {
+        let row = Row { written_by: tx.number, edited: self.stage.database_now(), ..row };
+        let (name, text) = (self.specs[at].name.clone(), all_text(&row.record));
+        if !self.server.write_at_once(tx, move |db| db.put(&name, &key, row.clone())) {
+            self.stage.count("the database refused somebody's write");
+            lock(&self.ledger.0).supersede(&text);
+        }
+    }
+
+    fn row_value(&self, at: usize, key: &RowKey, row: &Row, field: usize, cell: Cell) -> Value {
+        let kind = self.specs[at].fields[field].kind;
+        if kind.is_text() {
+            let when = (self.stage.elapsed(), Side::Postgres);
+            let text =
+                self.ledger.edit(when, key.as_str(), kind.name(), &text_of(row.record.get(field)), cell.how);
+            return if text.is_empty() { Value::Null } else { Value::Text(text) };
+        }
+        let related: Vec<RowKey> = match kind {
+            Kind::Refers => self.server.look(|db| {
+                db.tables
+                    .get(&self.specs[at].refers)
+                    .into_iter()
+                    .flat_map(|table| table.rows().keys().cloned())
+                    .collect()
+            }),
+            _ => Vec::new(),
+        };
+        if matches!(cell.how, How::Clear) { Value::Null } else { kind.value(cell.value, &related) }
+    }
+
+    // ---- Data sources ----
 
     /// Somebody writes to a data source.
     pub(crate) fn do_to_page(&self, deed: &PageDeed) {
-        let source = |number: u64| usize::try_from(number).unwrap_or(0) % self.sources.len();
-        let at = self.stage.elapsed();
-        match deed {
-            PageDeed::Create { table } => {
-                let source = source(*table);
+        match *deed {
+            PageDeed::Create { table, value } => {
+                let at = self.table(table);
                 let mut properties = Map::new();
-                for field in &self.mappings[source].fields {
-                    let text = self.ledger.edit(at, Side::Notion, "", &field.property, "", How::Add);
-                    properties.insert(field.property.clone(), json!(text));
+                for (field, spec) in self.specs[at].fields.iter().enumerate() {
+                    let cell = Cell { field: 0, how: How::Add, value: value + field as u64 };
+                    properties
+                        .insert(spec.kind.name().to_owned(), self.page_value(at, &Json::Null, field, cell));
                 }
-                let body =
-                    json!({"data_source_id": self.sources[source].data_source, "properties": properties});
-                let made = self.control("POST", "pages", &body).json();
-                self.stage.tell(|| format!("somebody makes page {}: {}", made["id"], body["properties"]));
+                let body = json!({"data_source_id": self.sources[at].data_source, "properties": properties});
+                let made = self.control("POST", "pages", &body);
+                assert_eq!(made.status, 200, "{}", made.json());
+                self.stage
+                    .tell(|| format!("somebody makes page {}: {}", made.json()["id"], body["properties"]));
             }
-            PageDeed::Edit { table, pick, field, how } => {
-                let source = source(*table);
-                let Some(page) = self.pick_page(source, *pick) else { return };
-                let fields = &self.mappings[source].fields;
-                let field = &fields[usize::try_from(*field).unwrap_or(0) % fields.len()];
-                let id = page["id"].as_str().unwrap_or_default();
-                let text = page["values"][&field.property].as_str().unwrap_or_default();
-                let text = self.ledger.edit(at, Side::Notion, id, &field.property, text, *how);
-                let body = json!({"properties": { (field.property.as_str()): text }});
-                self.stage.tell(|| format!("somebody sets {} of page {id} to {text}", field.property));
-                let answer = self.control("PATCH", &format!("pages/{id}"), &body);
-                assert_eq!(answer.status, 200, "{}", answer.json());
+            PageDeed::Edit { table, pick, cell, as_bot } => {
+                let at = self.table(table);
+                let pages = self.pages(at, false);
+                let Some(page) = picked(&pages, pick) else { return };
+                let field = usize::try_from(cell.field).unwrap_or(0) % self.specs[at].fields.len();
+                let name = self.specs[at].fields[field].kind.name();
+                let value = self.page_value(at, page, field, cell);
+                let mut body = json!({"properties": { (name): value }});
+                if as_bot {
+                    body["user"] = json!("Sync bot");
+                }
+                self.on_page("PATCH", page, "", &body);
+            }
+            PageDeed::Trash { table, pick } => {
+                let pages = self.pages(self.table(table), false);
+                let Some(page) = picked(&pages, pick) else { return };
+                self.stage.count("a page was trashed");
+                // Its words stay in it, and it can be taken out of the trash.
+                self.ledger.removed(page["id"].as_str().unwrap_or_default(), "");
+                self.on_page("POST", page, "/trash", &json!({}));
+            }
+            PageDeed::Restore { table, pick } => {
+                let pages = self.pages(self.table(table), true);
+                let Some(page) = picked(&pages, pick) else { return };
+                self.stage.count("a page was restored");
+                self.on_page("POST", page, "/restore", &json!({}));
+            }
+            PageDeed::Duplicate { table, pick } => {
+                let pages = self.pages(self.table(table), false);
+                let Some(page) = picked(&pages, pick) else { return };
+                self.stage.count("a page was copied");
+                let copy = self.on_page("POST", page, "/duplicate", &json!({}));
+                lock(&self.ledger.0).copies.extend(copy["id"].as_str().map(str::to_owned));
             }
         }
     }
 
-    fn pick_row(&self, table: &str, pick: u64) -> Option<RowKey> {
-        self.server.look(|db| {
-            let rows = db.tables[table].rows();
-            let at = usize::try_from(pick).unwrap_or(0) % rows.len().max(1);
-            rows.keys().nth(at).cloned()
-        })
+    fn on_page(&self, method: &str, page: &Json, deed: &str, body: &Json) -> Json {
+        let id = page["id"].as_str().unwrap_or_default();
+        let answer = self.control(method, &format!("pages/{id}{deed}"), body);
+        assert_eq!(answer.status, 200, "{method} {id}{deed}: {}", answer.json());
+        self.stage.tell(|| format!("somebody does {method} {deed} to page {id}: {body}"));
+        answer.json()
     }
 
-    pub(crate) fn row(&self, table: &str, key: &RowKey) -> Option<Row> {
-        self.server.look(|db| db.tables[table].rows().get(key).cloned())
-    }
-
-    fn pick_page(&self, source: usize, pick: u64) -> Option<Json> {
-        let mut pages = self.pages(source, false);
-        let at = usize::try_from(pick).unwrap_or(0) % pages.len().max(1);
-        (!pages.is_empty()).then(|| pages.swap_remove(at))
+    fn page_value(&self, at: usize, page: &Json, field: usize, cell: Cell) -> Json {
+        let kind = self.specs[at].fields[field].kind;
+        if kind.is_text() {
+            let id = page["id"].as_str().unwrap_or_default();
+            let text = page["values"][kind.name()].as_str().unwrap_or_default();
+            let when = (self.stage.elapsed(), Side::Notion);
+            return json!(self.ledger.edit(when, id, kind.name(), text, cell.how));
+        }
+        let related: Vec<PageId> = match kind {
+            Kind::Refers => {
+                let other =
+                    self.specs.iter().position(|spec| spec.name == self.specs[at].refers).unwrap_or(0);
+                self.pages(other, false)
+                    .iter()
+                    .filter_map(|page| PageId::parse(page["id"].as_str()?))
+                    .collect()
+            }
+            _ => Vec::new(),
+        };
+        if matches!(cell.how, How::Clear) { kind.nothing() } else { kind.json(cell.value, &related) }
     }
 
     /// The pages of a data source as people see them; those in the trash instead when asked for.
@@ -257,6 +394,19 @@ impl Cast {
         let json = self.control("GET", &path, &Json::Null).json();
         json["rows"].as_array().cloned().unwrap_or_default()
     }
+
+    fn table(&self, number: u64) -> usize {
+        usize::try_from(number).unwrap_or(0) % self.mappings.len()
+    }
+}
+
+fn picked<T>(items: &[T], pick: u64) -> Option<&T> {
+    items.get(usize::try_from(pick).unwrap_or(0) % items.len().max(1))
+}
+
+/// What the ledger calls a row that was removed.
+pub(crate) fn removed_row(table: usize, key: &RowKey) -> String {
+    format!("{table}/{key}")
 }
 
 /// The row's key that a page carries.
@@ -271,7 +421,7 @@ pub(crate) fn text_of(value: Option<&Value>) -> String {
     }
 }
 
-fn all_text(record: &Record) -> String {
+pub(crate) fn all_text(record: &Record) -> String {
     let texts: Vec<String> = record.values().iter().map(|value| text_of(value.as_ref())).collect();
     texts.join(" ")
 }

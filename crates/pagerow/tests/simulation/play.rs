@@ -1,14 +1,20 @@
 //! Playing a script: first everything that happens, then quiet, then the questions that have to be answered well.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use pagerow::engine::Depth;
+use serde_json::json;
 
 use crate::{
     cast::Cast,
     end,
     process::{Failure, Fate, keep_running, run},
-    script::{Script, What},
+    script::{RowDeed, Script, What},
 };
 
 /// What came of a simulation.
@@ -43,12 +49,15 @@ pub(crate) fn play(script: &Script, told: bool) -> Played {
 
 /// Both phases. Answers why it did not become quiet.
 async fn act(cast: &Cast, script: &Script) -> Vec<String> {
-    for _ in 0..script.world.rows {
-        cast.insert(&cast.mappings[0].name.clone(), cast.server.number().to_string().into()).await;
+    for number in 0..script.world.rows {
+        for table in 0..cast.mappings.len() as u64 {
+            cast.do_to_row(&RowDeed::Insert { table, value: number * 31 + table }).await;
+        }
     }
     let began = tokio::time::Instant::now();
     let fate = Arc::new(Fate::default());
     let process = tokio::task::spawn_local(keep_running(cast.clone(), Arc::clone(&fate)));
+    let mut seconds = tokio::task::JoinSet::new();
     for event in &script.events {
         tokio::time::sleep_until(began + Duration::from_millis(event.at)).await;
         match &event.what {
@@ -60,26 +69,51 @@ async fn act(cast: &Cast, script: &Script) -> Vec<String> {
             What::Network { fault, calls } => cast.stage.add_network_faults(fault, *calls),
             What::Store { fault, times } => cast.stage.add_store_faults(*fault, *times),
             What::Crash { polls, down } => fate.seal(*polls, *down),
+            What::Freeze { span } => fate.freeze(cast.stage.elapsed() + span),
+            What::SecondEngine { span } => {
+                cast.stage.count("two engines");
+                let other = keep_running(cast.clone(), Arc::default());
+                let span = Duration::from_millis(*span);
+                seconds.spawn_local(async move { drop(tokio::time::timeout(span, other).await) });
+            }
+            What::Clock { database, machine } => {
+                cast.stage.count("a clock jumped");
+                cast.stage.database_skew.store(*database, Ordering::Relaxed);
+                cast.stage.machine_skew.store(*machine, Ordering::Relaxed);
+            }
+            What::Outage { span } => cast.stage.cut_off(*span),
+            What::Revoked { span } => cast.for_a_while(*span, Blow::Revoked),
+            What::Unshared { table, span } => cast.for_a_while(*span, Blow::Unshared(cast.place(*table))),
+            What::DatabaseTrashed { table, span } => {
+                cast.for_a_while(*span, Blow::Trashed(cast.place(*table)))
+            }
         }
     }
     tokio::time::sleep_until(began + Duration::from_millis(script.quiet_at)).await;
     process.abort();
+    seconds.abort_all();
     cast.stage.calm();
     cast.stage.tell(|| "from here on all is quiet".to_owned());
+    cast.stage.database_skew.store(0, Ordering::Relaxed);
+    cast.stage.machine_skew.store(0, Ordering::Relaxed);
     // What is still on its way arrives, and people finish what they have begun.
-    tokio::time::sleep(Duration::from_secs(200)).await;
+    tokio::time::sleep(Duration::from_secs(250)).await;
     become_quiet(cast).await
 }
 
 /// Syncs until nothing is left to do.
 async fn become_quiet(cast: &Cast) -> Vec<String> {
     let mut engine = cast.engine();
-    let (mut last, mut pass) = (String::new(), None);
+    let (mut last, mut pass, mut calm) = (String::new(), None, 0);
     for round in 0..ROUNDS {
-        let depth = if round % 4 == 3 { Depth::Everything } else { Depth::Changes };
+        let depth = if round % 3 == 2 { Depth::Everything } else { Depth::Changes };
         match run(cast, &mut engine, depth, pass.take()).await {
-            Ok(true) if cast.next_try().is_none() => return Vec::new(),
-            Ok(_) => {}
+            Ok(true) if depth == Depth::Everything && (cast.next_try().is_none() || calm > 5) => {
+                return Vec::new();
+            }
+            // What waits for another record is tried for ever, ever more rarely.
+            Ok(true) => calm += 1,
+            Ok(false) => calm = 0,
             // A person looks at it, and it is what they meant.
             Err(Failure::Stopped(plan)) => pass = Some(plan),
             Err(Failure::Other(error)) => last = error,
@@ -90,12 +124,59 @@ async fn become_quiet(cast: &Cast) -> Vec<String> {
     vec![format!("it did not become quiet in {ROUNDS} rounds: {last}")]
 }
 
+/// Something that is done to Notion and taken back later.
+enum Blow {
+    Revoked,
+    /// The database of this mapping.
+    Unshared(usize),
+    Trashed(usize),
+}
+
 impl Cast {
+    fn place(&self, table: u64) -> usize {
+        usize::try_from(table).unwrap_or(0) % self.mappings.len()
+    }
+
+    fn for_a_while(&self, span: u64, blow: Blow) {
+        self.strike(&blow, true);
+        let cast = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(span)).await;
+            cast.strike(&blow, false);
+        });
+    }
+
+    fn strike(&self, blow: &Blow, begins: bool) {
+        let (method, path, body, what) = match blow {
+            Blow::Revoked => {
+                let path = format!("tokens/{}", self.notion.token());
+                ("PATCH", path, json!({ "revoked": begins }), "the token was revoked")
+            }
+            Blow::Unshared(at) => {
+                let path = if begins { "unshare" } else { "share" };
+                let body = json!({ "id": self.sources[*at].data_source });
+                ("POST", path.to_owned(), body, "a database was not shared any more")
+            }
+            Blow::Trashed(at) => {
+                let path =
+                    format!("databases/{}/{}", self.databases[*at], if begins { "trash" } else { "restore" });
+                ("POST", path, json!({}), "a database was trashed")
+            }
+        };
+        let answer = self.control(method, &path, &body);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.json());
+        if begins {
+            self.stage.count(what);
+        }
+        self.stage.tell(|| format!("{what}: {begins}"));
+    }
+
     /// How long until a parked record is tried again, if any is.
-    fn next_try(&self) -> Option<Duration> {
+    pub(crate) fn next_try(&self) -> Option<Duration> {
         let now = self.stage.database_now();
         let times: Vec<_> =
             self.server.look(|db| db.memory.parked.values().filter_map(|row| row.record.next_try).collect());
-        times.into_iter().min().map(|at| at.duration_since(now).unsigned_abs() + Duration::from_secs(1))
+        let wait = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or_default();
+        times.into_iter().min().map(|at| wait(at) + Duration::from_secs(1))
     }
 }

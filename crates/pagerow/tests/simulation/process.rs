@@ -6,14 +6,19 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use pagerow::engine::{Depth, Engine, EngineError};
+use pagerow::engine::{Depth, Engine, EngineError, MappingReport};
 use pagerow_core::digest::Digest;
 
-use crate::cast::{Cast, Modelled};
+use tokio::time::Sleep;
+
+use crate::{
+    cast::{Cast, Modelled},
+    stage::Stage,
+};
 
 /// When a process has to die, and for how long nobody takes its place.
 #[derive(Default)]
@@ -21,12 +26,18 @@ pub(crate) struct Fate {
     /// Polls it has left, plus one; 0 is no end in sight.
     polls: AtomicU64,
     down: AtomicU64,
+    /// Until when it stands still, in milliseconds since the beginning.
+    frozen_until: AtomicU64,
 }
 
 impl Fate {
     pub(crate) fn seal(&self, polls: u64, down: u64) {
         self.polls.store(polls + 1, Ordering::Relaxed);
         self.down.store(down, Ordering::Relaxed);
+    }
+
+    pub(crate) fn freeze(&self, until: u64) {
+        self.frozen_until.fetch_max(until, Ordering::Relaxed);
     }
 
     fn is_up(&self) -> bool {
@@ -42,6 +53,8 @@ impl Fate {
 struct Mortal<F> {
     life: Pin<Box<F>>,
     fate: Arc<Fate>,
+    stage: Arc<Stage>,
+    thaw: Option<Pin<Box<Sleep>>>,
 }
 
 impl<F: Future> Future for Mortal<F> {
@@ -50,6 +63,16 @@ impl<F: Future> Future for Mortal<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         if self.fate.is_up() {
             return Poll::Ready(None);
+        }
+        let until = self.fate.frozen_until.load(Ordering::Relaxed);
+        let left = until.saturating_sub(self.stage.elapsed());
+        if left > 0 && self.thaw.is_none() {
+            self.stage.count("freeze");
+            self.thaw = Some(Box::pin(tokio::time::sleep(Duration::from_millis(left))));
+        }
+        if let Some(thaw) = &mut self.thaw {
+            ready!(thaw.as_mut().poll(context));
+            self.thaw = None;
         }
         self.life.as_mut().poll(context).map(Some)
     }
@@ -60,7 +83,9 @@ pub(crate) async fn keep_running(cast: Cast, fate: Arc<Fate>) {
     loop {
         fate.polls.store(0, Ordering::Relaxed);
         let life = Box::pin(work(cast.clone()));
-        let Some(()) = (Mortal { life, fate: Arc::clone(&fate) }).await else {
+        let Some(()) =
+            (Mortal { life, fate: Arc::clone(&fate), stage: Arc::clone(&cast.stage), thaw: None }).await
+        else {
             cast.stage.count("crash");
             cast.stage.tell(|| "the engine is killed".to_owned());
             tokio::time::sleep(Duration::from_millis(fate.down.load(Ordering::Relaxed))).await;
@@ -94,11 +119,19 @@ pub(crate) async fn run(
     depth: Depth,
     pass: Option<Digest>,
 ) -> Result<bool, Failure> {
+    // What failed before may be tried again, and fail again.
+    let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(1));
     match engine.sync(&[], depth, pass, "simulation").await {
         Ok(report) => {
             cast.stage
                 .tell(|| format!("sync {depth:?}: {}", serde_json::to_string(&report).unwrap_or_default()));
-            Ok(report.quiet && report.run.is_none())
+            let wrote = |part: &MappingReport| {
+                let (there, here) = (part.to_notion, part.to_postgres);
+                there.created + there.updated + there.trashed + here.inserted + here.updated + here.deleted
+            };
+            let is_still =
+                report.run.is_none() || waits && report.mappings.iter().all(|part| wrote(part) == 0);
+            Ok(report.quiet && is_still)
         }
         Err(error) => {
             cast.stage.count("a sync failed");

@@ -1,9 +1,10 @@
 //! A simulation as data: the world it begins with, and everything that people and fate do to it. Any event can be left
 //! out, which is how a failing one is made small.
 
+use pagerow_core::mapping::{Flow, OnPageTrashed, OnRowDeleted, Policy};
 use serde::{Deserialize, Serialize};
 
-use crate::dice::Dice;
+use crate::kind::Kind;
 
 /// One simulation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,9 +21,42 @@ pub(crate) struct Script {
 /// What there is at the beginning.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WorldSpec {
+    pub(crate) mappings: Vec<MappingSpec>,
+    /// Rows of each table.
     pub(crate) rows: u64,
     /// Longest time in milliseconds by which queries may be behind.
     pub(crate) lag: u64,
+    /// Most pages that Notion lists for one query, in place of 10,000.
+    pub(crate) cap: u64,
+    /// Calls that Notion takes in a minute, where that is less than pagerow thinks.
+    pub(crate) calls_a_minute: Option<u64>,
+}
+
+/// One table with one data source.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct MappingSpec {
+    pub(crate) name: String,
+    /// The first is the title.
+    pub(crate) fields: Vec<FieldSpec>,
+    /// The mapping that its foreign key names.
+    pub(crate) refers: String,
+    pub(crate) direction: Flow,
+    pub(crate) on_conflict: Policy,
+    pub(crate) on_row_deleted: OnRowDeleted,
+    pub(crate) on_page_trashed: OnPageTrashed,
+    pub(crate) soft_delete: bool,
+    /// Numbers are unique in the table.
+    pub(crate) unique: bool,
+    /// A trigger writes notes in capitals.
+    pub(crate) capitals: bool,
+    /// New rows get a number.
+    pub(crate) default: bool,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct FieldSpec {
+    pub(crate) kind: Kind,
+    pub(crate) flow: Flow,
 }
 
 /// Something that happens.
@@ -46,22 +80,91 @@ pub(crate) enum What {
     Store { fault: StoreFault, times: u64 },
     /// The engine's process dies when it has been polled so many times more, and a new one starts some time later.
     Crash { polls: u64, down: u64 },
+    /// The engine's process stands still for so many milliseconds.
+    Freeze { span: u64 },
+    /// Another engine works beside the first one for so long.
+    SecondEngine { span: u64 },
+    /// Clocks are set, by so many milliseconds against the truth.
+    Clock { database: i64, machine: i64 },
+    /// Notion cannot be reached for so long.
+    Outage { span: u64 },
+    /// The token is revoked for so long.
+    Revoked { span: u64 },
+    /// The database of a data source is not shared for so long.
+    Unshared { table: u64, span: u64 },
+    /// The database of a data source lies in the trash for so long.
+    DatabaseTrashed { table: u64, span: u64 },
 }
 
 /// `pick` names one of those that are there, by its number modulo theirs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RowDeed {
-    Insert { table: u64 },
-    Edit { table: u64, pick: u64, field: u64, how: How },
-    Delete { table: u64, pick: u64 },
+    Insert {
+        table: u64,
+        value: u64,
+    },
+    /// In a transaction that stays open for so many milliseconds.
+    Edit {
+        table: u64,
+        pick: u64,
+        cell: Cell,
+        open: u64,
+    },
+    Delete {
+        table: u64,
+        pick: u64,
+    },
+    /// A row comes back under the key it had.
+    Reinsert {
+        table: u64,
+        pick: u64,
+        value: u64,
+    },
+    /// A row is marked as deleted, or the mark is taken away, where the table has one.
+    Mark {
+        table: u64,
+        pick: u64,
+    },
+    Truncate {
+        table: u64,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PageDeed {
-    Create { table: u64 },
-    Edit { table: u64, pick: u64, field: u64, how: How },
+    Create {
+        table: u64,
+        value: u64,
+    },
+    /// By a person, or by a program with pagerow's own token.
+    Edit {
+        table: u64,
+        pick: u64,
+        cell: Cell,
+        as_bot: bool,
+    },
+    Trash {
+        table: u64,
+        pick: u64,
+    },
+    Restore {
+        table: u64,
+        pick: u64,
+    },
+    Duplicate {
+        table: u64,
+        pick: u64,
+    },
+}
+
+/// Which cell of a record becomes what.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    pub(crate) field: u64,
+    pub(crate) how: How,
+    pub(crate) value: u64,
 }
 
 /// What becomes of a cell.
@@ -92,6 +195,31 @@ pub(crate) enum NetworkKind {
     Broken { applied: bool },
     /// Notion carries it out so many milliseconds later, when the client knows only that the connection broke.
     Late { after: u64 },
+    /// No answer comes, ever.
+    Hang { applied: bool },
+    /// The answer comes so many milliseconds later.
+    Slow { by: u64 },
+    /// The answer breaks off in the middle.
+    Truncated,
+    /// Notion says this, having carried it out or not.
+    Says { status: Says, applied: bool },
+}
+
+/// What Notion says instead of the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Says {
+    /// 429; so many seconds to wait.
+    Limited(u64),
+    WorkspaceLimited(u64),
+    Overloaded(u64),
+    Collision,
+    Error,
+    BadGateway,
+    Unavailable,
+    /// 503 that names what was saved.
+    Saved,
+    Timeout,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,56 +254,21 @@ impl NetworkKind {
             Self::Broken { applied: false } => "call: lost on its way",
             Self::Broken { applied: true } => "call: answer lost",
             Self::Late { .. } => "call: carried out after it was given up",
+            Self::Hang { .. } => "call: no answer until the time was up",
+            Self::Slow { .. } => "call: a slow answer",
+            Self::Truncated => "call: an answer that breaks off",
+            Self::Says { status, applied } => match (status, applied) {
+                (Says::Limited(_), _) => "call: 429",
+                (Says::WorkspaceLimited(_), _) => "call: 429 for the workspace",
+                (Says::Overloaded(_), _) => "call: 529",
+                (Says::Collision, _) => "call: 409",
+                (Says::Error, false) => "call: 500, not carried out",
+                (Says::Error, true) => "call: 500, carried out",
+                (Says::BadGateway, _) => "call: 502 with HTML",
+                (Says::Unavailable, _) => "call: 503",
+                (Says::Saved, _) => "call: 503 after saving",
+                (Says::Timeout, _) => "call: 504",
+            },
         }
-    }
-}
-
-impl Script {
-    /// The simulation of a seed.
-    pub(crate) fn of(seed: u64) -> Self {
-        let mut dice = Dice::new(seed);
-        let world = WorldSpec { rows: dice.between(0, 12), lag: 0 };
-        let quiet_at = dice.between(60, 600) * 1000;
-        let mut events = Vec::new();
-        for _ in 0..dice.between(3, 40) {
-            events.push(Event { at: dice.between(0, quiet_at), what: edit(&mut dice) });
-        }
-        for _ in 0..dice.between(0, 12) {
-            events.push(Event { at: dice.between(0, quiet_at), what: trouble(&mut dice) });
-        }
-        events.sort_by_key(|event| event.at);
-        Self { seed, world, events, quiet_at }
-    }
-}
-
-fn edit(dice: &mut Dice) -> What {
-    let how = *dice.pick(&[How::Add, How::Add, How::Add, How::Replace, How::Clear]);
-    let (table, pick, field) = (dice.bits() % 8, dice.bits() % 64, dice.bits() % 64);
-    match dice.between(0, 9) {
-        0 | 1 => What::Row(RowDeed::Insert { table }),
-        2..=4 => What::Row(RowDeed::Edit { table, pick, field, how }),
-        5 => What::Row(RowDeed::Delete { table, pick }),
-        6 => What::Page(PageDeed::Create { table }),
-        _ => What::Page(PageDeed::Edit { table, pick, field, how }),
-    }
-}
-
-fn trouble(dice: &mut Dice) -> What {
-    match dice.between(0, 9) {
-        0..=3 => {
-            let kinds = [
-                NetworkKind::Unsent,
-                NetworkKind::Broken { applied: false },
-                NetworkKind::Broken { applied: true },
-                NetworkKind::Late { after: dice.between(1, 30) * 1000 },
-            ];
-            let fault = NetworkFault { kind: *dice.pick(&kinds), writes_only: dice.percent(70) };
-            What::Network { fault, calls: dice.between(1, 4) }
-        }
-        4 | 5 => {
-            let kinds = [StoreFault::StatementLost, StoreFault::CommitLost, StoreFault::CommitAnswerLost];
-            What::Store { fault: *dice.pick(&kinds), times: dice.between(1, 2) }
-        }
-        _ => What::Crash { polls: dice.between(0, 120), down: dice.between(0, 100) * 1000 },
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Stage {
     /// By how much the clocks of the database and of the machines that engines run on are wrong, in milliseconds.
     pub(crate) database_skew: AtomicI64,
     pub(crate) machine_skew: AtomicI64,
+    /// Until when Notion cannot be reached.
+    out_until: AtomicU64,
     ids: AtomicU64,
 }
 
@@ -54,6 +56,7 @@ impl Stage {
             store: Mutex::default(),
             database_skew: AtomicI64::new(0),
             machine_skew: AtomicI64::new(0),
+            out_until: AtomicU64::new(0),
             ids: AtomicU64::new(0),
         })
     }
@@ -150,8 +153,18 @@ impl Stage {
         faults.remove(at)
     }
 
+    /// Notion cannot be reached for so many milliseconds.
+    pub(crate) fn cut_off(&self, span: u64) {
+        self.out_until.fetch_max(self.elapsed() + span, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_out(&self) -> bool {
+        self.elapsed() < self.out_until.load(Ordering::Relaxed)
+    }
+
     /// From here on nothing goes wrong any more.
     pub(crate) fn calm(&self) {
+        self.out_until.store(0, Ordering::Relaxed);
         lock(&self.network).clear();
         lock(&self.store).clear();
     }

@@ -5,7 +5,8 @@ use pagerow_core::{
     mapping::Mapping,
     plan::{Conflict, ConflictKind, MappingPlan, Parked, Plan, Skipped, Step, Why},
     record::RowKey,
-    side::Side,
+    side::{Side, Sides},
+    value::Value,
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -68,7 +69,12 @@ pub(crate) fn step(number: u64, step: &Step, columns: &[String]) -> Json {
 pub(crate) fn fields(step: &Step, columns: &[String]) -> Json {
     let members = step.fields.iter().filter(|write| !write.withheld).map(|write| {
         let column = columns.get(write.field).cloned().unwrap_or_else(|| write.field.to_string());
-        (column, json!({ "before": value::json(write.before.as_ref()), "after": write.after.plain() }))
+        let mut field = json!({ "before": value::json(write.before.as_ref()), "after": write.after.plain() });
+        if let Some(by) = write.by {
+            // `before` lost, by a rule or by a person.
+            field["decided_by"] = json!(by);
+        }
+        (column, field)
     });
     Json::Object(members.collect::<Map<_, _>>())
 }
@@ -99,25 +105,27 @@ fn conflict(conflict: &Conflict, part: &MappingPlan, mapping: Option<&Mapping>) 
 /// The members that a conflict has by itself: its place has to be named by whoever knows the columns.
 pub(crate) fn conflict_json(conflict: &Conflict) -> Json {
     let time = |side| conflict.edited.of(side).map(|time: jiff::Timestamp| time.to_string());
-    let (base, postgres, notion, deleted_on) = match &conflict.kind {
-        ConflictKind::Field { base, values, .. } => (
-            value::json(base.postgres.as_ref().or(base.notion.as_ref())),
-            values.postgres.plain(),
-            values.notion.plain(),
-            None,
-        ),
-        ConflictKind::Deleted { on, .. } => (Json::Null, Json::Null, Json::Null, Some(on.name())),
+    let unknown = Sides::<Option<Value>>::default();
+    let (bases, postgres, notion, deleted_on) = match &conflict.kind {
+        ConflictKind::Field { base, values, .. } => {
+            (base, values.postgres.plain(), values.notion.plain(), None)
+        }
+        ConflictKind::Deleted { on, .. } => (&unknown, Json::Null, Json::Null, Some(on.name())),
     };
     json!({
         "key": conflict.key.as_ref().map(RowKey::as_str),
         "page_id": conflict.page.map(|page| page.to_string()),
         "kind": if deleted_on.is_some() { "deleted" } else { "field" },
         "deleted_on": deleted_on,
-        "base": base,
+        "base": value::json(bases.postgres.as_ref().or(bases.notion.as_ref())),
+        "base_postgres": value::json(bases.postgres.as_ref()),
+        "base_notion": value::json(bases.notion.as_ref()),
         "postgres": postgres,
         "notion": notion,
         "postgres_time": time(Side::Postgres),
         "notion_time": time(Side::Notion),
+        "postgres_author": conflict.authors.postgres,
+        "notion_author": conflict.authors.notion,
     })
 }
 

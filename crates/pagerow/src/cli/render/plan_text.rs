@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use pagerow_core::{
     guard::Refusal,
     observation::Absence,
-    plan::{Conflict, ConflictKind, MappingPlan, Parked, Plan, Skipped, Step, Why},
+    plan::{Because, By, Conflict, ConflictKind, FieldWrite, MappingPlan, Parked, Plan, Skipped, Step, Why},
     record::{PageId, RowKey},
     side::Side,
 };
@@ -125,10 +125,11 @@ fn step(step: &Step, columns: &[String]) -> String {
     };
     let _ = writeln!(
         out,
-        "  {sign} {} {} {}",
+        "  {sign} {} {} {}{}",
         step.side.name(),
         action_name(step),
-        name(step.key.as_ref(), step.page)
+        name(step.key.as_ref(), step.page),
+        because(step)
     );
     for write in step.fields.iter().filter(|write| !write.withheld) {
         let column = columns.get(write.field).map_or("?", String::as_str);
@@ -137,8 +138,8 @@ fn step(step: &Step, columns: &[String]) -> String {
                 let _ = writeln!(out, "      {column}: {}", value::text(before));
             }
             Some(before) => {
-                let _ =
-                    writeln!(out, "      {column}: {} → {}", value::text(before), value::text(&write.after));
+                let (before, after) = (value::text(before), value::text(&write.after));
+                let _ = writeln!(out, "      {column}: {before} → {after}{}", decided(write));
             }
             None if write.after.is_null() => {}
             None => {
@@ -150,6 +151,31 @@ fn step(step: &Step, columns: &[String]) -> String {
         let _ = writeln!(out, "      the key property is put right");
     }
     out
+}
+
+/// Why a step is taken, where the step alone does not tell.
+pub(crate) fn because(step: &Step) -> String {
+    match step.because {
+        Because::EditBeatsDeletion => {
+            let (gone, edited) = (step.side, step.side.other());
+            format!(" (deleted in {gone} and edited in {edited}: the edit wins)")
+        }
+        Because::Back => format!(" (it is back in {})", step.side.other()),
+        Because::Answered => " (as answered)".to_owned(),
+        Because::Undone => " (taken back)".to_owned(),
+        Because::New | Because::Edited | Because::Decided | Because::Deleted | Because::Unmarked => {
+            String::new()
+        }
+    }
+}
+
+/// Who decided that the value before loses, where somebody did.
+pub(crate) fn decided(write: &FieldWrite) -> &'static str {
+    match write.by {
+        None => "",
+        Some(By::Rule) => " (both changed; the rule decides, and the value before is kept in the history)",
+        Some(By::Person | By::Typed) => " (as answered; the value before is kept in the history)",
+    }
 }
 
 /// A conflict in one line.
@@ -206,7 +232,7 @@ pub(crate) fn why(why: &Why) -> String {
     }
 }
 
-fn absence(how: Absence) -> &'static str {
+pub(crate) fn absence(how: Absence) -> &'static str {
     match how {
         Absence::Deleted => "deleted",
         Absence::Trashed => "in the trash",

@@ -11,6 +11,14 @@ pub(crate) fn text(value: &Value) -> String {
     shortened(&plain(&value.plain()))
 }
 
+/// A value on one line, at its full length and without quotes around a text.
+pub(crate) fn line(value: &Value) -> String {
+    match value.plain() {
+        Json::String(text) => one_line(&text),
+        json => plain(&json),
+    }
+}
+
 /// A value that may not be known.
 pub(crate) fn known(value: Option<&Value>) -> String {
     value.map_or_else(|| "unknown".to_owned(), text)

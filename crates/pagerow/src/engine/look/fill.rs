@@ -273,6 +273,21 @@ impl<'a, W: Parts> Sight<'a, W> {
         Ok(())
     }
 
+    /// Whether nothing was shown that is not as it was settled.
+    pub(super) fn is_idle(&self) -> bool {
+        self.rows.is_idle() && self.pages.is_idle() && self.index.len() == 0
+    }
+
+    /// Whether both halves of a linked record were seen, and are as they were settled.
+    pub(super) fn is_equal(&self, (key, page): &(Option<RowKey>, Option<PageId>)) -> bool {
+        let at = key.as_ref().and_then(|key| self.index.of_key(key));
+        at.is_some_and(|at| {
+            Some(self.index.get(at).page) == *page
+                && self.rows.mark(at) == Mark::Same
+                && self.pages.mark(at) == Mark::Same
+        })
+    }
+
     /// How many links are equal to their bases on both sides.
     pub(super) fn unchanged(&self, links: u64) -> u64 {
         let moved = (0..self.index.len())

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pagerow_core::{
+    answer::Answers,
     observation::{Observation, Pair},
     plan::{Census, Skipped},
     record::{PageId, RowKey},
@@ -16,7 +17,7 @@ use pagerow_core::{
 };
 use tokio::time::Instant;
 
-pub(super) use self::waiting::step_content;
+pub(super) use self::waiting::{name_of, step_content};
 use self::{fill::Sight, pairing::Which};
 use super::{Bound, Depth, Engine, EngineError, Parts, index::LinkIndex};
 use crate::{
@@ -43,6 +44,13 @@ pub(super) struct View {
     pub(super) parked: BTreeMap<RecordName, ParkedRecord>,
     /// What will be answered once this view has been acted on.
     pub(super) answered: Answered,
+    /// What is known to be answered of some records, by their names.
+    pub(super) answers: BTreeMap<RecordName, Answers>,
+    /// Links of which one half was found gone, and those of which both halves are there again.
+    pub(super) gone: Vec<i64>,
+    pub(super) back: Vec<i64>,
+    /// Only some records were looked at: nothing is known of the mapping as a whole.
+    pub(super) is_partial: bool,
 }
 
 /// Which part of a side is looked at.
@@ -82,7 +90,13 @@ impl<W: Parts> Engine<W> {
         };
         let parts = Sides { postgres: part(Side::Postgres), notion: part(Side::Notion) };
 
-        let due = self.store.due(name).await?;
+        let mut due = self.store.due(name).await?;
+        let shape = bound.mapping.shape().to_string();
+        if state.shape.as_deref() != Some(shape.as_str()) {
+            // An option has come, a column was widened: what could not be written may be possible now.
+            self.add_parked(name, &mut due).await?;
+            state.shape = Some(shape);
+        }
         let looked_at = Instant::now();
         let (mut sight, looked) = self.see(bound, relatives, parts, &cursors, &state, &due).await?;
         let links =
@@ -95,8 +109,9 @@ impl<W: Parts> Engine<W> {
         }
         self.find_buried(&mut sight).await?;
         let unchanged = sight.unchanged(links);
+        let waits = self.waits(&sight, &looked.parts, &due).await?;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
-        let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
+        let waiting = waits.sort(bound, &mut pairs, &mut skipped, &due);
 
         if looked.parts.postgres == Part::Everything && looked.parts.notion == Part::Everything {
             state.last_full = Some(now);
@@ -109,10 +124,15 @@ impl<W: Parts> Engine<W> {
         state.rows = looked.rows.map(u64::cast_signed).or(state.rows);
         let census =
             Census { links, records: Sides { postgres: looked.rows, notion: looked.pages }, unchanged };
-        Ok(View { pairs, skipped, census, cursors: looked.cursors, state, looked_at, parked, answered })
+        Ok(waiting.view(View {
+            pairs,
+            skipped,
+            census,
+            cursors: looked.cursors,
+            ..View::empty(state, looked_at)
+        }))
     }
 
-    #[expect(dead_code, reason = "resolving and undoing are about to use it")]
     /// Looks at these records and no others, each on both sides, whether or not it differs from its bases. Nothing is
     /// known afterwards of the rest: no cursor moves.
     pub(super) async fn look_at_records(
@@ -138,11 +158,33 @@ impl<W: Parts> Engine<W> {
         self.keeping_lease(sight.look_at_all(keys, pages)).await??;
         self.find_buried(&mut sight).await?;
         let links = self.store.count_links(name).await?;
+        let everything = Sides { postgres: Part::Everything, notion: Part::Everything };
+        let waits = self.waits(&sight, &everything, &due).await?;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::All).await?;
-        let (parked, answered) = self.waiting(&bound.mapping, &mut pairs, &mut skipped, &due).await?;
+        let waiting = waits.sort(bound, &mut pairs, &mut skipped, &due);
         let census = Census { links, ..Census::default() };
-        let cursors = Sides::default();
-        Ok(View { pairs, skipped, census, cursors, state, looked_at, parked, answered })
+        let view = View { pairs, skipped, census, is_partial: true, ..View::empty(state, looked_at) };
+        Ok(waiting.view(view))
+    }
+}
+
+impl View {
+    /// A look that found nothing.
+    fn empty(state: MappingState, looked_at: Instant) -> Self {
+        Self {
+            pairs: Vec::new(),
+            skipped: Vec::new(),
+            census: Census::default(),
+            cursors: Sides::default(),
+            state,
+            looked_at,
+            parked: BTreeMap::new(),
+            answered: Answered::default(),
+            answers: BTreeMap::new(),
+            gone: Vec::new(),
+            back: Vec::new(),
+            is_partial: false,
+        }
     }
 }
 

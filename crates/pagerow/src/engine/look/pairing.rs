@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     adopt::{PageHalf, RowHalf, adopt},
-    fidelity::{Fidelity, in_notion},
+    fidelity::{Fidelity, in_notion, in_words},
     mapping::Mapping,
     observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{Skipped, Why},
@@ -99,6 +99,13 @@ impl<W: Parts> Sight<'_, W> {
                     || self.pages.mark(at) == Mark::Different
             })
             .collect();
+        // Nothing is written to a page of which nobody knows what is still on its way there.
+        let (waiting, moved): (Vec<usize>, Vec<usize>) =
+            moved.into_iter().partition(|&at| doubtful.contains(&self.index.get(at).key));
+        skipped.extend(waiting.into_iter().map(|at| {
+            let link = self.index.get(at);
+            Skipped { key: Some(link.key.clone()), page: Some(link.page), why: Why::InDoubt }
+        }));
         for chunk in moved.chunks(5_000) {
             let ids: Vec<i64> = chunk.iter().map(|&at| self.index.get(at).id).collect();
             for link in engine.store.links(mapping, &ids).await? {
@@ -271,7 +278,7 @@ fn natural_key(mapping: &Mapping, sighting: &Sighting, side: Side) -> Option<Vec
         .map(|&at| {
             let value = sighting.record.get(at)?;
             let form = match side {
-                Side::Notion => value.clone(),
+                Side::Notion => in_words(value, mapping.fields.get(at)?).into_owned(),
                 Side::Postgres => match in_notion(value, mapping.fields.get(at)?) {
                     Fidelity::Stored(form) => form,
                     Fidelity::Unstorable(_) => return None,

@@ -3,46 +3,99 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
+    answer::{Answers, Whole},
     digest::Digest,
     mapping::Mapping,
     observation::{Identity, Observation, Pair},
-    plan::{Expect, Skipped, Step, Why},
+    plan::{ConflictKind, Expect, Skipped, Step, Why},
     record::{PageId, RowKey},
-    side::Side,
+    side::{Side, Sides},
 };
 
-use super::RecordName;
+use super::{Part, RecordName, View, fill::Sight};
 use crate::{
-    engine::{Engine, EngineError, Parts},
-    store::{Answered, Attention as _, Due, ParkedRecord},
+    engine::{Bound, Engine, EngineError, Parts},
+    store::{Answered, Attention as _, Due, Links as _, OpenConflict, ParkedRecord},
 };
+
+/// What is known to wait of a mapping's records, before they are planned again.
+#[derive(Default)]
+pub(super) struct Waits {
+    parked: Vec<ParkedRecord>,
+    conflicts: Vec<OpenConflict>,
+    held: Vec<OpenConflict>,
+    absences: BTreeMap<i64, f64>,
+    /// Of these records both halves were seen, and are as they were settled: nothing of them waits.
+    equal: BTreeSet<RecordName>,
+}
+
+/// What waits, once it is compared with what was seen.
+pub(super) struct Waiting {
+    failed: BTreeMap<RecordName, ParkedRecord>,
+    answered: Answered,
+    answers: BTreeMap<RecordName, Answers>,
+    gone: Vec<i64>,
+    back: Vec<i64>,
+}
 
 impl<W: Parts> Engine<W> {
+    /// Reads what waits, unless the look found nothing at all.
+    pub(super) async fn waits(
+        &self,
+        sight: &Sight<'_, W>,
+        parts: &Sides<Part>,
+        due: &Due,
+    ) -> Result<Waits, EngineError> {
+        let by_changes = parts.postgres == Part::Changes && parts.notion == Part::Changes;
+        if by_changes && due.keys.is_empty() && due.pages.is_empty() && sight.is_idle() {
+            return Ok(Waits::default());
+        }
+        let name = sight.bound.mapping.name.as_str();
+        let mut waits = Waits {
+            parked: self.store.parked(Some(name)).await?,
+            conflicts: self.store.open_conflicts(Some(name)).await?,
+            held: self.store.held(name).await?,
+            absences: self.store.absences(name).await?,
+            equal: BTreeSet::new(),
+        };
+        let parked = waits.parked.iter().map(|record| (record.key.clone(), record.page));
+        let conflicts = waits.conflicts.iter().map(|open| (open.conflict.key.clone(), open.conflict.page));
+        waits.equal = parked.chain(conflicts).filter(|name| sight.is_equal(name)).collect();
+        Ok(waits)
+    }
+
+    /// Lets everything that is parked be looked at, whatever its time.
+    pub(super) async fn add_parked(&self, mapping: &str, due: &mut Due) -> Result<(), EngineError> {
+        for parked in self.store.parked(Some(mapping)).await? {
+            due.keys.extend(parked.key);
+            due.pages.extend(parked.page);
+        }
+        Ok(())
+    }
+}
+
+impl Waits {
     /// Sets aside what failed before, has not changed since, and whose time to try again has not come. The rest of
     /// what is known to wait of these records will be answered by planning them again.
-    pub(super) async fn waiting(
-        &self,
-        mapping: &Mapping,
+    pub(super) fn sort<W: Parts>(
+        self,
+        bound: &Bound<W>,
         pairs: &mut Vec<Pair>,
         skipped: &mut Vec<Skipped>,
         due: &Due,
-    ) -> Result<(BTreeMap<RecordName, ParkedRecord>, Answered), EngineError> {
+    ) -> Waiting {
+        let mapping = &*bound.mapping;
         let mut answered = {
             let unread = Unread::of(pairs, skipped);
             Answered::due(due, |key, page| unread.holds(key, page))
         };
-        if pairs.is_empty() {
-            return Ok((BTreeMap::new(), answered));
-        }
-        let known = self.store.parked(Some(&mapping.name)).await?;
-        let failed: BTreeMap<RecordName, ParkedRecord> = known
-            .iter()
+        let failed: BTreeMap<RecordName, ParkedRecord> = (self.parked.iter())
             .filter(|record| record.content.is_some())
             .map(|record| ((record.key.clone(), record.page), record.clone()))
             .collect();
         if !failed.is_empty() {
             pairs.retain(|pair| {
-                let name = (pair.identity.key().cloned(), pair.identity.page());
+                let name = name_of(pair);
                 let is_due = name.0.as_ref().is_some_and(|key| due.keys.contains(key))
                     || name.1.is_some_and(|page| due.pages.contains(&page));
                 let waits = !is_due
@@ -53,24 +106,69 @@ impl<W: Parts> Engine<W> {
                 !waits
             });
         }
-        let conflicts = self.store.open_conflicts(Some(&mapping.name)).await?;
-        if !known.is_empty() || !conflicts.is_empty() {
-            let keys: BTreeSet<&RowKey> = pairs.iter().filter_map(|pair| pair.identity.key()).collect();
-            let pages: BTreeSet<PageId> = pairs.iter().filter_map(|pair| pair.identity.page()).collect();
-            let planned = |key: Option<&RowKey>, page: Option<PageId>| {
-                key.is_some_and(|key| keys.contains(key)) || page.is_some_and(|page| pages.contains(&page))
-            };
-            known
-                .iter()
-                .filter(|record| planned(record.key.as_ref(), record.page))
-                .for_each(|record| answered.parked(record));
-            conflicts
-                .iter()
-                .filter(|open| planned(open.conflict.key.as_ref(), open.conflict.page))
-                .for_each(|open| answered.conflict(open));
+        let keys: BTreeSet<&RowKey> = pairs.iter().filter_map(|pair| pair.identity.key()).collect();
+        let pages: BTreeSet<PageId> = pairs.iter().filter_map(|pair| pair.identity.page()).collect();
+        let is_answered = |key: Option<&RowKey>, page: Option<PageId>| {
+            key.is_some_and(|key| keys.contains(key))
+                || page.is_some_and(|page| pages.contains(&page))
+                || self.equal.contains(&(key.cloned(), page))
+        };
+        (self.parked.iter())
+            .filter(|record| is_answered(record.key.as_ref(), record.page))
+            .for_each(|record| answered.parked(record));
+        (self.conflicts.iter())
+            .filter(|open| is_answered(open.conflict.key.as_ref(), open.conflict.page))
+            .for_each(|open| answered.conflict(open));
+
+        let mut waiting =
+            Waiting { failed, answered, answers: BTreeMap::new(), gone: Vec::new(), back: Vec::new() };
+        let wait = bound.settings.delete_wait.as_secs_f64();
+        for pair in pairs.iter() {
+            self.deletion(pair, wait, &mut waiting);
         }
-        Ok((failed, answered))
+        waiting
     }
+
+    /// What is known of a linked record of which one half is gone, or was.
+    fn deletion(&self, pair: &Pair, wait: f64, waiting: &mut Waiting) {
+        let Identity::Linked(link) = &pair.identity else { return };
+        let name = name_of(pair);
+        let is_gone = |side| matches!(pair.seen.of(side), Observation::Absent(_));
+        let held = self.held.iter().find(|open| (open.conflict.key.clone(), open.conflict.page) == name);
+        let gone = [Side::Postgres, Side::Notion].into_iter().find(|side| is_gone(*side));
+        let Some(gone) = gone else {
+            if self.absences.contains_key(&link.id) {
+                waiting.back.push(link.id);
+            }
+            held.into_iter().for_each(|open| waiting.answered.held(open));
+            return;
+        };
+        let since = self.absences.get(&link.id);
+        if since.is_none() && wait > 0.0 {
+            waiting.gone.push(link.id);
+        }
+        let is_held = held
+            .is_some_and(|open| matches!(open.conflict.kind, ConflictKind::Deleted { on, .. } if on == gone));
+        let answers = Answers {
+            whole: is_held.then_some(Whole::Leave),
+            waits: wait > 0.0 && since.is_none_or(|seconds| *seconds < wait),
+            ..Answers::default()
+        };
+        if answers != Answers::default() {
+            waiting.answers.insert(name, answers);
+        }
+    }
+}
+
+impl Waiting {
+    pub(super) fn view(self, view: View) -> View {
+        let Self { failed: parked, answered, answers, gone, back } = self;
+        View { parked, answered, answers, gone, back, ..view }
+    }
+}
+
+pub(in crate::engine) fn name_of(pair: &Pair) -> RecordName {
+    (pair.identity.key().cloned(), pair.identity.page())
 }
 
 /// What both sides of a record hold, in short: the same name that [`step_content`] gives to a step's record.

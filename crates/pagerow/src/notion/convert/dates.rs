@@ -3,7 +3,7 @@
 use jiff::{
     Timestamp,
     civil::{Date, DateTime},
-    tz::TimeZone,
+    tz::{Offset, TimeZone},
 };
 use pagerow_core::{
     mapping::ColumnKind,
@@ -68,18 +68,55 @@ fn range(start: Moment, end: Moment) -> Value {
 }
 
 /// The `date` object for a value; `None` when the value is no date, or a range with an open end.
-pub(super) fn write(value: &Value, zone: &TimeZone) -> Option<Json> {
+///
+/// Points in time are written with the offset that `zone` has then. Where one end of the range that the property
+/// shows now stays, that end is written as it is, and the other one beside it in the same offset or zone.
+pub(super) fn write(value: &Value, zone: &TimeZone, shown: Option<&DateValue>) -> Option<Json> {
     let (start, end) = match value {
         Value::Day(day) => (Moment::Day(*day), None),
         Value::Instant(instant) => (Moment::Instant(*instant), None),
         Value::Range(range) => (range.start?, Some(range.end?)),
         _ => return None,
     };
+    if let Some(shown) = shown
+        && let Some(end) = end
+        && let Some(beside) = beside(start, end, shown)
+    {
+        return Some(beside);
+    }
     let mut date = json!({ "start": text(start, zone) });
     if let Some(end) = end {
         date["end"] = text(end, zone).into();
     }
     Some(date)
+}
+
+/// A range of which one end is shown already.
+fn beside(start: Moment, end: Moment, shown: &DateValue) -> Option<Json> {
+    let shown_end = shown.end.as_deref()?;
+    if let Some(name) = &shown.time_zone {
+        // Then the times have no offsets of their own.
+        let zone = TimeZone::get(name).ok()?;
+        let local = |moment: Moment| match moment {
+            Moment::Day(_) => None,
+            Moment::Instant(at) => {
+                let zoned = at.to_zoned(zone.clone());
+                // A time that the zone has twice would not say which of them is meant.
+                let is_clear = zone.to_ambiguous_zoned(zoned.datetime()).unambiguous().is_ok();
+                is_clear.then(|| zoned.strftime("%Y-%m-%dT%H:%M:%S").to_string())
+            }
+        };
+        return Some(json!({ "start": local(start)?, "end": local(end)?, "time_zone": name }));
+    }
+    let stays = |text: &str, new: Moment| moment(text, None) == Some(new);
+    let (kept, offset) = match (stays(&shown.start, start), stays(shown_end, end)) {
+        (true, false) => ((Some(shown.start.as_str()), None), offset_of(&shown.start)?),
+        (false, true) => ((None, Some(shown_end)), offset_of(shown_end)?),
+        (true, true) | (false, false) => return None,
+    };
+    let zone = TimeZone::fixed(offset);
+    let end_of = |kept: Option<&str>, new: Moment| kept.map_or_else(|| text(new, &zone), str::to_owned);
+    Some(json!({ "start": end_of(kept.0, start), "end": end_of(kept.1, end) }))
 }
 
 /// A moment as people in `zone` write it, with its offset.
@@ -98,6 +135,18 @@ fn text(moment: Moment, zone: &TimeZone) -> String {
             }
         }
     }
+}
+
+/// The offset with which a point in time is written.
+fn offset_of(text: &str) -> Option<Offset> {
+    if text.ends_with(['Z', 'z']) {
+        return Some(Offset::UTC);
+    }
+    let (_, time) = text.split_once('T')?;
+    let at = time.rfind(['+', '-'])?;
+    let (hours, minutes) = time[at + 1..].split_once(':')?;
+    let seconds = hours.parse::<i32>().ok()? * 3_600 + minutes.parse::<i32>().ok()? * 60;
+    Offset::from_seconds(if time[at..].starts_with('-') { -seconds } else { seconds }).ok()
 }
 
 #[cfg(test)]
@@ -162,7 +211,7 @@ mod tests {
 
     #[test]
     fn times_are_written_with_the_offset_of_their_zone() {
-        let start = |value: &Value, home: &str| write(value, &zone(home)).unwrap()["start"].clone();
+        let start = |value: &Value, home: &str| write(value, &zone(home), None).unwrap()["start"].clone();
         let summer = instant("2026-07-01T22:30:00Z");
         assert_eq!(start(&summer, "UTC"), "2026-07-01T22:30:00Z");
         assert_eq!(start(&summer, "Europe/Berlin"), "2026-07-02T00:30:00+02:00");
@@ -170,8 +219,42 @@ mod tests {
         assert_eq!(start(&instant("1850-01-01T00:00:00Z"), "Europe/Berlin"), "1850-01-01T00:00:00Z");
         assert_eq!(start(&instant("0001-01-02T00:00:00Z"), "UTC"), "0001-01-02T00:00:00Z");
         assert_eq!(start(&instant("9999-12-30T21:59:00Z"), "Asia/Tokyo"), "9999-12-31T06:59:00+09:00");
-        assert_eq!(write(&Value::Bool(true), &TimeZone::UTC), None);
+        assert_eq!(write(&Value::Bool(true), &TimeZone::UTC, None), None);
         let open = Value::Range(Box::new(Range { start: None, end: None }));
-        assert_eq!(write(&open, &TimeZone::UTC), None);
+        assert_eq!(write(&open, &TimeZone::UTC, None), None);
+    }
+    #[test]
+    fn an_end_that_stays_keeps_its_offset() {
+        let at = |text: &str| Some(Moment::Instant(text.parse().unwrap()));
+        let range = |start: &str, end: &str| Value::Range(Box::new(Range { start: at(start), end: at(end) }));
+        let tokyo = date("2026-02-22T09:00:00.000+09:00", Some("2026-02-22T10:00:00.000+09:00"), None);
+        let written =
+            |value: &Value, shown: &DateValue| write(value, &zone("Europe/Berlin"), Some(shown)).unwrap();
+        assert_eq!(
+            written(&range("2026-02-22T00:00:00Z", "2026-02-22T02:30:00Z"), &tokyo),
+            json!({"start": "2026-02-22T09:00:00.000+09:00", "end": "2026-02-22T11:30:00+09:00"})
+        );
+        assert_eq!(
+            written(&range("2026-02-21T23:00:00Z", "2026-02-22T01:00:00Z"), &tokyo),
+            json!({"start": "2026-02-22T08:00:00+09:00", "end": "2026-02-22T10:00:00.000+09:00"})
+        );
+        assert_eq!(
+            written(&range("2026-02-21T22:00:00Z", "2026-02-22T02:00:00Z"), &tokyo),
+            json!({"start": "2026-02-21T23:00:00+01:00", "end": "2026-02-22T03:00:00+01:00"}),
+            "nothing stays: the mapping's zone"
+        );
+        let named = date("2026-07-01T09:00:00", Some("2026-07-01T10:00:00"), Some("America/New_York"));
+        assert_eq!(
+            written(&range("2026-07-01T13:00:00Z", "2026-07-01T15:00:00Z"), &named),
+            json!({"start": "2026-07-01T09:00:00", "end": "2026-07-01T11:00:00", "time_zone": "America/New_York"})
+        );
+        // An hour that New York has twice is written with its offset.
+        let autumn =
+            write(&range("2026-11-01T05:30:00Z", "2026-11-01T08:00:00Z"), &zone("UTC"), Some(&named));
+        assert_eq!(autumn.unwrap()["start"], "2026-11-01T05:30:00Z");
+        for (text, seconds) in [("2026-01-01T00:00:00-03:30", -12_600), ("2026-01-01T00:00Z", 0)] {
+            assert_eq!(offset_of(text).map(Offset::seconds), Some(seconds));
+        }
+        assert_eq!(offset_of("2026-01-01T00:00:00"), None);
     }
 }

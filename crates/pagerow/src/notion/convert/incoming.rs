@@ -10,11 +10,11 @@ use pagerow_core::{
     value::{File, Person, Ref, Value},
 };
 
-use super::dates;
+use super::{dates, rich_text};
 use crate::{
     notion::wire::{
-        self, DateValue, FileLocation, FileValue, Formula, PropertyValue, RollupValue, SelectOption,
-        UniqueId, User,
+        self, DateValue, FileLocation, FileValue, Formula, PropertyValue, Rollup, RollupValue, SelectOption,
+        UniqueId, User, UserKind,
     },
     replica::Relatives,
 };
@@ -40,7 +40,16 @@ pub fn value(property: &PropertyValue, field: &Field, incoming: Incoming<'_>) ->
         PropertyValue::NotShown => return None,
         // Shown as empty even where it is set.
         PropertyValue::Place(None) => return None,
-        PropertyValue::People(people) => set(people.iter().map(|user| person(user, &field.shows))),
+        PropertyValue::People(people) => {
+            let people: Vec<Value> =
+                people.iter().map(|user| person(user, &field.shows)).collect::<Option<_>>()?;
+            set(people.into_iter())
+        }
+        PropertyValue::CreatedBy(user) | PropertyValue::LastEditedBy(user) => {
+            return person(user, &field.shows);
+        }
+        // Only a part went into it.
+        PropertyValue::Rollup(Rollup { value: RollupValue::Incomplete, .. }) => return None,
         PropertyValue::Relation { ids, .. } => return relation(ids, &field.shows, incoming.relatives),
         other => natural(other, field, incoming),
     })
@@ -56,16 +65,28 @@ fn natural(property: &PropertyValue, field: &Field, incoming: Incoming<'_>) -> V
         }),
     };
     match property {
-        PropertyValue::Title(rich) | PropertyValue::RichText(rich) => text(Some(rich.plain_text())),
+        PropertyValue::RichText(rich) if matches!(field.shows, PropertyKind::Markdown) => {
+            rich_text::read_markdown(rich)
+        }
+        // A computed property is read only: its words are all that a column can take.
+        PropertyValue::Title(rich) | PropertyValue::RichText(rich)
+            if matches!(field.shows, PropertyKind::ReadOnly(_)) =>
+        {
+            text(Some(rich.plain_text()))
+        }
+        PropertyValue::Title(rich) | PropertyValue::RichText(rich) => rich_text::read(rich),
         PropertyValue::Number(shown) => number(shown.as_ref()),
         PropertyValue::Select(option) | PropertyValue::Status(option) => {
             text(option.as_ref().map(|option| option.name.clone()))
+        }
+        PropertyValue::MultiSelect(options) if field.keeps_order() && !options.is_empty() => {
+            Value::List(options.iter().map(|option| Value::Text(option.name.clone())).collect())
         }
         PropertyValue::MultiSelect(options) => {
             set(options.iter().map(|SelectOption { name, .. }| Value::Text(name.clone())))
         }
         PropertyValue::Date(shown) => date(shown),
-        PropertyValue::People(people) => set(people.iter().map(|user| person(user, &field.shows))),
+        PropertyValue::People(people) => set(people.iter().map(|user| shown_person(user, &field.shows))),
         PropertyValue::Files(shown) => files(shown),
         PropertyValue::Checkbox(checked) => Value::Bool(*checked),
         PropertyValue::Url(shown) | PropertyValue::Email(shown) | PropertyValue::PhoneNumber(shown) => {
@@ -91,7 +112,9 @@ fn natural(property: &PropertyValue, field: &Field, incoming: Incoming<'_>) -> V
             RollupValue::Unknown { kind, raw } => Value::opaque(kind, raw.as_json()),
         },
         PropertyValue::CreatedTime(at) | PropertyValue::LastEditedTime(at) => Value::Instant(*at),
-        PropertyValue::CreatedBy(user) | PropertyValue::LastEditedBy(user) => person(user, &field.shows),
+        PropertyValue::CreatedBy(user) | PropertyValue::LastEditedBy(user) => {
+            shown_person(user, &field.shows)
+        }
         PropertyValue::UniqueId(id) => unique_id(id),
         PropertyValue::Verification(shown) => text(shown.as_ref().map(|shown| shown.state.clone())),
         PropertyValue::Button | PropertyValue::NotShown => Value::Null,
@@ -120,8 +143,16 @@ fn set(values: impl Iterator<Item = Value>) -> Value {
     if values.is_empty() { Value::Null } else { Value::Set(values) }
 }
 
-/// A person by the address that the page shows, or that is known for their id; groups and bots have only an id.
-fn person(user: &User, shows: &PropertyKind) -> Value {
+/// A person by the address that the page shows, or that is known for their id; guests may show none, groups and bots
+/// have only an id. `None` where the connection may not see who it is.
+fn person(user: &User, shows: &PropertyKind) -> Option<Value> {
+    match shown_person(user, shows) {
+        Value::Person(person) if person.email.is_none() && user.kind == UserKind::Partial => None,
+        person => Some(person),
+    }
+}
+
+fn shown_person(user: &User, shows: &PropertyKind) -> Value {
     let known = |known: &Vec<Person>| {
         known.iter().find(|person| person.id.as_deref() == Some(user.id.as_str()))?.email.clone()
     };
@@ -138,14 +169,15 @@ fn files(shown: &[FileValue]) -> Value {
     }
     let mut files = Vec::with_capacity(shown.len());
     for FileValue { name, location } in shown {
-        let url = match location {
-            FileLocation::External { url } | FileLocation::Hosted { url, .. } => url,
+        let (url, hosted) = match location {
+            FileLocation::External { url } => (url, false),
+            FileLocation::Hosted { url, .. } => (url, true),
             // One file without an address makes the list more than we understand.
             FileLocation::Upload { id } => return Value::opaque("file_upload", id),
             FileLocation::Unknown { kind, raw } => return Value::opaque(kind, raw.as_json()),
         };
         let name = name.clone().unwrap_or_default();
-        files.push(Value::File(Box::new(File { url: url.clone(), name })));
+        files.push(Value::File(Box::new(File { url: url.clone(), name, hosted })));
     }
     Value::List(files)
 }

@@ -7,11 +7,9 @@ use pagerow_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::dates;
-use crate::replica::Relatives;
+use super::{dates, rich_text};
+use crate::{notion::wire::DateValue, replica::Relatives};
 
-/// Longest content of one rich text item, in UTF-16 units.
-const ITEM_UNITS: usize = 2_000;
 /// Longest name of a file, in UTF-16 units.
 const FILE_NAME_UNITS: usize = 100;
 
@@ -21,6 +19,10 @@ pub struct Outgoing<'a> {
     pub relatives: &'a Relatives,
     /// In whose offset points in time are written.
     pub zone: &'a TimeZone,
+    /// The date that the property shows now, where one end of it stays: that end keeps its offset.
+    pub date: Option<&'a DateValue>,
+    /// What the other side holds, which gives a set the order of its list.
+    pub source: Option<&'a Value>,
 }
 
 /// Why a value cannot be put in a request.
@@ -41,7 +43,13 @@ pub fn property(value: &Value, field: &Field, outgoing: Outgoing<'_>) -> Result<
     let payload = match &field.shows {
         PropertyKind::Title | PropertyKind::RichText => match value {
             Value::Null => json!([]),
-            Value::Text(text) => rich_text(text),
+            Value::Text(text) => rich_text::write(text),
+            Value::Markdown(markdown) => rich_text::write_markdown(markdown),
+            _ => return Err(Unsendable::NotStored),
+        },
+        PropertyKind::Markdown => match value {
+            Value::Null => json!([]),
+            Value::Markdown(markdown) => rich_text::write_markdown(markdown),
             _ => return Err(Unsendable::NotStored),
         },
         PropertyKind::Number => number(value)?,
@@ -50,13 +58,15 @@ pub fn property(value: &Value, field: &Field, outgoing: Outgoing<'_>) -> Result<
             Value::Text(name) => json!({ "name": name }),
             _ => return Err(Unsendable::NotStored),
         },
-        PropertyKind::MultiSelect(_) => each(value, |option| match option {
-            Value::Text(name) => Ok(json!({ "name": name })),
-            _ => Err(Unsendable::NotStored),
-        })?,
+        PropertyKind::MultiSelect(_) => {
+            each(&in_order_of(value, outgoing.source, field), |option| match option {
+                Value::Text(name) => Ok(json!({ "name": name })),
+                _ => Err(Unsendable::NotStored),
+            })?
+        }
         PropertyKind::Date => match value {
             Value::Null => Json::Null,
-            date => dates::write(date, outgoing.zone).ok_or(Unsendable::NotStored)?,
+            date => dates::write(date, outgoing.zone, outgoing.date).ok_or(Unsendable::NotStored)?,
         },
         PropertyKind::People { known } => each(value, |person| match person {
             Value::Person(person) => {
@@ -96,34 +106,10 @@ pub fn property(value: &Value, field: &Field, outgoing: Outgoing<'_>) -> Result<
 #[must_use]
 pub fn plain_text(kind: &str, text: &str) -> Json {
     match kind {
-        "title" | "rich_text" => json!({ kind: rich_text(text) }),
+        "title" | "rich_text" => json!({ kind: rich_text::write(text) }),
         _ if text.is_empty() => json!({ kind: null }),
         _ => json!({ kind: text }),
     }
-}
-
-/// Text as rich text items, each as long as allowed, cut between characters.
-fn rich_text(text: &str) -> Json {
-    pieces(text, ITEM_UNITS).map(|piece| json!({ "text": { "content": piece } })).collect()
-}
-
-/// Cuts text into pieces of at most `limit` UTF-16 units. A character is never cut, so that no half of a surrogate
-/// pair is ever sent.
-fn pieces(text: &str, limit: usize) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut units = 0;
-        let end = rest.char_indices().find_map(|(at, character)| {
-            units += character.len_utf16();
-            (units > limit).then_some(at)
-        });
-        let (piece, others) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = others;
-        Some(piece)
-    })
 }
 
 fn number(value: &Value) -> Result<Json, Unsendable> {
@@ -132,10 +118,31 @@ fn number(value: &Value) -> Result<Json, Unsendable> {
         Value::Number(number) => number,
         _ => return Err(Unsendable::NotStored),
     };
-    let double = number.as_exact_f64().ok_or(Unsendable::NotStored)?;
-    #[expect(clippy::cast_possible_truncation, reason = "exact whole numbers end at 2^53")]
-    let json = if number.is_whole() { json!(double as i64) } else { json!(double) };
+    let double = number.as_double().ok_or(Unsendable::NotStored)?;
+    let json = match number.as_exact_f64() {
+        #[expect(clippy::cast_possible_truncation, reason = "exact whole numbers end at 2^53")]
+        Some(double) if number.is_whole() => json!(double as i64),
+        _ => json!(double),
+    };
     Ok(json)
+}
+
+/// A set of options in the order in which the column lists them; Notion shows them in the order in which they are
+/// written.
+fn in_order_of(value: &Value, source: Option<&Value>, field: &Field) -> Value {
+    let (Value::Set(options), Some(Value::List(listed))) = (value, source) else { return value.clone() };
+    let place = |option: &Value| {
+        let Value::Text(name) = option else { return usize::MAX };
+        let name = name.to_lowercase();
+        let is_it = |item: &Value| match item {
+            Value::Text(text) => field.labels.get(text).unwrap_or(text).to_lowercase() == name,
+            _ => false,
+        };
+        listed.iter().position(is_it).unwrap_or(usize::MAX)
+    };
+    let mut options: Vec<Value> = options.iter().cloned().collect();
+    options.sort_by_key(place);
+    Value::List(options)
 }
 
 /// The items of a set or list, each written by `write`; nothing is an empty array.
@@ -157,17 +164,10 @@ fn person_id<'a>(person: &'a Person, known: &'a [Person]) -> Option<&'a str> {
 
 /// A file that Notion keeps itself is sent back as such: as a mere link its signature would expire within the hour.
 fn file_object(file: &File) -> Json {
-    let name = pieces(&file.name, FILE_NAME_UNITS).next().unwrap_or("file");
-    if is_kept_by_notion(file) {
+    let name = rich_text::pieces(&file.name, FILE_NAME_UNITS).next().unwrap_or("file");
+    if file.hosted {
         json!({ "name": name, "type": "file", "file": { "url": file.url } })
     } else {
         json!({ "name": name, "type": "external", "external": { "url": file.url } })
     }
-}
-
-/// Notion hands out its own files under signed addresses of these hosts.
-fn is_kept_by_notion(file: &File) -> bool {
-    let is_signed = file.identity().len() < file.url.len();
-    let host = file.url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    is_signed && (host.starts_with("prod-files-secure.") || host.contains("notion"))
 }

@@ -8,6 +8,7 @@ use pagerow_core::{
     mapping::{ColumnKind, Field, Flow, Options, PropertyKind},
     number::Number,
     record::PageId,
+    side::Side,
     value::{File, Person, Ref, Value},
 };
 use proptest::prelude::*;
@@ -23,7 +24,7 @@ fn field(shows: PropertyKind) -> Field {
     holding(shows, ColumnKind::Text { max: None })
 }
 
-fn holding(shows: PropertyKind, holds: ColumnKind) -> Field {
+pub(super) fn holding(shows: PropertyKind, holds: ColumnKind) -> Field {
     Field {
         column: "c".into(),
         property: "P".into(),
@@ -48,7 +49,7 @@ fn users(single: bool) -> PropertyKind {
 }
 
 fn growing() -> Options {
-    Options { names: vec!["Gold".into()], may_grow: true }
+    Options { names: vec!["Gold".into()], may_grow: true, ordered: false }
 }
 
 fn people() -> PropertyKind {
@@ -62,20 +63,48 @@ fn read(shown: Json, field: &Field) -> Option<Value> {
 }
 
 fn write(value: &Value, field: &Field) -> Result<Json, Unsendable> {
-    property(value, field, Outgoing { relatives: &relatives(), zone: &TimeZone::UTC })
+    property(
+        value,
+        field,
+        Outgoing { relatives: &relatives(), zone: &TimeZone::UTC, date: None, source: None },
+    )
 }
 
+/// A text item as it would come back: with what its look is otherwise, and the words of a mention.
+fn echoed_item(item: &Json) -> Json {
+    let mut shown = json!({"annotations": {"bold": false, "italic": false, "strikethrough": false, "underline": false,
+        "code": false, "color": "default"}, "href": item["text"]["link"]["url"]});
+    for (key, is_so) in item["annotations"].as_object().into_iter().flatten() {
+        shown["annotations"][key] = is_so.clone();
+    }
+    let words = if let Some(text) = item.get("text") {
+        shown["type"] = json!("text");
+        shown["text"] = json!({"content": text["content"], "link": text.get("link")});
+        text["content"].clone()
+    } else if let Some(equation) = item.get("equation") {
+        shown["type"] = json!("equation");
+        shown["equation"] = equation.clone();
+        equation["expression"].clone()
+    } else {
+        let mention = item["mention"].as_object().unwrap();
+        let kind = mention.keys().find(|key| *key != "type").unwrap();
+        shown["type"] = json!("mention");
+        shown["mention"] = json!({"type": kind, (kind): mention[kind]});
+        json!(WORDS)
+    };
+    shown["plain_text"] = words;
+    shown
+}
+
+/// What every mention of these tests shows.
+const WORDS: &str = "somebody";
+
 /// A property as it would come back after `written` was sent: what Notion adds to what it was given.
-fn echoed(written: &Json) -> Json {
+pub(super) fn echoed(written: &Json) -> Json {
     let (kind, payload) = written.as_object().unwrap().iter().next().unwrap();
     let option = |name: &Json| json!({"id": "o", "name": name, "color": "default"});
     let payload = match kind.as_str() {
-        "title" | "rich_text" => payload
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|item| json!({"type": "text", "text": item["text"], "plain_text": item["text"]["content"]}))
-            .collect(),
+        "title" | "rich_text" => payload.as_array().unwrap().iter().map(echoed_item).collect(),
         "select" | "status" if !payload.is_null() => option(&payload["name"]),
         "multi_select" => payload.as_array().unwrap().iter().map(|item| option(&item["name"])).collect(),
         "date" if !payload.is_null() => json!({
@@ -105,7 +134,7 @@ fn person(email: Option<&str>, id: &str) -> Value {
 }
 
 fn file(url: &str) -> Value {
-    Value::File(Box::new(File { url: url.into(), name: "a".into() }))
+    Value::File(Box::new(File { url: url.into(), name: "a".into(), hosted: File::is_hosted_at(url) }))
 }
 
 fn row(key: &str) -> Value {
@@ -148,7 +177,8 @@ fn every_writable_kind_is_read() {
         {"type": "text", "text": {"content": "bold "}, "annotations": {"bold": true}, "plain_text": "bold "},
         {"type": "mention", "mention": {"type": "date"}, "plain_text": "today"},
     ]});
-    assert_eq!(read(rich, &field(PropertyKind::RichText)), Some(text("bold today")));
+    let formatted = "<b>bold </b><mention json=\"{&quot;type&quot;:&quot;date&quot;}\">today</mention>";
+    assert_eq!(read(rich, &field(PropertyKind::RichText)), Some(Value::Markdown(formatted.into())));
     for (literal, expected) in
         [("0.1", "0.1"), ("1e21", "1000000000000000000000"), ("-0", "0"), ("12.50", "12.5")]
     {
@@ -223,10 +253,9 @@ fn computed_properties_show_their_results() {
         {"type": "title", "title": [{"plain_text": "A"}]}, {"type": "number", "number": 1},
     ]});
     assert_eq!(of("rollup", array, any.clone()), Value::List(vec![text("A"), number("1")]));
-    assert!(matches!(
-        of("rollup", json!({"type": "incomplete", "incomplete": {}}), any.clone()),
-        Value::Opaque(_)
-    ));
+    let incomplete = json!({"type": "rollup", "rollup": {"type": "incomplete", "incomplete": {}}});
+    let rollup = holding(PropertyKind::ReadOnly("rollup".into()), any.clone());
+    assert_eq!(read(incomplete, &rollup), None, "a part of it is not it");
     assert_eq!(of("unique_id", json!({"prefix": "PRE", "number": 3}), any.clone()), text("PRE-3"));
     assert_eq!(of("unique_id", json!({"prefix": null, "number": 3}), any.clone()), text("3"));
     assert_eq!(
@@ -306,6 +335,212 @@ fn every_kind_is_written() {
         json!({"relation": [{"id": PAGE}, {"id": OTHER_PAGE}]})
     );
     assert_eq!(write(Value::Null, users(true)), json!({"relation": []}));
+}
+
+/// Formatted text comes as Markdown and goes out as it came, whatever the column holds.
+#[test]
+fn formatting_survives_both_ways() {
+    let look = |annotations: Json| {
+        let mut all = json!({"bold": false, "italic": false, "strikethrough": false, "underline": false,
+            "code": false, "color": "default"});
+        for (key, value) in annotations.as_object().unwrap() {
+            all[key] = value.clone();
+        }
+        all
+    };
+    let words = |text: &str, link: Option<&str>, annotations: Json| {
+        json!({"type": "text", "text": {"content": text, "link": link.map(|url| json!({"url": url}))},
+            "annotations": look(annotations), "plain_text": text, "href": link})
+    };
+    let mention = |mention: Json, text: &str| json!({"type": "mention", "mention": mention, "annotations": look(json!({})), "plain_text": text, "href": null});
+    for (item, markdown, written) in [
+        (
+            words("a", None, json!({"bold": true, "italic": true})),
+            "***a***",
+            json!({"text": {"content": "a"}, "annotations": {"bold": true, "italic": true}}),
+        ),
+        (
+            words("a", Some("https://x.example/(1)"), json!({"strikethrough": true})),
+            "[~~a~~](https://x.example/\\(1\\))",
+            json!({"text": {"content": "a", "link": {"url": "https://x.example/(1)"}},
+                "annotations": {"strikethrough": true}}),
+        ),
+        (
+            words("a", None, json!({"underline": true, "color": "red_background"})),
+            "<span color=\"red_background\"><u>a</u></span>",
+            json!({"text": {"content": "a"}, "annotations": {"underline": true, "color": "red_background"}}),
+        ),
+        (
+            words("a*b", None, json!({"code": true})),
+            "`a*b`",
+            json!({"text": {"content": "a*b"}, "annotations": {"code": true}}),
+        ),
+        (
+            json!({"type": "equation", "equation": {"expression": "e=mc^2"}, "annotations": look(json!({})),
+                "plain_text": "e=mc^2", "href": null}),
+            "$`e=mc^2`$",
+            json!({"equation": {"expression": "e=mc^2"}}),
+        ),
+        (
+            mention(json!({"type": "user", "user": {"object": "user", "id": "u1", "name": "Ada"}}), "@Ada"),
+            "<mention-user url=\"user://u1\">@Ada</mention-user>",
+            json!({"mention": {"user": {"id": "u1"}}}),
+        ),
+        (
+            mention(json!({"type": "page", "page": {"id": PAGE}}), "Home"),
+            "<mention-page url=\"page://5c6a2821-6bb1-4a7e-b6e1-c50111515c3d\">Home</mention-page>",
+            json!({"mention": {"page": {"id": PAGE}}}),
+        ),
+        (
+            mention(
+                json!({"type": "date", "date": {"start": "2026-01-01", "end": null, "time_zone": null}}),
+                "1 Jan",
+            ),
+            "<mention-date start=\"2026-01-01\">1 Jan</mention-date>",
+            json!({"mention": {"date": {"start": "2026-01-01"}}}),
+        ),
+        (
+            mention(json!({"type": "custom_emoji", "custom_emoji": {"id": "e", "name": "x"}}), ":x:"),
+            "<mention json=\"{&quot;custom_emoji&quot;:{&quot;id&quot;:&quot;e&quot;,&quot;name&quot;:&quot;x&quot;},&quot;type&quot;:&quot;custom_emoji&quot;}\">:x:</mention>",
+            json!({"mention": {"type": "custom_emoji", "custom_emoji": {"id": "e", "name": "x"}}}),
+        ),
+    ] {
+        for shows in [PropertyKind::RichText, PropertyKind::Markdown] {
+            let field = field(shows);
+            let value = read(json!({"type": "rich_text", "rich_text": [item]}), &field).unwrap();
+            assert_eq!(value, Value::Markdown(markdown.into()));
+            assert_eq!(fidelity::in_notion(&value, &field), Fidelity::Stored(value.clone()));
+            assert_eq!(write(&value, &field).unwrap(), json!({"rich_text": [written]}), "{markdown}");
+        }
+        let row = fidelity::in_postgres(&Value::Markdown(markdown.into()), &field(PropertyKind::RichText));
+        assert_eq!(row, Fidelity::Stored(text(item["plain_text"].as_str().unwrap())));
+    }
+    // Plain words are Markdown with its signs kept from being read.
+    let plain = json!({"type": "rich_text", "rich_text": [words("2*3 [x]", None, json!({}))]});
+    assert_eq!(read(plain.clone(), &field(PropertyKind::RichText)), Some(text("2*3 [x]")));
+    let markdown = Value::Markdown("2\\*3 \\[x]".into());
+    assert_eq!(read(plain, &field(PropertyKind::Markdown)), Some(markdown.clone()));
+    assert_eq!(
+        write(&markdown, &field(PropertyKind::Markdown)).unwrap(),
+        json!({"rich_text": [{"text": {"content": "2*3 [x]"}}]})
+    );
+    // A preview is Notion's own making: its link stays.
+    let preview = json!({"type": "rich_text", "rich_text": [{"type": "mention", "plain_text": "pull 1",
+        "href": "https://x.example/1", "mention": {"type": "link_preview", "link_preview": {"url": "https://x.example/1"}}}]});
+    let value = read(preview, &field(PropertyKind::RichText)).unwrap();
+    assert_eq!(
+        write(&value, &field(PropertyKind::RichText)).unwrap(),
+        json!({"rich_text": [{"text": {"content": "pull 1", "link": {"url": "https://x.example/1"}}}]})
+    );
+}
+
+#[test]
+fn the_order_of_options_is_the_columns() {
+    let texts = || ColumnKind::List(Box::new(ColumnKind::Text { max: None }));
+    let shown = json!({"type": "multi_select", "multi_select": [
+        {"id": "1", "name": "b", "color": "red"}, {"id": "2", "name": "a", "color": "red"}]});
+    let set = holding(PropertyKind::MultiSelect(growing()), texts());
+    let list = holding(PropertyKind::MultiSelect(Options { ordered: true, ..growing() }), texts());
+    let [b, a] = ["b", "a"].map(text);
+    assert_eq!(read(shown.clone(), &set), Some(Value::set([a.clone(), b.clone()])));
+    assert_eq!(read(shown, &list), Some(Value::List(vec![b.clone(), a.clone()])));
+    let row = Value::List(vec![b.clone(), a.clone()]);
+    let (relatives, zone) = (relatives(), TimeZone::UTC);
+    for field in [set, list] {
+        let Fidelity::Stored(form) = fidelity::in_notion(&row, &field) else { panic!() };
+        let outgoing = Outgoing { relatives: &relatives, zone: &zone, date: None, source: Some(&row) };
+        let written = property(&form, &field, outgoing).unwrap();
+        assert_eq!(written, json!({"multi_select": [{"name": "b"}, {"name": "a"}]}));
+    }
+}
+
+#[test]
+fn people_whom_nobody_may_see_are_not_read_and_those_without_an_address_are_not_lost() {
+    let field = holding(people(), ColumnKind::List(Box::new(ColumnKind::Text { max: None })));
+    let read = |user: Json| read(json!({"type": "people", "people": [user]}), &field);
+    assert_eq!(read(json!({"object": "user", "id": "u9"})), None, "no capability to see people");
+    let refused = |value: Option<Value>| match fidelity::in_postgres(&value.unwrap(), &field) {
+        Fidelity::Unstorable(reason) => reason.code,
+        Fidelity::Stored(stored) => panic!("{stored:?}"),
+    };
+    for nameless in [
+        json!({"object": "user", "id": "g", "type": "person", "person": {}}),
+        json!({"object": "user", "id": "b", "type": "bot", "bot": {}}),
+        json!({"object": "group", "id": "t", "name": "Team"}),
+    ] {
+        assert_eq!(refused(read(nameless)), "no_address");
+    }
+    // A guest is in no list of people; one whom the property shows can stay in it.
+    let guest = Value::set([person(Some("guest@example.com"), "g1")]);
+    let both = Value::List(vec![text("guest@example.com"), text("ada@example.com")]);
+    let Fidelity::Unstorable(reason) = fidelity::in_notion(&both, &field) else { panic!() };
+    assert_eq!(reason.code, "no_such_person");
+    let Fidelity::Stored(kept) = fidelity::over(Side::Notion, &both, &guest, &field) else { panic!() };
+    assert_eq!(write(&kept, &field).unwrap(), json!({"people": [{"id": "u1"}, {"id": "g1"}]}));
+}
+
+#[test]
+fn files_that_stay_keep_their_names_and_are_not_made_links() {
+    let files = holding(PropertyKind::Files, ColumnKind::List(Box::new(ColumnKind::Text { max: None })));
+    let shown = json!({"type": "files", "files": [
+        {"name": "My scan.pdf", "type": "file", "file": {"url": "https://store.example/b/x.pdf?sign=2", "expiry_time": "2026-01-01T00:00:00.000Z"}},
+        {"name": "Logo", "type": "external", "external": {"url": "https://x.example/logo.png?size=2"}},
+    ]});
+    let page = read(shown.clone(), &files).unwrap();
+    let signed_again =
+        read(serde_json::from_str(&shown.to_string().replace("sign=2", "sign=3")).unwrap(), &files);
+    assert_eq!(signed_again.as_ref(), Some(&page), "another signature is no change");
+    let row = Value::List(vec![
+        text("https://x.example/logo.png?size=2"),
+        text("https://x.example/new.pdf"),
+        text("https://store.example/b/x.pdf?sign=2"),
+    ]);
+    let Fidelity::Stored(kept) = fidelity::over(Side::Notion, &row, &page, &files) else { panic!() };
+    assert_eq!(
+        write(&kept, &files).unwrap(),
+        json!({"files": [
+            {"name": "Logo", "type": "external", "external": {"url": "https://x.example/logo.png?size=2"}},
+            {"name": "new.pdf", "type": "external", "external": {"url": "https://x.example/new.pdf"}},
+            // Its host says nothing, but the page says that Notion keeps it.
+            {"name": "My scan.pdf", "type": "file", "file": {"url": "https://store.example/b/x.pdf?sign=2"}},
+        ]})
+    );
+}
+
+#[test]
+fn doubles_of_any_size_go_both_ways() {
+    let doubles = holding(PropertyKind::Number, ColumnKind::Double);
+    for (literal, plain) in [
+        ("9007199254740994", "9007199254740994"),
+        ("1e300", "1e300"),
+        ("-1.7976931348623157e308", "-1.7976931348623157e308"),
+        ("5e-324", "5e-324"),
+    ] {
+        let value = Value::Number(Number::parse(plain).unwrap());
+        assert_eq!(fidelity::in_notion(&value, &doubles), Fidelity::Stored(value.clone()), "{literal}");
+        let written = write(&value, &doubles).unwrap();
+        let shown = json!({"type": "number", "number": written["number"]});
+        assert_eq!(read(shown, &doubles), Some(value));
+    }
+    let whole = holding(PropertyKind::Number, ColumnKind::Integer { min: i64::MIN, max: i64::MAX });
+    let value = number("9007199254740994");
+    assert!(
+        matches!(fidelity::in_notion(&value, &whole), Fidelity::Unstorable(_)),
+        "its neighbours are none"
+    );
+}
+
+/// What cannot be text in Postgres is carried as it is, and never written as something else.
+#[test]
+fn half_characters_are_not_understood_and_not_lost() {
+    let broken = r#"{"type":"rich_text","rich_text":[{"type":"text","text":{"content":"a\ud83d"},"plain_text":"a\ud83d"}]}"#;
+    let shown: PropertyValue = serde_json::from_str(broken).unwrap();
+    let field = field(PropertyKind::RichText);
+    let (relatives, zone) = (relatives(), TimeZone::UTC);
+    let value = value(&shown, &field, Incoming { relatives: &relatives, zone: &zone }).unwrap();
+    assert!(matches!(value, Value::Opaque(_)));
+    let Fidelity::Unstorable(reason) = fidelity::in_postgres(&value, &field) else { panic!() };
+    assert_eq!(reason.code, "not_understood");
 }
 
 #[test]
@@ -395,7 +630,7 @@ proptest! {
         let Fidelity::Stored(stored) = fidelity::in_notion(&value, &field) else { return Ok(()) };
         let zone = TimeZone::get(home).unwrap();
         let relatives = relatives();
-        let written = property(&stored, &field, Outgoing { relatives: &relatives, zone: &zone }).unwrap();
+        let written = property(&stored, &field, Outgoing { relatives: &relatives, zone: &zone, date: None, source: Some(&value) }).unwrap();
         let shown: PropertyValue = serde_json::from_str(&echoed(&written).to_string()).unwrap();
         let back = super::value(&shown, &field, Incoming { relatives: &relatives, zone: &zone });
         prop_assert_eq!(back.as_ref(), Some(&stored));

@@ -369,7 +369,7 @@ mod tests {
     #[ignore = "a measurement"]
     fn how_fast_answers_become_sightings() {
         let text = ColumnKind::Text { max: None };
-        let options = Options { names: vec!["Gold".into()], may_grow: true };
+        let options = Options { names: vec!["Gold".into()], may_grow: true, ordered: false };
         let mapping = mapping(vec![
             ("title", PropertyKind::Title, text.clone()),
             ("a", PropertyKind::RichText, text.clone()),

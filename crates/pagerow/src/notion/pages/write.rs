@@ -14,7 +14,7 @@ use pagerow_core::{
     plan::{Action, Expect, FieldWrite, Step},
     record::PageId,
     retry::Failure,
-    value::Value,
+    value::{Moment, Value},
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -29,7 +29,7 @@ use crate::{
     notion::{
         Answer, NotionError, Pacing,
         convert::{self, Outgoing, Unsendable},
-        wire::{Entry, Page},
+        wire::{Entry, Page, PropertyId, PropertyValue},
     },
     replica::{Failed, Outcome, Relatives, Seen, Stamp},
 };
@@ -50,7 +50,8 @@ impl NotionPages {
         relatives: &Relatives,
         stamp: &Stamp,
     ) -> Outcome<PageId> {
-        let content = match self.content(step, relatives, stamp) {
+        let shown = self.dates_that_stay_in_part(step).await;
+        let content = match self.content(step, relatives, stamp, shown.as_deref()) {
             Ok(content) => content,
             Err(failed) => return Outcome::Failed(failed),
         };
@@ -73,14 +74,48 @@ impl NotionPages {
 
     // ---- What is sent ----
 
-    fn content(&self, step: &Step, relatives: &Relatives, stamp: &Stamp) -> Result<Content, Failed> {
+    /// The page, where a step moves only one end of a range: the other end is to keep its offset, which no value of
+    /// ours knows. Rare enough for a call of its own; without the answer both ends are written in the mapping's zone.
+    async fn dates_that_stay_in_part(&self, step: &Step) -> Option<Box<Page>> {
+        let is_one = |write: &FieldWrite| match (&write.before, &write.after) {
+            (Some(Value::Range(before)), Value::Range(after)) => {
+                let is_time = matches!(after.start, Some(Moment::Instant(_)));
+                is_time && (before.start == after.start || before.end == after.end)
+            }
+            _ => false,
+        };
+        let wanted = step.action == Action::Update
+            && step.fields.iter().any(|write| !write.withheld && self.is_date(write.field) && is_one(write));
+        match self.api.page(step.page.filter(|_| wanted)?).await {
+            Ok(Answer { body: Entry::Whole(page), .. }) => Some(Box::new(page)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    fn is_date(&self, field: usize) -> bool {
+        self.mapping.fields.get(field).is_some_and(|field| matches!(field.shows, PropertyKind::Date))
+    }
+
+    fn content(
+        &self,
+        step: &Step,
+        relatives: &Relatives,
+        stamp: &Stamp,
+        shown: Option<&Page>,
+    ) -> Result<Content, Failed> {
         let mut content = Content { properties: Map::new(), body: None };
         // A removal carries what goes for the history only.
         if matches!(step.action, Action::Trash | Action::Delete) {
             return Ok(content);
         }
-        let outgoing = Outgoing { relatives, zone: &self.lens.zone };
         for write in step.fields.iter().filter(|write| !write.withheld) {
+            let id = self.mapping.fields.get(write.field).map(|field| PropertyId::new(&field.property_id));
+            let date = match id.and_then(|id| shown?.property(&id)).map(|property| &property.value) {
+                Some(PropertyValue::Date(Some(date))) => Some(date),
+                _ => None,
+            };
+            let source = Some(write.source());
+            let outgoing = Outgoing { relatives, zone: &self.lens.zone, date, source };
             self.put(write, step.action, outgoing, &mut content)?;
         }
         let carries_key = step.mark || step.action == Action::Create;
@@ -255,9 +290,7 @@ impl NotionPages {
         let result = loop {
             let result = self.api.client.page_patch(&id.to_string(), body, self.api.shown()).await;
             let Err(NotionError::Conflict { .. }) = &result else { break result };
-            // Somebody saved at the same moment; perhaps nothing that matters here.
-            let Expect::Seen(expected) = step.expect else { break result };
-            if collisions == COLLISIONS || self.digest(id, relatives).await != Some(expected) {
+            if collisions == COLLISIONS || !self.may_repeat(step, id, relatives).await {
                 break result;
             }
             collisions += 1;
@@ -280,10 +313,31 @@ impl NotionPages {
         markdown: &str,
         relatives: &Relatives,
     ) -> Result<Option<String>, Outcome<PageId>> {
-        match self.api.client.markdown_replace(&id.to_string(), markdown).await {
+        let mut collisions = 0;
+        let result = loop {
+            let result = self.api.client.markdown_replace(&id.to_string(), markdown).await;
+            let Err(NotionError::Conflict { .. }) = &result else { break result };
+            if collisions == COLLISIONS || !self.may_repeat(step, id, relatives).await {
+                break result;
+            }
+            collisions += 1;
+            pause(self.api.client.pacing(), collisions).await;
+        };
+        match result {
             Ok(answer) => Ok(answer.body.is_whole().then_some(answer.body.markdown)),
             // Written, and unread: the field counts as not read.
             Err(error) => self.after_failure(step, id, &error, relatives).await.map(|_| None),
+        }
+    }
+
+    /// Whether a write that collided can be sent again: somebody saved at the same moment, perhaps nothing that matters
+    /// here.
+    async fn may_repeat(&self, step: &Step, id: PageId, relatives: &Relatives) -> bool {
+        match step.expect {
+            Expect::Seen(expected) => self.digest(id, relatives).await == Some(expected),
+            // A page comes back as it is, whatever somebody did to it in the trash.
+            Expect::Absent(_) => step.action == Action::Restore,
+            Expect::Nothing => false,
         }
     }
 

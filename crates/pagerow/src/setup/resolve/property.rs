@@ -84,7 +84,7 @@ pub(super) fn field<'a>(
             made(&property.name, property.id.as_str(), PropertyKind::ReadOnly(kind.to_owned()), flow)
         });
     };
-    if let Some(wish) = config.shown_as.as_ref().filter(|wish| wish.value != word) {
+    if let Some(wish) = config.shown_as.as_ref().filter(|wish| !is_meant(wish.value, word)) {
         let message = format!("the property \"{}\" is of kind {kind}, not {}", property.name, wish.name());
         look.complain(
             wish,
@@ -94,6 +94,7 @@ pub(super) fn field<'a>(
         );
         return None;
     }
+    let word = config.shown_as.as_ref().map_or(word, |wish| wish.value);
     let flow = match storable(&field.holds, word) {
         Ok(able) => able.and(field.flow),
         Err(reason) => {
@@ -206,10 +207,11 @@ fn shows<'a>(
             Some(advice.to_owned()),
         );
     }
-    let options = || Options { names: names.clone(), may_grow };
+    let options = || Options { names: names.clone(), may_grow, ordered: field.config.ordered };
     Some(match word {
         PropertyWord::Title => PropertyKind::Title,
         PropertyWord::RichText => PropertyKind::RichText,
+        PropertyWord::Markdown => PropertyKind::Markdown,
         PropertyWord::Number => PropertyKind::Number,
         PropertyWord::Select => PropertyKind::Select(options()),
         PropertyWord::MultiSelect => PropertyKind::MultiSelect(options()),
@@ -224,6 +226,11 @@ fn shows<'a>(
         PropertyWord::Relation => return relation(look, field, property, setting),
         PropertyWord::Body => return None,
     })
+}
+
+/// Whether a property of a kind is what the configuration asks for.
+fn is_meant(wish: PropertyWord, kind: PropertyWord) -> bool {
+    wish == kind || (wish, kind) == (PropertyWord::Markdown, PropertyWord::RichText)
 }
 
 fn word_has_options(word: PropertyWord) -> bool {

@@ -50,6 +50,13 @@ impl World {
         std::fs::write(self.folder.path().join(".env"), variables).unwrap();
     }
 
+    /// Sets a variable for everything that reads the configuration from now on.
+    pub fn set(&self, name: &str, value: &str) {
+        let file = self.folder.path().join(".env");
+        let variables = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{variables}{name}='{value}'\n")).unwrap();
+    }
+
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("pagerow.toml")
     }

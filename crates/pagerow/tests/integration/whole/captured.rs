@@ -312,6 +312,11 @@ async fn no_failure_of_capture_fails_a_statement_and_none_is_overlooked() {
             world.sync().await;
             arrives(&world, "things", "UPDATE things SET number = 333 WHERE id = 3", [0, 1, 0, 0, 0, 0])
                 .await;
+        } else if harm.starts_with("DROP") {
+            slow.batch_execute("COMMIT").await.unwrap();
+            let report = world.sync().await;
+            assert_eq!(written(&report), [1, 2, 1, 0, 0, 0], "{harm}: {report:#?}");
+            assert!(!by_triggers(&world, "things").await);
         } else {
             slow.batch_execute("COMMIT").await.unwrap();
         }
@@ -391,6 +396,26 @@ async fn a_full_outbox_takes_nothing_more_and_everything_is_looked_at() {
     world.sync().await;
     arrives(&world, "things", "UPDATE things SET number = 333 WHERE id = 3", [0, 1, 0, 0, 0, 0]).await;
     assert!(by_triggers(&world, "things").await);
+}
+
+#[tokio::test]
+async fn what_another_server_wrote_into_a_copied_database_is_no_hindrance() {
+    let world = World::with_mappings(THINGS, &things("things", "")).await;
+    world.sync().await;
+    world.sync().await;
+    // A copy has the numbers of transactions of the server that it was copied from.
+    world
+        .sql(
+            "INSERT INTO pagerow.outbox_pruned SELECT source, '9000000000' FROM (SELECT jsonb_array_elements_text(position #> '{capture,sources}')::bigint
+                 AS source FROM pagerow.cursors WHERE side = 'postgres') s ON CONFLICT (source) DO UPDATE SET before = '9000000000';
+             INSERT INTO pagerow.outbox SELECT nextval('pagerow.outbox_seq'), source, '8000000000', ARRAY['1'] FROM pagerow.outbox_pruned",
+        )
+        .await;
+    world.sync().await;
+    arrives(&world, "things", "UPDATE things SET number = 333 WHERE id = 3", [0, 1, 0, 0, 0, 0]).await;
+    world.sync().await;
+    assert_eq!(world.count("pagerow.outbox").await, 0);
+    assert_eq!(world.count("pagerow.outbox_pruned WHERE before >= '8000000000'::xid8").await, 0);
 }
 
 #[tokio::test]
@@ -506,7 +531,9 @@ async fn capture_can_be_off_or_go_by_edit_times() {
         world.reconfigure(|text| text.replace("capture = \"poll\"", "").replace("capture = \"off\"", ""));
         world.make().await;
         world.sync().await;
-        arrives(&world, "things", "UPDATE things SET number = 333 WHERE id = 3", [0, 1, 0, 0, 0, 0]).await;
+        world.sql("UPDATE things SET number = 333 WHERE id = 3").await;
+        assert_eq!(written(&world.sync().await), [0, 1, 0, 0, 0, 0]);
+        assert!(by_triggers(&world, "things").await);
         world.reconfigure(|text| text.replace("[mapping.things]", "[mapping.things]\ncapture = \"off\""));
         world.make().await;
         assert_eq!(triggers(&world, "things").await, 0, "{rules}");

@@ -70,10 +70,10 @@ async fn what_notion_cannot_hold_is_parked_and_the_rest_goes_on() {
         told(&world.parked().await),
         expected(&[
             ("1", "big", "inexact", true),
-            ("2", "at", "kind", false),
+            ("2", "at", "date_range", true),
             ("3", "note", "too_long", true),
             ("4", "tags", "comma", false),
-            ("5", "ratio", "kind", false),
+            ("5", "ratio", "not_a_number", false),
             ("6", "tags", "too_many", true),
         ])
     );

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use pagerow::store::{Answered, Attention, Due, Entry, OpenConflict, ParkedRecord, StoreError, Trouble};
+use pagerow::store::{
+    Answered, Attention, Closing, Due, Entry, OpenConflict, ParkedRecord, StoreError, Trouble,
+};
 use pagerow_core::{
     mapping::Mapping,
     plan::{Conflict, ConflictKind},
@@ -16,6 +18,8 @@ use super::{Server, Tx};
 pub(crate) struct ConflictRow {
     pub(crate) open: OpenConflict,
     pub(crate) is_closed: bool,
+    /// A deletion that a person left as it is.
+    pub(crate) is_held: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +44,9 @@ impl Attention for Server {
             for (id, row) in &mut db.memory.conflicts {
                 if !row.is_closed && is(&answered.conflicts, *id, row.open.version) {
                     Arc::make_mut(row).is_closed = true;
+                }
+                if row.is_held && is(&answered.held, *id, row.open.version) {
+                    Arc::make_mut(row).is_held = false;
                 }
             }
             db.memory.parked.retain(|id, row| !is(&answered.parked, *id, row.record.version));
@@ -92,7 +99,7 @@ impl Attention for Server {
                         row.open.version += 1;
                     }
                     None => {
-                        let row = ConflictRow { open: open.clone(), is_closed: false };
+                        let row = ConflictRow { open: open.clone(), is_closed: false, is_held: false };
                         db.memory.conflicts.insert(open.id, Arc::new(row));
                     }
                 }
@@ -151,6 +158,29 @@ impl Attention for Server {
                 .filter(|row| !row.is_closed && mapping.is_none_or(|name| row.open.mapping == name))
                 .map(|row| row.open.clone())
                 .collect()
+        })
+        .await
+    }
+
+    async fn close_conflicts(&self, tx: &mut Tx, closings: &[Closing]) -> Result<(), StoreError> {
+        let closings = closings.to_vec();
+        tx.run(move |db| {
+            for closing in &closings {
+                let (id, version) = closing.conflict;
+                let Some(row) = db.memory.conflicts.get_mut(&id) else { continue };
+                if !row.is_closed && row.open.version == version {
+                    let row = Arc::make_mut(row);
+                    (row.is_closed, row.is_held) = (true, closing.held);
+                }
+            }
+        })
+        .await
+    }
+
+    async fn held(&self, mapping: &str) -> Result<Vec<OpenConflict>, StoreError> {
+        self.read(|db| {
+            let held = db.memory.conflicts.values().filter(|row| row.is_held && row.open.mapping == mapping);
+            held.map(|row| row.open.clone()).collect()
         })
         .await
     }

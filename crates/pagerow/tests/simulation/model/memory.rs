@@ -12,6 +12,7 @@ use pagerow::store::{
     StepUpdate, StoreError, Transaction as _, Transactions as _,
 };
 use pagerow_core::{
+    audit,
     digest::Digest,
     fidelity::Reason,
     guard::Refusal,
@@ -44,6 +45,7 @@ pub(crate) struct Memory {
     pub(crate) conflicts: BTreeMap<i64, Arc<ConflictRow>>,
     pub(crate) parked: BTreeMap<i64, Arc<ParkedRow>>,
     pub(crate) revisits: BTreeMap<i64, RevisitRow>,
+    pub(crate) audit: Vec<audit::Entry>,
     pub(crate) lease: Option<LeaseRow>,
 }
 
@@ -56,6 +58,7 @@ pub(crate) struct LinkRow {
     pub(crate) base: Sides<Record>,
     pub(crate) digest: Sides<Digest>,
     pub(crate) unsettled: bool,
+    pub(crate) apart: Option<Side>,
     pub(crate) settled_at: Timestamp,
 }
 
@@ -63,15 +66,20 @@ pub(crate) struct LinkRow {
 pub(crate) struct RunRow {
     pub(crate) state: String,
     pub(crate) overridden: usize,
+    pub(crate) undone_by: Option<i64>,
+    pub(crate) shapes: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct StepRow {
     pub(crate) mapping: String,
     pub(crate) status: Status,
+    pub(crate) columns: Vec<String>,
     pub(crate) step: Step,
+    pub(crate) key: Option<RowKey>,
     pub(crate) page: Option<PageId>,
     pub(crate) reason: Option<Reason>,
+    pub(crate) shown: Option<String>,
     intended_at: Timestamp,
     finished_at: Option<Timestamp>,
 }
@@ -95,7 +103,13 @@ impl LinkRow {
     }
 
     fn whole(&self) -> Link {
-        Link { id: self.id, key: self.key.clone(), page: self.page, base: self.base.clone(), apart: None }
+        Link {
+            id: self.id,
+            key: self.key.clone(),
+            page: self.page,
+            base: self.base.clone(),
+            apart: self.apart,
+        }
     }
 
     fn of(id: i64, mapping: &Mapping, write: &LinkWrite, now: Timestamp) -> Self {
@@ -112,6 +126,7 @@ impl LinkRow {
                 notion: Digest::of_record(mapping, &write.base.notion, marker, &mut scratch),
             },
             unsettled: write.unsettled,
+            apart: None,
             settled_at: now,
         }
     }
@@ -220,7 +235,7 @@ impl Links for Server {
                     let known = db.memory.links.get(&row.id);
                     let row = match known {
                         // An update leaves the page as it is, and one of a link that is gone does nothing.
-                        Some(known) => LinkRow { page: known.page, ..row.clone() },
+                        Some(known) => LinkRow { page: known.page, apart: known.apart, ..row.clone() },
                         None if *is_new => row.clone(),
                         None => return true,
                     };
@@ -241,6 +256,20 @@ impl Links for Server {
             for id in &ids {
                 if let Some(link) = db.memory.links.get_mut(id) {
                     Arc::make_mut(link).unsettled = unsettled;
+                }
+            }
+        })
+        .await
+    }
+
+    async fn set_apart(&self, tx: &mut Tx, ids: &[i64], side: Option<Side>) -> Result<(), StoreError> {
+        let ids = ids.to_vec();
+        tx.run(move |db| {
+            for id in &ids {
+                if let Some(link) = db.memory.links.get_mut(id)
+                    && (link.apart.is_none() || side.is_none())
+                {
+                    Arc::make_mut(link).apart = side;
                 }
             }
         })
@@ -324,7 +353,8 @@ fn whole_links(memory: &Memory, mapping: &str, ids: &BTreeSet<i64>) -> Vec<Link>
 impl Runs for Server {
     async fn open_run(&self, tx: &mut Tx, _origin: &str) -> Result<i64, StoreError> {
         let id = self.number();
-        let row = RunRow { state: "running".to_owned(), overridden: 0 };
+        let row =
+            RunRow { state: "running".to_owned(), overridden: 0, undone_by: None, shapes: BTreeMap::new() };
         tx.run(move |db| db.memory.runs.insert(id, row.clone())).await?;
         Ok(id)
     }
@@ -384,9 +414,12 @@ impl Runs for Server {
                 let row = StepRow {
                     mapping: entry.mapping.to_owned(),
                     status: entry.status,
+                    columns: entry.columns.to_vec(),
                     step: entry.step.clone(),
+                    key: entry.key.cloned(),
                     page: entry.step.page,
                     reason: entry.reason.clone(),
+                    shown: entry.shown.clone(),
                     intended_at: now,
                     finished_at: (!entry.status.is_open()).then_some(now),
                 };
@@ -413,6 +446,7 @@ impl Runs for Server {
                 step.status = update.status;
                 step.page = update.page.or(step.page);
                 step.reason.clone_from(&update.reason);
+                step.shown.clone_from(&update.shown);
                 step.finished_at = (update.status != Status::Intended).then_some(now);
             }
         })

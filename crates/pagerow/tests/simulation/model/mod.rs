@@ -1,6 +1,7 @@
 //! The database, modelled: the user's tables and pagerow's own, with transactions that commit all or nothing.
 
 pub(crate) mod attention;
+pub(crate) mod history;
 pub(crate) mod memory;
 pub(crate) mod rows;
 pub(crate) mod server;

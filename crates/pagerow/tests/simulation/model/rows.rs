@@ -81,6 +81,20 @@ impl Rows for ModelRows {
         Ok(outcomes)
     }
 
+    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, Lost> {
+        let (mapping, keys) = (Arc::clone(&self.mapping), keys.to_vec());
+        let whole = tx
+            .run(move |db| {
+                let rows = db.tables[&mapping.name].rows();
+                let whole = keys.iter().filter_map(|key| Some((key, rows.get(key)?)));
+                whole
+                    .map(|(key, row)| (key.clone(), row.record.to_json(&mapping).to_string()))
+                    .collect::<Vec<(RowKey, String)>>()
+            })
+            .await?;
+        Ok(whole)
+    }
+
     async fn note(&self, tx: &mut Tx, notes: &[RowNote]) -> Result<(), Lost> {
         let (table, number) = (self.mapping.name.clone(), tx.number);
         let pages: Vec<(RowKey, Option<PageId>)> =
@@ -165,6 +179,11 @@ impl ModelRows {
                         let rules = Arc::clone(&db.tables[&mapping.name].rules);
                         let mut record = Record::new(vec![Some(Value::Null); mapping.fields.len()]);
                         rules.defaults.iter().for_each(|(at, value)| record.set(*at, Some(value.clone())));
+                        if let Some(whole) = &step.whole
+                            && let Ok(json) = serde_json::from_str(whole)
+                        {
+                            record = Record::from_json(&json, &mapping);
+                        }
                         Row {
                             record: Arc::new(record),
                             written_by: number,

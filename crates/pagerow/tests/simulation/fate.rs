@@ -1,0 +1,199 @@
+//! How a script follows from a seed.
+
+use pagerow_core::mapping::{Flow, OnPageTrashed, OnRowDeleted, Policy};
+
+use crate::{
+    dice::Dice,
+    kind::Kind,
+    script::{
+        Cell, Event, FieldSpec, How, MappingSpec, NetworkFault, NetworkKind, PageDeed, RowDeed, Says, Script,
+        StoreFault, What, WorldSpec,
+    },
+};
+
+const MINUTE: u64 = 60_000;
+const DAY: i64 = 86_400_000;
+
+impl Script {
+    /// The simulation of a seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let world = world(&mut dice);
+        let quiet_at = dice.between(1, 12) * MINUTE;
+        let mut events = Vec::new();
+        for _ in 0..dice.between(3, 40) {
+            events.push(Event { at: dice.between(0, quiet_at), what: edit(&mut dice) });
+        }
+        if dice.percent(30) {
+            burst(&mut dice, quiet_at, &mut events);
+        }
+        for _ in 0..dice.between(0, 12) {
+            events.push(Event { at: dice.between(0, quiet_at), what: trouble(&mut dice) });
+        }
+        events.sort_by_key(|event| event.at);
+        Self { seed, world, events, quiet_at }
+    }
+}
+
+fn world(dice: &mut Dice) -> WorldSpec {
+    let names = ["people", "teams", "tasks"];
+    let count = *dice.pick(&[1, 1, 2, 2, 3]);
+    let mappings = names[..count].iter().map(|name| mapping(dice, name, &names[..count])).collect();
+    let rows = dice.between(0, 9);
+    WorldSpec {
+        mappings,
+        rows,
+        lag: if dice.percent(30) { dice.between(1, 60) * 1000 } else { 0 },
+        cap: if dice.percent(30) { dice.between(40, 60) } else { 10_000 },
+        calls_a_minute: dice.percent(15).then(|| dice.between(60, 180)),
+    }
+}
+
+fn mapping(dice: &mut Dice, name: &str, all: &[&str]) -> MappingSpec {
+    let mut fields = vec![FieldSpec { kind: Kind::Title, flow: Flow::Both }];
+    for kind in [Kind::Text, Kind::Number, Kind::Check, Kind::Day, Kind::Moment, Kind::Choice, Kind::Tags] {
+        if dice.percent(if kind == Kind::Text { 90 } else { 35 }) {
+            let flow = *dice.pick(&[
+                Flow::Both,
+                Flow::Both,
+                Flow::Both,
+                Flow::Both,
+                Flow::ToNotion,
+                Flow::ToPostgres,
+            ]);
+            fields.push(FieldSpec { kind, flow });
+        }
+    }
+    if dice.percent(60) {
+        fields.push(FieldSpec { kind: Kind::Refers, flow: Flow::Both });
+    }
+    MappingSpec {
+        name: name.to_owned(),
+        fields,
+        refers: (*dice.pick(all)).to_owned(),
+        direction: *dice.pick(&[
+            Flow::Both,
+            Flow::Both,
+            Flow::Both,
+            Flow::Both,
+            Flow::Both,
+            Flow::Both,
+            Flow::ToNotion,
+            Flow::ToPostgres,
+        ]),
+        on_conflict: *dice.pick(&[
+            Policy::Manual,
+            Policy::Manual,
+            Policy::LastWriteWins,
+            Policy::PreferPostgres,
+            Policy::PreferNotion,
+        ]),
+        on_row_deleted: *dice.pick(&[
+            OnRowDeleted::Trash,
+            OnRowDeleted::Trash,
+            OnRowDeleted::Keep,
+            OnRowDeleted::Ask,
+        ]),
+        on_page_trashed: *dice.pick(&[
+            OnPageTrashed::Ask,
+            OnPageTrashed::SoftDelete,
+            OnPageTrashed::Delete,
+            OnPageTrashed::Restore,
+            OnPageTrashed::Keep,
+        ]),
+        soft_delete: dice.percent(40),
+        unique: dice.percent(20),
+        capitals: dice.percent(20),
+        default: dice.percent(30),
+    }
+}
+
+fn cell(dice: &mut Dice) -> Cell {
+    let how = *dice.pick(&[How::Add, How::Add, How::Add, How::Replace, How::Clear]);
+    Cell { field: dice.bits() % 64, how, value: dice.bits() % 100_000 }
+}
+
+fn edit(dice: &mut Dice) -> What {
+    let (table, pick, value) = (dice.bits() % 8, dice.bits() % 64, dice.bits() % 100_000);
+    let cell = cell(dice);
+    match dice.between(0, 29) {
+        0..=4 => What::Row(RowDeed::Insert { table, value }),
+        5..=11 => {
+            let open = if dice.percent(20) { dice.between(1, 90) * 1000 } else { 0 };
+            What::Row(RowDeed::Edit { table, pick, cell, open })
+        }
+        12 | 13 => What::Row(RowDeed::Delete { table, pick }),
+        14 => What::Row(RowDeed::Reinsert { table, pick, value }),
+        15 => What::Row(RowDeed::Mark { table, pick }),
+        16 if dice.percent(15) => What::Row(RowDeed::Truncate { table }),
+        16..=18 => What::Page(PageDeed::Create { table, value }),
+        19..=25 => What::Page(PageDeed::Edit { table, pick, cell, as_bot: dice.percent(15) }),
+        26 => What::Page(PageDeed::Trash { table, pick }),
+        27 => What::Page(PageDeed::Restore { table, pick }),
+        28 => What::Page(PageDeed::Duplicate { table, pick }),
+        _ => What::Row(RowDeed::Edit { table, pick, cell, open: 0 }),
+    }
+}
+
+/// Both sides of few records are edited within seconds.
+fn burst(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
+    let (begins, table, pick) = (dice.between(0, quiet_at), dice.bits() % 8, dice.bits() % 64);
+    for _ in 0..dice.between(3, 12) {
+        let at = (begins + dice.between(0, 15_000)).min(quiet_at);
+        let cell = Cell { field: dice.bits() % 2, ..cell(dice) };
+        let what = if dice.percent(50) {
+            What::Row(RowDeed::Edit { table, pick, cell, open: 0 })
+        } else {
+            What::Page(PageDeed::Edit { table, pick, cell, as_bot: false })
+        };
+        events.push(Event { at, what });
+    }
+}
+
+fn trouble(dice: &mut Dice) -> What {
+    let span = dice.between(1, 240) * 1000;
+    match dice.between(0, 39) {
+        0..=14 => {
+            let fault = NetworkFault { kind: network(dice), writes_only: dice.percent(70) };
+            What::Network { fault, calls: dice.between(1, 4) }
+        }
+        15..=20 => {
+            let kinds = [StoreFault::StatementLost, StoreFault::CommitLost, StoreFault::CommitAnswerLost];
+            What::Store { fault: *dice.pick(&kinds), times: dice.between(1, 2) }
+        }
+        21..=30 => What::Crash { polls: dice.between(0, 160), down: dice.between(0, 100) * 1000 },
+        31 | 32 => What::Freeze { span },
+        33 | 34 => What::SecondEngine { span },
+        35 => {
+            let days = [-2 * DAY, 0, 0, 2 * DAY];
+            What::Clock { database: *dice.pick(&days), machine: *dice.pick(&days) }
+        }
+        36 => What::Outage { span },
+        37 => What::Revoked { span },
+        38 => What::Unshared { table: dice.bits() % 8, span },
+        _ => What::DatabaseTrashed { table: dice.bits() % 8, span },
+    }
+}
+
+fn network(dice: &mut Dice) -> NetworkKind {
+    let applied = dice.percent(50);
+    match dice.between(0, 11) {
+        0 => NetworkKind::Unsent,
+        1 | 2 => NetworkKind::Broken { applied },
+        3 => NetworkKind::Late { after: dice.between(1, 30) * 1000 },
+        4 => NetworkKind::Hang { applied },
+        5 => NetworkKind::Slow { by: dice.between(1, 61) * 1000 },
+        6 => NetworkKind::Truncated,
+        7 | 8 => {
+            let seconds = *dice.pick(&[1, 3, 30, 400]);
+            let says = [Says::Limited(seconds), Says::WorkspaceLimited(seconds), Says::Overloaded(seconds)];
+            NetworkKind::Says { status: *dice.pick(&says), applied: false }
+        }
+        9 => NetworkKind::Says { status: Says::Collision, applied: false },
+        10 => NetworkKind::Says { status: Says::Saved, applied: true },
+        _ => {
+            let says = [Says::Error, Says::BadGateway, Says::Unavailable, Says::Timeout];
+            NetworkKind::Says { status: *dice.pick(&says), applied }
+        }
+    }
+}
