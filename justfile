@@ -28,6 +28,10 @@ capture-overhead:
 laws CASES="20000000":
     PAGEROW_LAW_CASES={{CASES}} cargo test --release -p pagerow-core --test laws
 
+# Every decoder with more mutated input than the check takes.
+fuzz RUNS="1000000":
+    PAGEROW_FUZZ_RUNS={{RUNS}} cargo test --release -p pagerow --test fuzz -- --nocapture
+
 # Licences and sources of what we depend on.
 deny:
     cargo deny check bans licenses sources

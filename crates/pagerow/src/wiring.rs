@@ -185,10 +185,12 @@ impl Wiring {
                 sweep_interval: part.sweep_interval,
                 compare_interval: part.compare_interval,
                 doubt: self.config.notion.doubt,
+                shared_token: self.config.notion.shared_token,
                 delete_wait: std::time::Duration::ZERO,
             };
             bound.push(Bound { mapping, rows, pages, settings });
         }
-        Ok((Engine::new(store, bound, clock, progress, stop), warnings))
+        let engine = Engine::new(store, bound, clock, progress, stop).keep_history(self.config.keep_history);
+        Ok((engine, warnings))
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pagerow_core::digest::Digest;
 
 use super::{console::Console, error::CliError, exit::Exit, plan_file, progress::Meter, signals, sync};
-use crate::{config::Config, wiring::Wiring};
+use crate::{config::Config, engine::Consent, wiring::Wiring};
 
 /// Carry out a plan that was kept with `pagerow plan --out`
 ///
@@ -16,9 +16,9 @@ pub(super) struct Args {
     /// The kept plan
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Let this plan pass, although the guard stopped it
+    /// Let this plan pass, although the guard stopped it; may be given several times, for several mappings
     #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
-    pass: Option<Digest>,
+    pass: Vec<Digest>,
 }
 
 pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
@@ -31,7 +31,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let wiring = Wiring::connect(config).await?;
     let meter = Meter::new(console);
     let (mut engine, warnings) = wiring.engine(meter.listener(), stop).await?;
-    let applied = engine.apply(&plan, args.pass, "apply").await;
+    let applied = engine.apply(&plan, Consent::to(args.pass), "apply").await;
     meter.finish();
     let rested = engine.rest().await;
     let report = applied.map_err(|error| CliError::of_engine(error, &wiring.database))?;

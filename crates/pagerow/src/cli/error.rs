@@ -2,6 +2,9 @@
 //!
 //! Nothing here quotes a cell or a secret: the errors that come in hold codes, names, places and limits only.
 
+use std::collections::BTreeSet;
+
+use pagerow_core::{digest::Digest, guard::Refusal};
 use serde_json::{Map, Value as Json, json};
 
 use super::exit::Exit;
@@ -150,17 +153,7 @@ impl CliError {
             EngineError::Store(error) => Self::of_store(error, database),
             EngineError::Rows { mapping, source } => Self::of_side(&mapping, message, &*source, database),
             EngineError::Pages { mapping, source } => Self::of_side(&mapping, message, &*source, database),
-            EngineError::Refused(refused) => {
-                let hash = refused.plan.hash();
-                let refusals = refused.refusals.iter().map(super::render::plan_json::refusal).collect();
-                Self::new(Exit::Decisions, "guard", message)
-                    .code(refused.refusals.first().map(|refusal| refusal.rule.name()))
-                    .with("refusals", Json::Array(refusals))
-                    .with("override", hash.to_string().into())
-                    .advise(format!(
-                        "nothing was written; look at it with `pagerow plan`, and if it is what you want, let this one plan pass with --override {hash}"
-                    ))
-            }
+            EngineError::Refused(refused) => Self::of_stops(&refused.refusals, false),
             EngineError::StalePlan { kept, now } => Self::new(Exit::Failed, "stale_plan", message)
                 .with("kept", kept.to_string().into())
                 .with("now", now.to_string().into())
@@ -176,9 +169,10 @@ impl CliError {
                 .advise("`pagerow doctor` says what the connection lacks; what was done until then is kept"),
             EngineError::Stopped => Self::new(Exit::Failed, "stopped", message)
                 .advise("what was done is kept; the next `pagerow sync` goes on from there"),
-            EngineError::NoSuchRun(_) => {
-                Self::usage(message).code(Some("no_such_run")).about("RUN").advise("`pagerow runs` lists them")
-            }
+            EngineError::NoSuchRun(_) => Self::usage(message)
+                .code(Some("no_such_run"))
+                .about("RUN")
+                .advise("`pagerow runs` lists them"),
             EngineError::RunOpen(_) => Self::usage(message)
                 .code(Some("run_open"))
                 .about("RUN")
@@ -198,6 +192,51 @@ impl CliError {
             EngineError::Restless(_) => Self::new(Exit::Failed, "restless", message)
                 .advise("a default, a trigger or another program may be changing what pagerow writes"),
         }
+    }
+
+    /// What the guard stopped. `named`: something was named that may pass, and this is not it.
+    #[must_use]
+    pub fn of_stops(stops: &[Refusal], named: bool) -> Self {
+        let mut names: Vec<Digest> = stops.iter().filter_map(|stop| stop.pass).collect();
+        names.dedup();
+        let flags: Vec<String> = names.iter().map(|name| format!("--override {name}")).collect();
+        let mappings: BTreeSet<&str> = stops.iter().map(|stop| stop.mapping.as_str()).collect();
+        let told: Vec<String> = mappings
+            .iter()
+            .map(|mapping| {
+                let texts: Vec<&str> = stops
+                    .iter()
+                    .filter(|stop| stop.mapping == *mapping)
+                    .map(|stop| stop.text.as_str())
+                    .collect();
+                format!("{mapping} was stopped: {}", texts.join("; "))
+            })
+            .collect();
+        let mut advice: Vec<&str> = Vec::new();
+        for stop in stops {
+            if !advice.contains(&stop.advice.as_str()) {
+                advice.push(&stop.advice);
+            }
+        }
+        let mut advice = advice.join("\n");
+        let plural = if mappings.len() == 1 { "it" } else { "them" };
+        advice.push_str(&format!("\nnothing of {plural} was written; `pagerow plan` shows what would be"));
+        if !flags.is_empty() {
+            advice.push_str(&format!("\nto let exactly that pass, once: {}", flags.join(" ")));
+        }
+        if named {
+            advice.push_str(
+                "\nwhat --override named is another plan: something has changed since it was shown",
+            );
+        }
+        let refusals = stops.iter().map(super::render::plan_json::refusal).collect();
+        let name = |name: &Digest| Json::from(name.to_string());
+        Self::new(Exit::Decisions, "guard", told.join("; "))
+            .code(stops.first().map(|stop| stop.rule.name()))
+            .with("refusals", Json::Array(refusals))
+            .with("override", if let [one] = names.as_slice() { name(one) } else { Json::Null })
+            .with("overrides", names.iter().map(name).collect())
+            .advise(advice)
     }
 
     /// An error that one side raised for one mapping. Its kind and advice come from the cause.
@@ -322,7 +361,9 @@ impl std::fmt::Display for CliError {
             write!(f, "\n  = did you mean `{suggestion}`?")?;
         }
         if let Some(advice) = &one.advice {
-            write!(f, "\n  = {advice}")?;
+            for line in advice.lines() {
+                write!(f, "\n  = {line}")?;
+            }
         }
         Ok(())
     }

@@ -10,15 +10,15 @@ use super::{
 };
 use crate::{
     config::Config,
-    engine::{Depth, Report},
+    engine::{Consent, Depth, Report},
     wiring::Wiring,
 };
 
 /// Make both sides equal, then print what was done
 ///
-/// Plans and writes until nothing is left to do but what waits for a person. A run that would delete or blank too much
-/// is stopped before it writes anything; --override lets that one plan pass. Ctrl-C stops between two writes; the next
-/// sync goes on from there.
+/// Plans and writes until nothing is left to do but what waits for a person. A mapping of which too much would be
+/// deleted or blanked is stopped before anything of it is written, and the others go on; --override lets that one plan
+/// pass, once. Ctrl-C stops between two writes; the next sync goes on from there.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  pagerow sync\n  pagerow sync suppliers --full\n  pagerow sync --json | jq .mappings"
@@ -30,9 +30,9 @@ pub(super) struct Args {
     /// Compare everything, not only what changed since the last look
     #[arg(long)]
     full: bool,
-    /// Let the plan with this hash pass, although the guard stopped it
+    /// Let the plan with this hash pass, although the guard stopped it; may be given several times, for several mappings
     #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
-    pass: Option<Digest>,
+    pass: Vec<Digest>,
 }
 
 pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
@@ -45,14 +45,23 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let (mut engine, warnings) = wiring.engine(meter.listener(), stop).await?;
     meter.say("looking at both sides");
     // The plan that was stopped was made from a complete look; so is the one that it is compared with.
-    let depth = if args.full || args.pass.is_some() { Depth::Everything } else { Depth::Changes };
-    let synced = engine.sync(&args.mappings, depth, args.pass, "sync").await;
+    let depth = if args.full || !args.pass.is_empty() { Depth::Everything } else { Depth::Changes };
+    let named = !args.pass.is_empty();
+    let consent = Consent::to(args.pass);
+    let synced = engine.sync(&args.mappings, depth, consent, "sync").await;
     meter.finish();
     let rested = engine.rest().await;
     let report = synced.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     rested.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.warn(&warnings);
-    tell(&report, console)
+    if report.stopped.is_empty() {
+        return tell(&report, console);
+    }
+    // What was done for the other mappings is told as always, the stop as the error that it is.
+    if report.run.is_some() {
+        tell(&report, console)?;
+    }
+    Err(CliError::of_stops(&report.stopped, named))
 }
 
 /// Prints a report; answers the exit code that it asks for.

@@ -1,5 +1,7 @@
 //! What a run did, as a table.
 
+use std::collections::BTreeSet;
+
 use super::table::{counted, table};
 use crate::{cli::progress::duration, engine::Report};
 
@@ -37,6 +39,14 @@ pub(crate) fn report(report: &Report) -> String {
     } else {
         String::new()
     };
+    for one in &report.mappings {
+        if let Some(why) = &one.bases_lost {
+            out.push_str(&format!(
+                "\n{}: what pagerow remembers may be from the past ({why}): nothing is deleted, every difference is a conflict",
+                one.mapping
+            ));
+        }
+    }
     out.push_str(&format!(
         "\n{run}: {} to Notion{rate} in {}; {}",
         counted(report.calls, "call", "calls"),
@@ -48,12 +58,15 @@ pub(crate) fn report(report: &Report) -> String {
 
 fn verdict(report: &Report) -> String {
     let sum = |of: fn(&crate::engine::MappingReport) -> u64| report.mappings.iter().map(of).sum::<u64>();
-    let all = sum(|m| m.conflicts + m.parked + m.doubles);
+    let stopped: BTreeSet<&str> = report.stopped.iter().map(|stop| stop.mapping.as_str()).collect();
+    let stopped = stopped.len() as u64;
+    let all = sum(|m| m.conflicts + m.parked + m.doubles) + stopped;
     let wait = if all == 1 { "waits" } else { "wait" };
     let waiting: Vec<String> = [
         (sum(|m| m.conflicts), "conflict", "conflicts"),
         (sum(|m| m.parked), "parked record", "parked records"),
         (sum(|m| m.doubles), "double", "doubles"),
+        (stopped, "stopped mapping", "stopped mappings"),
     ]
     .into_iter()
     .filter(|(number, ..)| *number > 0)
@@ -89,6 +102,7 @@ mod tests {
             calls: 2,
             seconds: 0.4,
             quiet: true,
+            stopped: Vec::new(),
         };
         told.mappings[0].to_notion.created = 2;
         assert_eq!(
