@@ -14,6 +14,7 @@ use pagerow_core::{
     digest::Digest,
     fidelity::Reason,
     journal::Status,
+    mutant::{self, Mutant},
     observation::{Absence, Observation},
     plan::{Action, Because, Expect, Plan, Step},
     record::{PageId, Record, RowKey},
@@ -157,7 +158,7 @@ impl<W: Parts> Engine<W> {
         batch: &[Item<'_>],
         relatives: &Relatives,
     ) -> Result<(), EngineError> {
-        if batch.is_empty() {
+        if batch.is_empty() || mutant::is(Mutant::NoIntent) {
             return Ok(());
         }
         // What the journal says is what is sent: recovery must not take a reference that waits for one that was
@@ -256,7 +257,7 @@ impl<W: Parts> Engine<W> {
         steps: impl Iterator<Item = &'p Step>,
         relatives: &Relatives,
     ) -> Result<(), EngineError> {
-        if watch.checked.elapsed() <= FRESH {
+        if watch.checked.elapsed() <= FRESH || mutant::is(Mutant::NobodyLooksAgain) {
             return Ok(());
         }
         // The wait for the limiter comes first, or the look would be old before the write goes out.
@@ -397,6 +398,9 @@ fn digest(observation: Observation) -> Option<Digest> {
 /// Whether the page was edited since the look that the step was planned on.
 fn is_stale(step: &Step, moved: Option<&BTreeMap<PageId, Option<Digest>>>) -> bool {
     let Some(now) = step.page.and_then(|page| moved?.get(&page)) else { return false };
+    if mutant::is(Mutant::StaleIsWritten) {
+        return false;
+    }
     match step.expect {
         Expect::Seen(expected) => *now != Some(expected),
         // It was in the trash, and a look for changes only shows what is not.

@@ -44,7 +44,7 @@ fn world(dice: &mut Dice) -> WorldSpec {
         mappings,
         rows,
         lag: if dice.percent(30) { dice.between(1, 60) * 1000 } else { 0 },
-        cap: if dice.percent(30) { dice.between(40, 60) } else { 10_000 },
+        cap: if dice.percent(30) { dice.between(10, 20) } else { 10_000 },
         calls_a_minute: dice.percent(15).then(|| dice.between(60, 180)),
     }
 }

@@ -59,14 +59,14 @@ pub(super) fn judge(error: &NotionError, action: Action, is_about_page: bool, cl
         | NotionError::RowLimit { .. }
         | NotionError::WrongKindOfId { .. }
         | NotionError::SeveralDataSources { .. } => ended(Failure::Refused),
-        // Their fate is never "not applied".
+        // Their fate is never "not applied", unless a mutant says so.
         NotionError::Saved { .. }
         | NotionError::Server(_)
         | NotionError::Unexpected(_)
         | NotionError::UnreadableAnswer { .. }
         | NotionError::OnlyId { .. }
         | NotionError::ConnectionLost(_)
-        | NotionError::Timeout => ended(Failure::Unknown),
+        | NotionError::Timeout => ended(Failure::Passing),
     }
 }
 
