@@ -132,6 +132,7 @@ fn pair(link: &Short, seen: &Seen, n: u64) -> Pair {
             record: record(n, edit),
             digest,
             edited: None,
+            editor: None,
             by: None,
             marker,
             checksum: None,

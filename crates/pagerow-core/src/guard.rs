@@ -141,6 +141,12 @@ impl Approved {
         self.hash
     }
 
+    /// The plan, which has to be weighed again before anybody carries it out.
+    #[must_use]
+    pub fn into_plan(self) -> Plan {
+        self.plan
+    }
+
     /// What would have stopped it, had nobody overridden it.
     #[must_use]
     pub fn overridden(&self) -> &[Refusal] {
@@ -312,7 +318,12 @@ impl Weighing<'_> {
     /// emptied in one go, are not taken for truth.
     fn emptied(&mut self, side: Side, against: &Against) {
         let links = self.part.census.links;
-        let is_empty = *self.part.census.records.of(side) == Some(0);
+        let removals = self.count(|step| step.side == side.other() && is_removal(step));
+        // Where nobody counted, nothing left of what was linked is as much as nothing there.
+        let is_empty = match self.part.census.records.of(side) {
+            Some(records) => *records == 0,
+            None => removals >= links,
+        };
         if is_empty && self.acts() && (links > 1 || (links == 1 && *against.emptied.of(side))) {
             let text = format!(
                 "{side} holds no record, and {links} are linked; an emptied side is not taken for truth"

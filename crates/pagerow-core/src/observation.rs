@@ -30,6 +30,8 @@ pub struct Sighting {
     pub digest: Digest,
     /// When it was last edited, by the side's own clock. Notion cuts to the minute.
     pub edited: Option<Timestamp>,
+    /// Who made that edit, by the side's own id, where it says so.
+    pub editor: Option<String>,
     /// Who edited it last, by name where the side shows one, else by the side's own id.
     pub by: Option<String>,
     /// The name of the other half that this half carries: a page's key property, a row's page id column.
@@ -54,6 +56,19 @@ pub enum Absence {
     Unreachable,
     /// The row is there but no longer meets the mapping's condition.
     OutOfScope,
+}
+
+/// By what a mapping's table would be known again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFacts {
+    /// The catalogue's number.
+    pub oid: u32,
+    /// As people name it.
+    pub name: String,
+    /// Which files hold it: `TRUNCATE` gives it others, and so do some kinds of maintenance.
+    pub files: String,
+    /// Row level security binds our role: a row that is not seen need not be gone.
+    pub hides_rows: bool,
 }
 
 /// What we remember of one row with one page.

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, future::Future};
 use jiff::Timestamp;
 use pagerow_core::{
     fidelity::Reason,
-    observation::{Observation, Sighting},
+    observation::{Observation, Sighting, TableFacts},
     plan::Step,
     record::{PageId, RowKey},
     retry::Failure,
@@ -51,6 +51,8 @@ pub struct Looked {
     pub count: Option<u64>,
     /// Since the cursor, records have vanished that the look cannot name: everything has to be looked at.
     pub vanished: bool,
+    /// Of rows: which table was looked at.
+    pub table: Option<TableFacts>,
 }
 
 /// Links of related mappings, both ways: what turns foreign keys into relations and back.

@@ -438,7 +438,15 @@ fn present(mapping: &Mapping, value: Value, edited: Option<&str>) -> Observation
     let record = record(&[value]);
     let digest = Digest::of_record(mapping, &record, None, &mut Vec::new());
     let edited = edited.map(|text| text.parse().unwrap());
-    Observation::Present(Sighting { record, digest, edited, by: None, marker: None, checksum: None })
+    Observation::Present(Sighting {
+        record,
+        digest,
+        edited,
+        editor: None,
+        by: None,
+        marker: None,
+        checksum: None,
+    })
 }
 
 /// Puts the rules of a case into its mapping; gives the times of the two edits.

@@ -165,6 +165,13 @@ fn an_emptied_side_is_not_taken_for_truth() {
         let mut unknown = emptied(5, one.clone());
         *unknown.mappings[0].census.records.of_mut(side) = None;
         assert_eq!(refusals(unknown), [], "nobody counted");
+        let all = |links| {
+            let mut plan = many(links, links, side.other(), Action::Trash, &[]);
+            *plan.mappings[0].census.records.of_mut(side) = None;
+            plan
+        };
+        assert_eq!(refusals(all(8)), [(Rule::EmptySide, 0, 8)], "nothing that was linked is left");
+        assert_eq!(refusals(all(1)), []);
         assert_eq!(refusals(emptied(0, one.clone())), [], "an empty side at the first meeting is a new side");
         assert_eq!(refusals(emptied(1, one.clone())), [], "the only record was deleted like any other");
         let mut at_once = Against::default();

@@ -170,6 +170,7 @@ impl World {
             record,
             digest,
             edited: Timestamp::from_second(seconds).ok(),
+            editor: None,
             by: None,
             marker: half.marker.clone(),
             checksum: None,

@@ -235,8 +235,15 @@ impl Teller<'_> {
     ) -> Result<(), CliError> {
         let error = match result {
             Ok(report) => {
+                let is_stopped =
+                    |mapping: &&String| report.stopped.iter().any(|one| one.mapping == **mapping);
+                let (stopped, others): (Vec<&String>, Vec<&String>) = mappings.iter().partition(is_stopped);
+                if !stopped.is_empty() {
+                    let stopped: Vec<String> = stopped.into_iter().cloned().collect();
+                    self.trouble(&stopped, &CliError::of_stops(&report.stopped, false));
+                }
                 let troubled =
-                    mappings.iter().filter(|mapping| self.troubles.remove(*mapping).is_some()).count();
+                    others.iter().filter(|mapping| self.troubles.remove(**mapping).is_some()).count();
                 if troubled > 0 && self.troubles.is_empty() {
                     self.console.note("the trouble is over");
                 }
@@ -253,6 +260,12 @@ impl Teller<'_> {
             }
             Err(error) => CliError::of_engine(error, &self.wiring.database),
         };
+        self.trouble(mappings, &error);
+        Ok(())
+    }
+
+    /// Tells of what keeps these mappings from being kept equal.
+    fn trouble(&mut self, mappings: &[String], error: &CliError) {
         // The next try follows by itself; what is told once is not told again. The message itself may name a request,
         // and then each is another.
         let told = error.to_json();
@@ -262,9 +275,8 @@ impl Teller<'_> {
             is_news |= self.troubles.insert(mapping.clone(), trouble.clone()).as_ref() != Some(&trouble);
         }
         if is_news {
-            let _exit = self.console.fail(&error);
+            let _exit = self.console.fail(error);
         }
-        Ok(())
     }
 
     /// Tells what has begun to wait for a person.

@@ -2,6 +2,9 @@
 //!
 //! Nothing here quotes a cell or a secret: the errors that come in hold codes, names, places and limits only.
 
+use std::collections::BTreeSet;
+
+use pagerow_core::{digest::Digest, guard::Refusal};
 use serde_json::{Map, Value as Json, json};
 
 use super::exit::Exit;
@@ -10,7 +13,7 @@ use crate::{
     engine::EngineError,
     notion::{NotionError, error::Capability, pages::PagesError},
     postgres::{Database, PostgresError, rows::RowsError, transaction::TxError},
-    setup::{InspectError, schema::ApplyError},
+    setup::{InspectError, drift::Pause, schema::ApplyError},
     store::StoreError,
     wiring::WiringError,
 };
@@ -66,6 +69,14 @@ impl CliError {
     #[must_use]
     pub fn io(what: &str, error: &std::io::Error) -> Self {
         Self::new(Exit::Failed, "io", format!("{what}: {error}"))
+    }
+
+    /// What was asked for cannot be done while a mapping is paused.
+    #[must_use]
+    pub fn paused(pause: &Pause) -> Self {
+        Self::new(Exit::Decisions, "paused", pause.to_string())
+            .about(format!("mapping.{}", pause.mapping))
+            .advise(format!("nothing was written; {}", pause.advice))
     }
 
     /// With what to do.
@@ -150,17 +161,7 @@ impl CliError {
             EngineError::Store(error) => Self::of_store(error, database),
             EngineError::Rows { mapping, source } => Self::of_side(&mapping, message, &*source, database),
             EngineError::Pages { mapping, source } => Self::of_side(&mapping, message, &*source, database),
-            EngineError::Refused(refused) => {
-                let hash = refused.plan.hash();
-                let refusals = refused.refusals.iter().map(super::render::plan_json::refusal).collect();
-                Self::new(Exit::Decisions, "guard", message)
-                    .code(refused.refusals.first().map(|refusal| refusal.rule.name()))
-                    .with("refusals", Json::Array(refusals))
-                    .with("override", hash.to_string().into())
-                    .advise(format!(
-                        "nothing was written; look at it with `pagerow plan`, and if it is what you want, let this one plan pass with --override {hash}"
-                    ))
-            }
+            EngineError::Refused(refused) => Self::of_stops(&refused.refusals, false),
             EngineError::StalePlan { kept, now } => Self::new(Exit::Failed, "stale_plan", message)
                 .with("kept", kept.to_string().into())
                 .with("now", now.to_string().into())
@@ -174,11 +175,16 @@ impl CliError {
             EngineError::RefusedBySide { .. } => Self::new(Exit::Failed, "notion", message)
                 .code(Some("refused"))
                 .advise("`pagerow doctor` says what the connection lacks; what was done until then is kept"),
+            EngineError::Renewal(source) => match source.downcast::<WiringError>() {
+                Ok(error) => (*error).into(),
+                Err(_) => Self::new(Exit::Failed, "failed", message),
+            },
             EngineError::Stopped => Self::new(Exit::Failed, "stopped", message)
                 .advise("what was done is kept; the next `pagerow sync` goes on from there"),
-            EngineError::NoSuchRun(_) => {
-                Self::usage(message).code(Some("no_such_run")).about("RUN").advise("`pagerow runs` lists them")
-            }
+            EngineError::NoSuchRun(_) => Self::usage(message)
+                .code(Some("no_such_run"))
+                .about("RUN")
+                .advise("`pagerow runs` lists them"),
             EngineError::RunOpen(_) => Self::usage(message)
                 .code(Some("run_open"))
                 .about("RUN")
@@ -198,6 +204,51 @@ impl CliError {
             EngineError::Restless(_) => Self::new(Exit::Failed, "restless", message)
                 .advise("a default, a trigger or another program may be changing what pagerow writes"),
         }
+    }
+
+    /// What the guard stopped. `named`: something was named that may pass, and this is not it.
+    #[must_use]
+    pub fn of_stops(stops: &[Refusal], named: bool) -> Self {
+        let mut names: Vec<Digest> = stops.iter().filter_map(|stop| stop.pass).collect();
+        names.dedup();
+        let flags: Vec<String> = names.iter().map(|name| format!("--override {name}")).collect();
+        let mappings: BTreeSet<&str> = stops.iter().map(|stop| stop.mapping.as_str()).collect();
+        let told: Vec<String> = mappings
+            .iter()
+            .map(|mapping| {
+                let texts: Vec<&str> = stops
+                    .iter()
+                    .filter(|stop| stop.mapping == *mapping)
+                    .map(|stop| stop.text.as_str())
+                    .collect();
+                format!("{mapping} was stopped: {}", texts.join("; "))
+            })
+            .collect();
+        let mut advice: Vec<&str> = Vec::new();
+        for stop in stops {
+            if !advice.contains(&stop.advice.as_str()) {
+                advice.push(&stop.advice);
+            }
+        }
+        let mut advice = advice.join("\n");
+        let plural = if mappings.len() == 1 { "it" } else { "them" };
+        advice.push_str(&format!("\nnothing of {plural} was written; `pagerow plan` shows what would be"));
+        if !flags.is_empty() {
+            advice.push_str(&format!("\nto let exactly that pass, once: {}", flags.join(" ")));
+        }
+        if named {
+            advice.push_str(
+                "\nwhat --override named is another plan: something has changed since it was shown",
+            );
+        }
+        let refusals = stops.iter().map(super::render::plan_json::refusal).collect();
+        let name = |name: &Digest| Json::from(name.to_string());
+        Self::new(Exit::Decisions, "guard", told.join("; "))
+            .code(stops.first().map(|stop| stop.rule.name()))
+            .with("refusals", Json::Array(refusals))
+            .with("override", if let [one] = names.as_slice() { name(one) } else { Json::Null })
+            .with("overrides", names.iter().map(name).collect())
+            .advise(advice)
     }
 
     /// An error that one side raised for one mapping. Its kind and advice come from the cause.
@@ -322,7 +373,9 @@ impl std::fmt::Display for CliError {
             write!(f, "\n  = did you mean `{suggestion}`?")?;
         }
         if let Some(advice) = &one.advice {
-            write!(f, "\n  = {advice}")?;
+            for line in advice.lines() {
+                write!(f, "\n  = {line}")?;
+            }
         }
         Ok(())
     }
@@ -409,7 +462,9 @@ impl From<ApplyError> for CliError {
             ApplyError::Config(errors) => return errors.into(),
             ApplyError::Notion { error, .. } => Self::of_notion(&error),
             ApplyError::Postgres { error, .. } => error.into(),
-            ApplyError::WriteBack { .. } => Self::new(Exit::Failed, "io", String::new()),
+            ApplyError::WriteBack { .. } | ApplyError::Amend { .. } => {
+                Self::new(Exit::Failed, "io", String::new())
+            }
         };
         if let Told::One(one) = &mut told.told {
             one.message = message;

@@ -113,11 +113,21 @@ fn draw(bar: &ProgressBar, event: &Event<'_>) {
         Event::Waiting { holder, seconds } => {
             bar.set_message(format!("waiting for another pagerow ({holder}), for {seconds} s at most"));
         }
+        Event::BasesLost { mapping, why } => {
+            bar.println(bases_lost(mapping, why));
+        }
         Event::InDoubt { mapping, writes, .. } => {
             bar.set_style(spinner());
             bar.set_message(format!("{mapping}: looking what became of {writes} writes without an answer"));
         }
     }
+}
+
+fn bases_lost(mapping: &str, why: &str) -> String {
+    format!(
+        "{mapping}: what pagerow remembers may be from the past ({why}): everything is compared anew, nothing is deleted or \
+         written over, and every difference becomes a conflict"
+    )
 }
 
 fn spinner() -> ProgressStyle {
@@ -143,6 +153,7 @@ impl Lines {
                     duration(*seconds)
                 )
             }
+            Event::BasesLost { mapping, why } => bases_lost(mapping, why),
             Event::InDoubt { mapping, writes, seconds } => {
                 // It is looked at every few seconds, and told when it has changed.
                 if self.doubts.insert((*mapping).to_owned(), *writes) == Some(*writes) {

@@ -204,11 +204,12 @@ impl From<ConfigError> for ConfigErrors {
 }
 
 /// Keys of the sections with secrets whose values anybody may see.
-const SHOWABLE: [&str; 10] = [
+const SHOWABLE: [&str; 11] = [
     "schema",
     "base_url",
     "requests_per_minute",
     "doubt",
+    "shared_token",
     "timeout",
     "supabase_url",
     "jwks_url",

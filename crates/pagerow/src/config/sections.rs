@@ -26,6 +26,8 @@ pub struct Notion {
     pub requests_per_minute: u32,
     /// How long what was written may take to show in lists: so long a page that was not found may still turn up.
     pub doubt: Duration,
+    /// Other programs write with the same token.
+    pub shared_token: bool,
     /// How long one answer may take. Notion itself gives up after a minute.
     pub timeout: Duration,
     /// The verification token of webhooks, when it is known in advance.
@@ -90,6 +92,7 @@ impl Notion {
         let base_url = address(&reader, "base_url").unwrap_or_else(|| BASE_URL.to_owned());
         let requests = reader.integer("requests_per_minute", 1..=100_000_000);
         let doubt = reader.duration("doubt");
+        let shared_token = reader.boolean("shared_token").is_some_and(|shared| shared.value);
         let timeout = reader.duration("timeout");
         let webhook_secret = reader.secret("webhook_secret");
         reader.finish();
@@ -100,6 +103,7 @@ impl Notion {
             base_url,
             requests_per_minute,
             doubt: doubt.map_or(DOUBT, |doubt| doubt.value),
+            shared_token,
             timeout: timeout.map_or(TIMEOUT, |timeout| timeout.value),
             webhook_secret,
         })

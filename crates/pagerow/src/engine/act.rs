@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
-    guard::Approved,
+    guard::{Approved, Refusal},
     mapping::{Field, Mapping},
     mutant::{self, Mutant},
     plan::{Action, MappingPlan, Plan, Step, Why},
@@ -14,7 +14,6 @@ use pagerow_core::{
 
 use super::{
     Engine, EngineError, Event, Parts, Progress, Tx,
-    cycle::Decided,
     look::{RecordName, View, rows_error},
     outcome::unread,
     report::Run,
@@ -22,8 +21,8 @@ use super::{
 use crate::{
     replica::{Pages, Relatives, RowNote, Rows},
     store::{
-        Attention, Audit, Cursors, History, LinkWrite, Links, MappingState, Runs, Transaction, Transactions,
-        Trouble,
+        Attention, Audit, Cursors, History, Identities, LinkWrite, Links, MappingState, Runs, Tallies,
+        Transaction, Transactions, Trouble,
     },
 };
 
@@ -77,11 +76,14 @@ impl<W: Parts> Engine<W> {
         run: &mut Run,
         which: &[usize],
         approved: Approved,
-        decided: Decided,
+        views: &[View],
     ) -> Result<bool, EngineError> {
         let plan = approved.plan();
-        for part in &plan.mappings {
+        for (part, view) in plan.mappings.iter().zip(views) {
             let report = run.of(&part.mapping);
+            if view.lost.is_some() {
+                report.bases_lost.clone_from(&view.lost);
+            }
             report.unchanged = part.census.unchanged;
             // A look for changes only shows those that were touched.
             let doubles = part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
@@ -90,13 +92,13 @@ impl<W: Parts> Engine<W> {
         let rows_before: Vec<i64> =
             which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();
         let waiting = plan.mappings.iter().map(|part| (part.mapping.clone(), troubled(part))).collect();
-        self.carry_out(run, which, &approved, &decided.views, waiting).await?;
+        self.carry_out(run, which, &approved, views, waiting).await?;
         let rows_gained: Vec<i64> = which
             .iter()
             .zip(&rows_before)
             .map(|(&at, before)| rows_made(run, &self.bound[at].mapping.name) - before)
             .collect();
-        self.end_plan(which, plan, &decided.views, &rows_gained).await?;
+        self.end_plan(which, plan, views, &rows_gained, approved.overridden()).await?;
         Ok(!plan.is_empty())
     }
 
@@ -135,7 +137,7 @@ impl<W: Parts> Engine<W> {
             self.relatives = None;
         }
         if mutant::is(Mutant::CursorFirst) {
-            self.end_plan(which, plan, views, &vec![0; which.len()]).await?;
+            self.end_plan(which, plan, views, &vec![0; which.len()], &[]).await?;
         }
         let removes = plan.steps().any(|(_, step)| matches!(step.action, Action::Trash | Action::Delete));
         let mut relatives = self.take_relatives().await?;
@@ -306,6 +308,7 @@ impl<W: Parts> Engine<W> {
         plan: &Plan,
         views: &[View],
         rows_gained: &[i64],
+        overridden: &[Refusal],
     ) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
@@ -324,6 +327,16 @@ impl<W: Parts> Engine<W> {
                 .collect();
             let wait = self.bound[at].settings.delete_wait.as_secs_f64();
             self.store.revisit(&mut tx, &mapping.name, &just_gone, wait).await?;
+            if let Some(table) = view.table.as_ref().filter(|table| view.known_table.as_ref() != Some(*table))
+            {
+                self.store.keep_table(&mut tx, &mapping.name, table).await?;
+            }
+            if view.lost.is_some() {
+                self.store.end_loss(&mut tx, mapping).await?;
+            }
+            if overridden.iter().any(|refusal| refusal.mapping == mapping.name) {
+                self.store.forgive_removals(&mut tx, &mapping.name).await?;
+            }
             if view.is_partial {
                 continue;
             }

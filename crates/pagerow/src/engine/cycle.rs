@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use pagerow_core::{
     answer::Answers,
     digest::Digest,
-    guard::{self, Against},
+    guard::{self, Approved},
     mapping::Mapping,
     mutant::{self, Mutant},
-    plan::Plan,
+    plan::{MappingPlan, Plan},
     planner::{Planner, assemble},
     record::RowKey,
 };
@@ -31,12 +31,26 @@ pub enum Depth {
 }
 
 /// What a person has consented to beforehand.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Consent {
-    /// The plan that may pass the guard.
-    pub(super) pass: Option<Digest>,
+#[derive(Clone, Debug, Default)]
+pub struct Consent {
+    /// What may pass the guard: a whole plan, or one mapping's part as its refusals name it.
+    pub pass: Vec<Digest>,
     /// The only plan that may be carried out at all.
     pub(super) only: Option<Digest>,
+}
+
+impl From<Option<Digest>> for Consent {
+    fn from(pass: Option<Digest>) -> Self {
+        Self::to(pass.into_iter().collect())
+    }
+}
+
+impl Consent {
+    /// Consent to whatever has these names; to nothing without names.
+    #[must_use]
+    pub fn to(pass: Vec<Digest>) -> Self {
+        Self { pass, only: None }
+    }
 }
 
 /// A plan, with what it was made from.
@@ -45,30 +59,36 @@ pub(super) struct Decided {
     pub(super) views: Vec<View>,
 }
 
+/// A plan that may be carried out, with what it was made from: the mappings that were stopped are no part of it.
+struct Checked {
+    which: Vec<usize>,
+    approved: Approved,
+    views: Vec<View>,
+}
+
 impl<W: Parts> Engine<W> {
-    /// One cycle over these mappings. Answers whether it found anything to do.
+    /// One cycle over these mappings, but for those that were stopped in this run. Answers whether it found anything to
+    /// do.
     pub(super) async fn cycle(
         &mut self,
         run: &mut Run,
         which: &[usize],
         depth: Depth,
-        consent: Consent,
+        consent: &Consent,
     ) -> Result<bool, EngineError> {
-        let mut doubtful = self.finish_open_steps(run, which).await?;
+        let which: Vec<usize> =
+            which.iter().copied().filter(|&at| !run.is_stopped(&self.bound[at].mapping.name)).collect();
+        let mut doubtful = self.finish_open_steps(run, &which).await?;
         if mutant::is(Mutant::DoubtfulIsPlanned) {
             doubtful.iter_mut().for_each(BTreeSet::clear);
         }
 
         // A look may take long, and nothing is lost with it.
         let stop = self.stop.clone();
-        let views = Self::unless_stopped(stop, self.look_at_all(which, depth, &doubtful)).await?;
-        let decided = self.decide(which, views);
-        let approved = guard::check(decided.plan.clone(), &self.limits(which), consent.pass.as_slice())
-            .map_err(EngineError::Refused)?;
-        if let Some(kept) = consent.only.filter(|kept| *kept != approved.hash()) {
-            return Err(EngineError::StalePlan { kept, now: approved.hash() });
-        }
-        self.act(run, which, approved, decided).await
+        let views = Self::unless_stopped(stop, self.look_at_all(&which, depth, &doubtful)).await?;
+        let decided = self.decide(&which, views);
+        let checked = self.check(run, which, depth, &doubtful, decided, consent).await?;
+        self.act(run, &checked.which, checked.approved, &checked.views).await
     }
 
     /// Looks at every mapping, one after another: they share the rate limit anyway.
@@ -96,26 +116,79 @@ impl<W: Parts> Engine<W> {
 
     /// From what was seen to a plan. Pure, but for the memory it gives back as it goes.
     pub(super) fn decide(&self, which: &[usize], mut views: Vec<View>) -> Decided {
-        let mut parts = Vec::with_capacity(which.len());
-        for (&at, view) in which.iter().zip(&mut views) {
-            let mut planner = Planner::new(&self.bound[at].mapping, view.census);
-            let none = Answers::default();
-            for pair in view.pairs.drain(..) {
-                let answers = match view.answers.is_empty() {
-                    true => &none,
-                    false => view.answers.get(&name_of(&pair)).unwrap_or(&none),
-                };
-                planner.consider_with(&pair, answers);
-            }
-            view.skipped.drain(..).for_each(|skipped| planner.skip(skipped));
-            parts.push(planner.finish());
-        }
-        let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
-        Decided { plan: assemble(parts, &mappings), views }
+        let parts = which.iter().zip(&mut views).map(|(&at, view)| self.decide_one(at, view)).collect();
+        Decided { plan: self.joined(which, parts), views }
     }
 
-    pub(super) fn limits(&self, which: &[usize]) -> Vec<Against> {
-        which.iter().map(|&at| self.bound[at].settings.limits.into()).collect()
+    fn decide_one(&self, at: usize, view: &mut View) -> MappingPlan {
+        let mapping = &self.bound[at].mapping;
+        let mut planner = Planner::new(mapping, view.census).of_lost_bases(view.lost.is_some());
+        let none = Answers::default();
+        for pair in view.pairs.drain(..) {
+            let answers = match view.answers.is_empty() {
+                true => &none,
+                false => view.answers.get(&name_of(&pair)).unwrap_or(&none),
+            };
+            planner.consider_with(&pair, answers);
+        }
+        view.skipped.drain(..).for_each(|skipped| planner.skip(skipped));
+        planner.finish()
+    }
+
+    fn joined(&self, which: &[usize], parts: Vec<MappingPlan>) -> Plan {
+        let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
+        assemble(parts, &mappings)
+    }
+
+    /// Holds a plan against the guard. A kept plan passes as a whole or not at all; of any other one the mappings that
+    /// are stopped are left out, and told.
+    async fn check(
+        &mut self,
+        run: &mut Run,
+        which: Vec<usize>,
+        depth: Depth,
+        doubtful: &[BTreeSet<RowKey>],
+        decided: Decided,
+        consent: &Consent,
+    ) -> Result<Checked, EngineError> {
+        let Decided { plan, mut views } = decided;
+        let mut against = self.weights(&which, &plan, &views).await?;
+        if let Some(kept) = consent.only {
+            let now = plan.hash();
+            if kept != now {
+                return Err(EngineError::StalePlan { kept, now });
+            }
+            let approved = guard::check(plan, &against, &consent.pass).map_err(EngineError::Refused)?;
+            return Ok(Checked { which, approved, views });
+        }
+        let mut sifted = guard::sift(plan, &against, &consent.pass);
+        if depth == Depth::Changes && !sifted.held.is_empty() {
+            // A mapping is stopped, shown and let pass only as a complete look makes its plan, so that what was shown has
+            // the same name each time.
+            let held: Vec<usize> = sifted.held.iter().map(|&place| which[place]).collect();
+            let doubts: Vec<BTreeSet<RowKey>> =
+                sifted.held.iter().map(|&place| doubtful[place].clone()).collect();
+            let stop = self.stop.clone();
+            let again =
+                Self::unless_stopped(stop, self.look_at_all(&held, Depth::Everything, &doubts)).await?;
+            let mut parts = sifted.approved.into_plan().mappings;
+            for (&place, mut view) in sifted.held.iter().zip(again) {
+                parts.insert(place, self.decide_one(which[place], &mut view));
+                views[place] = view;
+            }
+            let plan = self.joined(&which, parts);
+            against = self.weights(&which, &plan, &views).await?;
+            sifted = guard::sift(plan, &against, &consent.pass);
+        }
+        run.stopped.extend(sifted.refusals);
+        let passes = |place: &usize| !sifted.held.contains(place);
+        let left = (0..which.len()).filter(passes).map(|place| which[place]).collect();
+        let mut place = 0;
+        views.retain(|_| {
+            place += 1;
+            passes(&(place - 1))
+        });
+        Ok(Checked { which: left, approved: sifted.approved, views })
     }
 
     /// The links that relations need, read once and from then on kept up to date.

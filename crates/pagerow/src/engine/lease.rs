@@ -17,6 +17,7 @@ impl<W: Parts> Engine<W> {
     /// Takes the lease, or renews it. That of a process of this machine which is gone is taken at once; any other one is
     /// waited for, as long as nothing shows that its holder lives.
     pub(super) async fn take_lease(&mut self) -> Result<(), EngineError> {
+        let mut epoch = 0;
         if let Some(lease) = &self.lease {
             let begun = self.clock.uptime();
             match self.store.renew(lease).await {
@@ -26,6 +27,7 @@ impl<W: Parts> Engine<W> {
                 }
                 // Somebody else worked meanwhile: what was read before is not to be relied on.
                 Err(StoreError::Fenced) => {
+                    epoch = lease.epoch();
                     self.lease = None;
                     self.relatives = None;
                 }
@@ -37,6 +39,8 @@ impl<W: Parts> Engine<W> {
         loop {
             match self.store.take_lease(LEASE, &self.holder, is_gone, self.clock.uptime()).await {
                 Ok(lease) => {
+                    // The number only grows, unless the database was put back.
+                    self.went_back |= lease.epoch() <= epoch;
                     self.lease = Some(lease);
                     return Ok(());
                 }

@@ -13,23 +13,28 @@ mod look;
 mod missing;
 mod notion_wave;
 mod outcome;
+mod past;
 mod postgres_wave;
 mod progress;
+mod prune;
 mod recover;
+mod renewal;
 mod report;
 mod resolve;
 mod schedule;
 mod sync;
 mod undo;
 mod verify;
+mod weights;
 
 use std::sync::Arc;
 
 use pagerow_core::{guard::Limits, mapping::Mapping};
 
-pub use cycle::Depth;
+pub use cycle::{Consent, Depth};
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
+pub use renewal::Renewal;
 pub use report::{MappingReport, Report};
 pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
@@ -72,6 +77,8 @@ pub struct Settings {
     pub compare_interval: std::time::Duration,
     /// How long a page that was not found may still turn up in Notion's index.
     pub doubt: std::time::Duration,
+    /// Other programs write with the same token: an edit that is ours by its author need not be our own.
+    pub shared_token: bool,
     /// How long one half of a record has to be gone before the other half is deleted for it. Whoever runs a command
     /// waits for nothing: each absence is looked at twice within it, by a complete read and by itself.
     pub delete_wait: std::time::Duration,
@@ -86,6 +93,7 @@ impl Default for Settings {
             sweep_interval: hours(1),
             compare_interval: hours(24),
             doubt: std::time::Duration::from_secs(60),
+            shared_token: false,
             delete_wait: std::time::Duration::ZERO,
         }
     }
@@ -102,9 +110,20 @@ pub struct Engine<W: Parts> {
     holder: String,
     /// Who this engine works for, for the history.
     who: String,
+    /// How long the history is kept; `None`: for ever.
+    kept: Option<std::time::Duration>,
+    /// The uptime at which the history was last shortened.
+    pruned: Option<std::time::Duration>,
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
+    /// The number of the last run that was seen in the store.
+    last_run: i64,
+    /// The lease's fencing number went backwards.
+    went_back: bool,
+    /// Why the bases are not relied on, where that may not be written down.
+    presumed: Option<String>,
+    renewal: Option<Box<dyn Renewal<W>>>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -112,7 +131,30 @@ impl<W: Parts> Engine<W> {
     pub fn new(store: W::Store, bound: Vec<Bound<W>>, clock: Clock, progress: Progress, stop: Stop) -> Self {
         let holder = holder::name(clock.new_id());
         let who = holder::who();
-        Self { store, bound, clock, progress, stop, holder, who, lease: None, relatives: None }
+        Self {
+            store,
+            bound,
+            clock,
+            progress,
+            stop,
+            holder,
+            who,
+            kept: None,
+            pruned: None,
+            lease: None,
+            relatives: None,
+            last_run: 0,
+            went_back: false,
+            presumed: None,
+            renewal: None,
+        }
+    }
+
+    /// The same engine, which keeps its history for so long; `None`: for ever.
+    #[must_use]
+    pub fn keep_history(mut self, kept: Option<std::time::Duration>) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// The mappings, in the order in which they are worked on.

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     replica::{Failed, RowNote, Rows},
-    store::{Attention, LinkWrite, Links, StepUpdate, Trouble},
+    store::{Attention, Identities, LinkWrite, Links, OwnWrite, StepUpdate, Trouble},
 };
 
 /// How one step ended.
@@ -85,6 +85,7 @@ impl<W: Parts> Engine<W> {
         self.store.raise_links(tx, &back).await?;
         let links = self.links_before(tx, bound, ended).await?;
         let mut writes: BTreeMap<PageId, LinkWrite> = BTreeMap::new();
+        let mut ours: BTreeMap<PageId, OwnWrite> = BTreeMap::new();
         for end in ended {
             let step = end.step;
             let How::Done { key, page, answer } = &end.how else { continue };
@@ -109,7 +110,8 @@ impl<W: Parts> Engine<W> {
             }
             let name = (Some(key.clone()), Some(page));
             // What was left out follows in the next plan; what a restored half holds, nobody has seen yet.
-            if !end.left_out.is_empty() || step.action == Action::Restore {
+            let was_deleted = step.link.is_some_and(|link| view.deleted.contains(&link));
+            if !end.left_out.is_empty() || step.action == Action::Restore || was_deleted {
                 again.push(name.clone());
             }
             let removed = matches!(step.action, Action::Trash | Action::Delete);
@@ -124,11 +126,20 @@ impl<W: Parts> Engine<W> {
                 error: None,
                 checksum: checksum(step, answer),
             });
+            if let (Side::Notion, Some(at), Some(by)) = (step.side, answer.edited, &answer.editor) {
+                ours.insert(page, OwnWrite { at, by: by.clone() });
+            }
             let id = before.and_then(|link| link.id);
             writes.insert(page, LinkWrite { id, key, page, base, unsettled, apart });
         }
         let writes: Vec<LinkWrite> = writes.into_values().collect();
-        self.store.keep_links(tx, &bound.mapping, &writes).await?;
+        let ids = self.store.keep_links(tx, &bound.mapping, &writes).await?;
+        let ours: Vec<(i64, OwnWrite)> = ids
+            .into_iter()
+            .zip(&writes)
+            .filter_map(|(id, write)| Some((id, ours.remove(&write.page)?)))
+            .collect();
+        self.store.keep_own_writes(tx, &ours).await?;
         self.store.forget_links(tx, &gone).await?;
         self.keep_failures(tx, bound, view, ended, &mut again, &mut notes).await?;
         self.store.revisit(tx, &bound.mapping.name, &again, 0.0).await?;
@@ -263,6 +274,13 @@ pub(super) fn is_trouble(how: &How) -> bool {
         How::Failed(failed) => !matches!(failed.failure, Failure::Stale),
         How::Unknown(_) => true,
     }
+}
+
+/// Whether a schema that moved would explain the failure: the side does not know a column or property, or has it as
+/// another type.
+pub(super) fn is_misfit(how: &How) -> bool {
+    const CODES: [&str; 7] = ["42703", "42P01", "42804", "42883", "22P02", "no_such_property", "wrong_type"];
+    matches!(how, How::Failed(failed) if CODES.contains(&failed.reason.code.as_str()))
 }
 
 /// A journal entry's last word.

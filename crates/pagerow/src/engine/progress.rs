@@ -18,6 +18,8 @@ pub enum Event<'a> {
     Stepped { mapping: &'a str, columns: &'a [String], step: &'a Step, ok: bool, done: u64, total: u64 },
     /// Somebody else holds the lease, for so many seconds more unless it is renewed.
     Waiting { holder: &'a str, seconds: u64 },
+    /// A mapping's bases are not relied on any more, for this reason.
+    BasesLost { mapping: &'a str, why: &'a str },
     /// The fate of so many writes is being looked up; the next look is in so many seconds.
     InDoubt { mapping: &'a str, writes: usize, seconds: f64 },
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 use pagerow_core::{
+    guard::Refusal,
     plan::{Action, Step},
     side::Side,
 };
@@ -23,6 +24,9 @@ pub struct Report {
     pub seconds: f64,
     /// Nothing is left to do, but for what waits for a person.
     pub quiet: bool,
+    /// Why the guard stopped some of the mappings; of these nothing was written.
+    #[serde(default)]
+    pub stopped: Vec<Refusal>,
 }
 
 /// One mapping's part.
@@ -37,6 +41,9 @@ pub struct MappingReport {
     /// Doubles, which a person has to look at.
     pub doubles: u64,
     pub calls: u64,
+    /// Why what was remembered of it is not relied on, if so: nothing is deleted, and every difference is a conflict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bases_lost: Option<String>,
 }
 
 /// Pages written.
@@ -59,7 +66,7 @@ impl Report {
     /// Whether something waits for a person.
     #[must_use]
     pub fn needs_decision(&self) -> bool {
-        self.mappings.iter().any(|m| m.conflicts + m.parked + m.doubles > 0)
+        !self.stopped.is_empty() || self.mappings.iter().any(|m| m.conflicts + m.parked + m.doubles > 0)
     }
 }
 
@@ -79,6 +86,12 @@ pub(super) struct Run {
     /// Those of which time alone will not tell.
     pub(super) unsure: usize,
     pub(super) failed: u64,
+    /// What the guard stopped: these mappings are left alone for the rest of the run.
+    pub(super) stopped: Vec<Refusal>,
+    /// Failures that a moved schema would explain.
+    pub(super) misfits: u64,
+    /// How often the mappings were made anew.
+    pub(super) renewals: u32,
     /// Records of which a step was not done, by their mapping.
     pub(super) stuck: BTreeSet<(String, RecordName)>,
 }
@@ -95,8 +108,15 @@ impl Run {
             doubts: 0,
             unsure: 0,
             failed: 0,
+            stopped: Vec::new(),
+            misfits: 0,
+            renewals: 0,
             stuck: BTreeSet::new(),
         }
+    }
+
+    pub(super) fn is_stopped(&self, mapping: &str) -> bool {
+        self.stopped.iter().any(|refusal| refusal.mapping == mapping)
     }
 
     pub(super) fn of(&mut self, mapping: &str) -> &mut MappingReport {

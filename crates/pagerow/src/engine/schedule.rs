@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use pagerow_core::guard::Refused;
-
 use tokio::time::Instant;
 
 use super::{Depth, Engine, EngineError, Parts, report::Report};
@@ -47,8 +45,7 @@ impl Wake {
 pub enum Beat<'a> {
     /// A pass over these mappings begins.
     Begins { mappings: &'a [String] },
-    /// A pass over these mappings is over. Where the guard stopped some of those that began, these are they; the
-    /// others follow in a pass of their own.
+    /// A pass over these mappings is over. Those that the guard stopped are tried again with growing pauses.
     Ended {
         mappings: &'a [String],
         result: Result<Report, EngineError>,
@@ -127,7 +124,18 @@ impl<W: Parts> Engine<W> {
                 continue;
             }
             tell(Beat::Begins { mappings: &mappings });
-            let mut result = self.sync(&mappings, Depth::Changes, None, origin).await;
+            let mut result = match self.renew(false).await {
+                Ok(_) => {
+                    let there = self.present(&mappings);
+                    // A paused mapping waits; whether it flows again, the next renewal tells.
+                    if there.is_empty() {
+                        Ok(Report { quiet: true, ..Report::default() })
+                    } else {
+                        self.sync(&there, Depth::Changes, None, origin).await
+                    }
+                }
+                Err(error) => Err(error),
+            };
             if matches!(result, Err(EngineError::Stopped)) {
                 break;
             }
@@ -137,22 +145,17 @@ impl<W: Parts> Engine<W> {
                 result = result.and(Err(error));
             }
             // One mapping's stop is not the others': they are due as before.
-            let over = match &result {
-                Err(EngineError::Refused(refused)) => stopped(refused, &mappings),
-                _ => mappings,
+            let is_stopped = |mapping: &String| {
+                result.as_ref().is_ok_and(|report| report.stopped.iter().any(|one| one.mapping == *mapping))
             };
-            let pause = schedule.passed(&over, result.is_ok(), Instant::now());
-            tell(Beat::Ended { mappings: &over, result, pause });
+            let (stopped, others): (Vec<String>, Vec<String>) =
+                mappings.iter().cloned().partition(is_stopped);
+            schedule.passed(&stopped, false, Instant::now());
+            let pause = schedule.passed(&others, result.is_ok(), Instant::now());
+            tell(Beat::Ended { mappings: &mappings, result, pause });
         }
         self.rest().await
     }
-}
-
-/// Those of the mappings that the guard stopped.
-fn stopped(refused: &Refused, mappings: &[String]) -> Vec<String> {
-    let named = |mapping: &&String| refused.refusals.iter().any(|refusal| refusal.mapping == **mapping);
-    let stopped: Vec<String> = mappings.iter().filter(named).cloned().collect();
-    if stopped.is_empty() { mappings.to_vec() } else { stopped }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use pagerow_core::{
-    digest::Digest,
     guard::{self, Refusal},
     plan::Plan,
 };
@@ -23,12 +22,13 @@ const MOST_PLANS: u32 = 12;
 const DOUBT_PAUSE: Duration = Duration::from_secs(2);
 
 impl<W: Parts> Engine<W> {
-    /// What a sync would do, and whether the guard would let it. Writes nothing to either side.
+    /// What a sync would do, and what of it the guard would stop. Writes nothing to either side.
     ///
     /// # Errors
     /// When a side cannot be looked at.
     pub async fn plan(&mut self, mappings: &[String]) -> Result<(Plan, Vec<Refusal>), EngineError> {
         let which = self.which(mappings)?;
+        self.find_its_place().await?;
         let mut doubtful = Vec::new();
         for &at in &which {
             let open = self.store.open_steps(&self.bound[at].mapping.name).await?;
@@ -39,11 +39,11 @@ impl<W: Parts> Engine<W> {
         let views =
             Self::unless_stopped(stop, self.look_at_all(&which, Depth::Everything, &doubtful)).await?;
         let decided = self.decide(&which, views);
-        let refusals = match guard::check(decided.plan.clone(), &self.limits(&which), &[]) {
-            Ok(_) => Vec::new(),
-            Err(refused) => refused.refusals,
-        };
-        Ok((decided.plan, refusals))
+        let against = self.weights(&which, &decided.plan, &decided.views).await?;
+        Ok(match guard::check(decided.plan, &against, &[]) {
+            Ok(approved) => (approved.into_plan(), Vec::new()),
+            Err(refused) => (refused.plan, refused.refusals),
+        })
     }
 
     /// How long a plan's calls will take under the rate limit, in seconds, and how many they are.
@@ -57,24 +57,52 @@ impl<W: Parts> Engine<W> {
 
     /// Makes the sides equal: plans and acts until nothing is left to do.
     ///
-    /// `pass` names the one plan that a person lets past the guard.
+    /// A mapping that the guard stops is left as it is and told in the report; the others go on. `consent` names what a
+    /// person lets past the guard.
     ///
     /// # Errors
-    /// When a side cannot be looked at, refuses to go on, or the guard stops a plan. What was done until then is kept.
+    /// When a side cannot be looked at or refuses to go on. What was done until then is kept.
     pub async fn sync(
         &mut self,
         mappings: &[String],
         depth: Depth,
-        pass: Option<Digest>,
+        consent: impl Into<Consent>,
         origin: &str,
     ) -> Result<Report, EngineError> {
-        let which = self.which(mappings)?;
+        let consent = consent.into();
+        let mut which = self.which(mappings)?;
         self.take_lease().await?;
+        self.find_its_place().await?;
         let mut run = Run::new(origin, self.calls());
-        let result = self.until_quiet(&mut run, &which, depth, pass).await;
+        let mut result = self.until_quiet(&mut run, &which, depth, &consent).await;
+        while self.suspects(&run, result.as_ref().copied()) {
+            (run.misfits, run.renewals) = (0, run.renewals + 1);
+            self.count_calls(&mut run, &which);
+            match self.renew(true).await {
+                Ok(true) => {
+                    let left = self.present(mappings);
+                    which =
+                        if left.is_empty() && !mappings.is_empty() { Vec::new() } else { self.which(&left)? };
+                    run.calls_before = self.calls();
+                    result = self.until_quiet(&mut run, &which, depth, &consent).await;
+                }
+                Ok(false) => {
+                    run.calls_before = self.calls();
+                    break;
+                }
+                // What was met first is what is told.
+                Err(error) => {
+                    run.calls_before = self.calls();
+                    result = result.and(Err(error));
+                    break;
+                }
+            }
+        }
         let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
         // When both fail, the first cause is the one to tell.
-        result.and(closed)
+        let report = result.and(closed)?;
+        self.prune().await?;
+        Ok(report)
     }
 
     /// Carries out one kept plan, if it is still the plan that would be made.
@@ -84,15 +112,17 @@ impl<W: Parts> Engine<W> {
     pub async fn apply(
         &mut self,
         kept: &Plan,
-        pass: Option<Digest>,
+        consent: impl Into<Consent>,
         origin: &str,
     ) -> Result<Report, EngineError> {
+        let consent = consent.into();
         let names: Vec<String> = kept.mappings.iter().map(|part| part.mapping.clone()).collect();
         let which = self.which(&names)?;
         self.take_lease().await?;
+        self.find_its_place().await?;
         let mut run = Run::new(origin, self.calls());
-        let consent = Consent { pass, only: Some(kept.hash()) };
-        let result = self.cycle(&mut run, &which, Depth::Everything, consent).await;
+        let consent = Consent { only: Some(kept.hash()), ..consent };
+        let result = self.cycle(&mut run, &which, Depth::Everything, &consent).await;
         // Whether a further plan would be empty is not looked at; that all of this one was written is known.
         let quiet = result.as_ref().map(|_| run.failed == 0 && run.doubts + run.unsure == 0);
         let closed = self.close(run, &which, quiet, result.as_ref().err()).await;
@@ -105,19 +135,11 @@ impl<W: Parts> Engine<W> {
         run: &mut Run,
         which: &[usize],
         depth: Depth,
-        pass: Option<Digest>,
+        consent: &Consent,
     ) -> Result<bool, EngineError> {
-        let consent = Consent { pass, only: None };
         let doubt = which.iter().map(|&at| self.bound[at].settings.doubt).max().unwrap_or_default();
         let longest = (doubt / 4).max(DOUBT_PAUSE);
-        let mut busy = match self.cycle(run, which, depth, consent).await {
-            // A plan is stopped, shown and let pass only as a complete look makes it, so that its hash is the same
-            // each time.
-            Err(EngineError::Refused(_)) if depth == Depth::Changes => {
-                self.cycle(run, which, Depth::Everything, consent).await?
-            }
-            result => result?,
-        };
+        let mut busy = self.cycle(run, which, depth, consent).await?;
         for _ in 1..MOST_PLANS {
             let mut pause = DOUBT_PAUSE;
             while run.doubts > 0 && !busy {
@@ -142,6 +164,15 @@ impl<W: Parts> Engine<W> {
         if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(run.unsure == 0) }
     }
 
+    /// Adds the calls that were made since they were last counted.
+    fn count_calls(&self, run: &mut Run, which: &[usize]) {
+        let calls_now = self.calls();
+        for &at in which {
+            let calls = calls_now[at].saturating_sub(run.calls_before.get(at).copied().unwrap_or(0));
+            run.of(&self.bound[at].mapping.name).calls += calls;
+        }
+    }
+
     pub(super) async fn close(
         &mut self,
         mut run: Run,
@@ -157,18 +188,15 @@ impl<W: Parts> Engine<W> {
             report.conflicts = conflicts;
             report.parked = parked;
         }
-        let calls_now = self.calls();
-        for &at in which {
-            let calls = calls_now[at].saturating_sub(run.calls_before.get(at).copied().unwrap_or(0));
-            run.of(&self.bound[at].mapping.name).calls = calls;
-        }
+        self.count_calls(&mut run, which);
         let calls = run.mappings.values().map(|report| report.calls).sum::<u64>();
         let report = Report {
             run: run.id,
             mappings: std::mem::take(&mut run.mappings).into_values().collect(),
             calls,
             seconds: run.started.elapsed().as_secs_f64(),
-            quiet: quiet.unwrap_or(false),
+            quiet: quiet.unwrap_or(false) && run.stopped.is_empty(),
+            stopped: std::mem::take(&mut run.stopped),
         };
         if let Some(id) = run.id {
             let state = match error {
@@ -178,7 +206,11 @@ impl<W: Parts> Engine<W> {
                 Some(_) => "failed",
             };
             let json = serde_json::to_value(&report).unwrap_or_default();
-            let error = error.map(ToString::to_string);
+            let stopped =
+                report.stopped.iter().map(|one| format!("{} was stopped: {}", one.mapping, one.text));
+            let stopped = stopped.reduce(|all, one| format!("{all}; {one}"));
+            let error = error.map(ToString::to_string).or(stopped);
+            self.last_run = self.last_run.max(id);
             self.store.close_run(id, state, calls.cast_signed(), error.as_deref(), &json).await?;
         }
         Ok(report)

@@ -7,7 +7,7 @@ use pagerow_core::{
     guard::{self, Refusal},
     mapping::Mapping,
     observation::{Identity, Link, Observation, Pair},
-    plan::{Plan, Step},
+    plan::{Action, Plan, Step},
     planner::assemble,
     record::{PageId, RowKey},
     side::Sides,
@@ -72,7 +72,8 @@ impl<W: Parts> Engine<W> {
             doubtful.push(open.into_iter().filter_map(|open| open.step.key).collect());
         }
         let prepared = self.prepare_undo(run, steps, which, &doubtful).await?;
-        let against = self.limits(&prepared.which);
+        let Prepared { which, decided, .. } = &prepared;
+        let against = self.weights(which, &decided.plan, &decided.views).await?;
         let refusals = match guard::check(prepared.decided.plan.clone(), &against, &[]) {
             Ok(_) => Vec::new(),
             Err(refused) => refused.refusals,
@@ -98,8 +99,8 @@ impl<W: Parts> Engine<W> {
         let doubtful = self.finish_open_steps(&mut acts, &which).await?;
         let prepared = self.prepare_undo(run, steps, which, &doubtful).await?;
         let Prepared { which, decided, waiting, .. } = prepared;
-        let approved = guard::check(decided.plan, &self.limits(&which), pass.as_slice())
-            .map_err(EngineError::Refused)?;
+        let against = self.weights(&which, &decided.plan, &decided.views).await?;
+        let approved = guard::check(decided.plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
         if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
         }
@@ -232,10 +233,17 @@ impl<W: Parts> Engine<W> {
             .collect();
         let moved: BTreeMap<i64, &Pair> =
             view.pairs.iter().filter_map(|pair| Some((pair.identity.link()?, pair))).collect();
-        let set_aside = |link: &Link| {
-            view.skipped
-                .iter()
-                .any(|skipped| skipped.key.as_ref() == Some(&link.key) || skipped.page == Some(link.page))
+        let removed: BTreeSet<RecordName> = done
+            .iter()
+            .filter(|done| matches!(done.step.action, Action::Trash | Action::Delete))
+            .map(|done| (done.step.key.clone(), done.step.page))
+            .collect();
+        // A look for changes does not see that something is still away, nor what it set aside.
+        let unseen = |link: &Link| {
+            let is_it = |key: Option<&RowKey>, page| key == Some(&link.key) || page == Some(link.page);
+            let set_aside = view.skipped.iter().any(|skipped| is_it(skipped.key.as_ref(), skipped.page));
+            let name = (Some(link.key.clone()), Some(link.page));
+            set_aside || link.apart.is_some() || removed.contains(&name)
         };
         let mut pairs = Vec::with_capacity(names.len());
         // What the look did not say is asked for: records that are not linked any more, and those it set aside.
@@ -243,7 +251,7 @@ impl<W: Parts> Engine<W> {
         for link in &links {
             match moved.get(&link.id) {
                 Some(pair) => pairs.push((*pair).clone()),
-                None if set_aside(link) => asked.push(Identity::Linked(link.clone())),
+                None if unseen(link) => asked.push(Identity::Linked(link.clone())),
                 None => pairs.push(Pair {
                     identity: Identity::Linked(link.clone()),
                     seen: Sides { postgres: Observation::Unchanged, notion: Observation::Unchanged },

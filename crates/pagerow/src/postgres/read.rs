@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use pagerow_core::{
     digest::Digest,
-    observation::{Absence, Observation, Sighting},
+    observation::{Absence, Observation, Sighting, TableFacts},
     record::{Record, RowKey},
 };
 use tokio_postgres::{
@@ -56,9 +56,16 @@ pub(super) async fn everything(rows: &Inner, sink: Sink<'_, RowKey>) -> Result<L
     let assurance = delta::before_everything(rows).await?;
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
     let cursor = delta::cursor(rows, &mut tx, assurance).await?;
+    let table = facts(rows, &mut tx).await?;
     let count = stream(rows, &mut tx, Which::InScope, &[], sink).await?;
     tx.commit().await?;
-    Ok(Looked { complete: true, cursor: Some(cursor), count: Some(count), vanished: false })
+    Ok(Looked {
+        complete: true,
+        cursor: Some(cursor),
+        count: Some(count),
+        vanished: false,
+        table: Some(table),
+    })
 }
 
 /// Shows the rows that may have changed since a cursor. Without triggers deleted rows cannot be named; the count tells
@@ -72,15 +79,16 @@ pub(super) async fn since(
         return everything(rows, sink).await;
     }
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
+    let table = facts(rows, &mut tx).await?;
     let Some((changed, now)) = delta::changed(rows, &mut tx, cursor).await? else {
         tx.commit().await?;
         return Ok(Looked { vanished: true, ..Looked::default() });
     };
     match changed {
         delta::Changed::Named(keys) => {
-            named(rows, &mut tx, &keys, sink).await?;
+            named(rows, &mut tx, &keys, &table, sink).await?;
             tx.commit().await?;
-            return Ok(Looked { complete: true, cursor: Some(now), count: None, vanished: false });
+            return Ok(Looked { complete: true, cursor: Some(now), table: Some(table), ..Looked::default() });
         }
         delta::Changed::Keys(keys) => {
             for part in keys.chunks(KEYS_A_STATEMENT) {
@@ -97,7 +105,7 @@ pub(super) async fn since(
     let count = tx.query(&rows.sql.count(), &[]).await?.first().map(|row| row.get::<_, i64>(0));
     tx.commit().await?;
     let count = count.and_then(|count| u64::try_from(count).ok());
-    Ok(Looked { complete: true, cursor: Some(now), count, vanished: false })
+    Ok(Looked { complete: true, cursor: Some(now), count, vanished: false, table: Some(table) })
 }
 
 /// Shows the rows of these keys, and which of them have none.
@@ -107,13 +115,22 @@ pub(super) async fn these(
     sink: Sink<'_, RowKey>,
 ) -> Result<Looked, RowsError> {
     let mut tx = Tx::begin_snapshot(&rows.pool).await?;
-    named(rows, &mut tx, keys, sink).await?;
+    let table = facts(rows, &mut tx).await?;
+    named(rows, &mut tx, keys, &table, sink).await?;
     tx.commit().await?;
-    Ok(Looked { complete: true, cursor: None, count: None, vanished: false })
+    Ok(Looked { complete: true, table: Some(table), ..Looked::default() })
 }
 
 /// Shows what became of each of these keys.
-async fn named(rows: &Inner, tx: &mut Tx, keys: &[RowKey], sink: Sink<'_, RowKey>) -> Result<(), RowsError> {
+async fn named(
+    rows: &Inner,
+    tx: &mut Tx,
+    keys: &[RowKey],
+    table: &TableFacts,
+    sink: Sink<'_, RowKey>,
+) -> Result<(), RowsError> {
+    // What row level security may hide cannot be proven to be gone.
+    let gone = if table.hides_rows { Absence::Unreachable } else { Absence::Deleted };
     for part in keys.chunks(KEYS_A_STATEMENT) {
         for (key, answer) in part.iter().zip(answers(rows, tx, part).await?) {
             match answer {
@@ -127,7 +144,7 @@ async fn named(rows: &Inner, tx: &mut Tx, keys: &[RowKey], sink: Sink<'_, RowKey
                     sink(Seen { id: shown.key.clone(), observation: shown.observation() });
                 }
                 Answer::None => {
-                    sink(Seen { id: key.clone(), observation: Observation::Absent(Absence::Deleted) });
+                    sink(Seen { id: key.clone(), observation: Observation::Absent(gone) });
                 }
                 Answer::NoKey(reason) => {
                     sink(Seen { id: key.clone(), observation: Observation::Unreadable(reason) });
@@ -136,6 +153,22 @@ async fn named(rows: &Inner, tx: &mut Tx, keys: &[RowKey], sink: Sink<'_, RowKey
         }
     }
     Ok(())
+}
+
+/// Which table this is, and whether it shows us all of its rows.
+async fn facts(rows: &Inner, tx: &mut Tx) -> Result<TableFacts, RowsError> {
+    let sql = "SELECT $1::text::regclass::oid, row_security_active($1::text::regclass), \
+                      string_agg(part::oid::text || '.' || coalesce(pg_relation_filenode(part), 0), ',' ORDER BY part) \
+               FROM (SELECT $1::text::regclass AS part \
+                     UNION SELECT relid FROM pg_partition_tree($1::text::regclass)) AS parts";
+    let found = tx.query(sql, &[(&rows.sql.table, Type::TEXT)]).await?;
+    let name = format!("{}.{}", rows.table.schema, rows.table.name);
+    Ok(found.first().map_or_else(TableFacts::default, |row| TableFacts {
+        oid: row.get(0),
+        name,
+        files: row.get(2),
+        hides_rows: row.get(1),
+    }))
 }
 
 /// What became of a key that was asked for.
@@ -305,6 +338,7 @@ impl<'a> Reader<'a> {
                 record,
                 digest,
                 edited,
+                editor: None,
                 by: None,
                 marker: text(at + 1).map(str::to_owned),
                 checksum: text(at + 2).map(str::to_owned),

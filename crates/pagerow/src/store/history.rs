@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use pagerow_core::{
     fidelity::Reason,
+    guard::Refusal,
     plan::Step,
     record::{PageId, RowKey},
     value::Value,
@@ -37,6 +38,8 @@ pub struct RunRow {
     pub undone_by: Option<i64>,
     pub error: Option<String>,
     pub report: Option<Json>,
+    /// What the guard would have stopped, had nobody let it pass.
+    pub overridden: Vec<Refusal>,
 }
 
 /// One step, as the history shows it.
@@ -283,7 +286,7 @@ impl PgStore {
             .query(
                 &format!(
                     "select run.id, run.started_at, run.finished_at, run.state, run.origin, run.calls, run.error, \
-                     run.report::text, count.steps, count.failed, run.who, run.undone_by from ( \
+                     run.report::text, count.steps, count.failed, run.who, run.undone_by, run.overridden::text from ( \
                          select * from {0}.runs as run where connection_id = $1 \
                          and id < coalesce($2, 9223372036854775807) \
                          and ($3::text is null or exists (select from {0}.steps as step \
@@ -327,6 +330,7 @@ impl PgStore {
                 failed: row.get(9),
                 who: row.get(10),
                 undone_by: row.get(11),
+                overridden: serde_json::from_str(row.get(12)).unwrap_or_default(),
             })
             .collect())
     }

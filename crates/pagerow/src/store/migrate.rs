@@ -12,6 +12,8 @@ const MIGRATIONS: &[(i32, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/0001_first.sql")),
     (2, "history", include_str!("../../migrations/0002_history.sql")),
     (3, "capture", include_str!("../../migrations/0003_capture.sql")),
+    (4, "names", include_str!("../../migrations/0004_names.sql")),
+    (5, "identity", include_str!("../../migrations/0005_identity.sql")),
     (6, "conflicts", include_str!("../../migrations/0006_conflicts.sql")),
 ];
 
@@ -21,29 +23,32 @@ const LOCK: i64 = 0x7061_6765_726f_7700;
 /// The names of all tables and sequences that migrations make.
 pub(super) fn relations() -> Vec<String> {
     let mut names = vec!["schema_version".to_owned()];
-    for (_, _, sql) in MIGRATIONS {
-        for line in sql.lines() {
-            let made = ["create table {schema}.", "create sequence {schema}."]
-                .iter()
-                .find_map(|start| line.trim_start().strip_prefix(start));
-            if let Some(rest) = made {
-                let is_name = |c: char| c.is_alphanumeric() || c == '_';
-                names.push(rest.chars().take_while(|c| is_name(*c)).collect());
-            }
-        }
-    }
+    names.extend(made(&["create table {schema}.", "create sequence {schema}."]));
     names
+}
+
+/// The names of all functions that migrations make.
+pub(super) fn functions() -> Vec<String> {
+    made(&["create function {schema}."]).collect()
+}
+
+fn made(starts: &[&str]) -> impl Iterator<Item = String> {
+    let lines = MIGRATIONS.iter().flat_map(|(_, _, sql)| sql.lines());
+    lines.filter_map(|line| {
+        let rest = starts.iter().find_map(|start| line.trim_start().strip_prefix(start))?;
+        Some(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+    })
 }
 
 /// Brings the schema up to date. `schema` is quoted.
 pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError> {
     let mut tx = Tx::begin(pool).await?;
-    let present = version(&mut tx, schema).await?;
+    let present = versions(&mut tx, schema).await?;
     let known = MIGRATIONS.last().map_or(0, |(version, _, _)| *version);
-    if present > known {
-        return Err(StoreError::TooNew { found: present, known });
+    if let Some(&found) = present.last().filter(|last| **last > known) {
+        return Err(StoreError::TooNew { found, known });
     }
-    if present == known {
+    if MIGRATIONS.iter().all(|(number, _, _)| present.contains(number)) {
         verify(&mut tx, schema).await?;
         return Ok(tx.commit().await?);
     }
@@ -64,8 +69,8 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError>
     ))
     .await?;
     // Another one may have migrated while this one waited for the lock.
-    let present = version(&mut tx, schema).await?;
-    for (number, name, sql) in MIGRATIONS.iter().filter(|(number, _, _)| *number > present) {
+    let present = versions(&mut tx, schema).await?;
+    for (number, name, sql) in MIGRATIONS.iter().filter(|(number, _, _)| !present.contains(number)) {
         tx.batch_execute(&sql.replace("{schema}", schema)).await?;
         let digest = Digest::of(sql.as_bytes()).to_string();
         tx.execute(
@@ -78,15 +83,15 @@ pub(super) async fn migrate(pool: &Pool, schema: &str) -> Result<(), StoreError>
     Ok(tx.commit().await?)
 }
 
-/// The version that is there; 0 when nothing is.
-async fn version(tx: &mut Tx, schema: &str) -> Result<i32, StoreError> {
+/// The numbers of the migrations that were made, in order; none when nothing is there.
+async fn versions(tx: &mut Tx, schema: &str) -> Result<Vec<i32>, StoreError> {
     let there = format!("select to_regclass('{}.schema_version') is not null", schema.replace('\'', "''"));
     if !tx.query(&there, &[]).await?.first().is_some_and(|row| row.get(0)) {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let rows =
-        tx.query(&format!("select coalesce(max(version), 0) from {schema}.schema_version"), &[]).await?;
-    Ok(rows.first().map_or(0, |row| row.get(0)))
+        tx.query(&format!("select version from {schema}.schema_version order by version"), &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn verify(tx: &mut Tx, schema: &str) -> Result<(), StoreError> {
@@ -134,9 +139,15 @@ mod tests {
             .iter()
             .map(|(_, _, sql)| {
                 let lower = sql.to_lowercase();
-                lower.matches("create table").count() + lower.matches("create sequence").count()
+                let count = |what: &str| lower.matches(what).count();
+                count("create table")
+                    + count("create sequence")
+                    + count("create function")
+                    + count("create or replace")
+                    + count("create view")
+                    + count("create type")
             })
             .sum();
-        assert_eq!(names.len(), made + 1, "one line begins with each");
+        assert_eq!(names.len() + functions().len(), made + 1, "one line begins with each");
     }
 }

@@ -6,9 +6,11 @@ mod audit;
 mod cursors;
 mod error;
 mod history;
+mod identity;
 mod lease;
 mod links;
 mod migrate;
+mod names;
 mod outbox;
 mod remove;
 mod runs;
@@ -18,8 +20,10 @@ pub use audit::{Audit, AuditRow, AuditVerdict};
 pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
 pub use history::{DoneStep, History, PastRun, RunFilter, RunRow, StepRow};
+pub use identity::{Identities, OwnWrite, Remembered, Tallies, Whereabouts};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
+pub use names::{Names, Renaming};
 pub use remove::Belongings;
 pub use runs::{JournalEntry, OpenStep, Runs, StepUpdate, action_name};
 
@@ -29,9 +33,12 @@ use tokio_postgres::types::Type;
 use crate::postgres::transaction::Tx;
 
 /// What the engine needs of its memory: [`PgStore`] keeps it in the user's database, a test may model it.
-pub trait Store: Links + Runs + History + Audit + Attention + Cursors + Leases {}
+pub trait Store:
+    Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies
+{
+}
 
-impl<S: Links + Runs + History + Audit + Attention + Cursors + Leases> Store for S {}
+impl<S: Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies> Store for S {}
 
 /// Everything that is written together is written in one transaction.
 pub trait Transactions: Send + Sync {

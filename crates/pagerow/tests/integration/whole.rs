@@ -4,17 +4,22 @@ mod bases;
 mod captured;
 mod commands;
 mod deletions;
+mod guards;
 mod idle;
 mod kinds;
 mod large;
 mod northwind;
 mod parked;
+mod past;
 mod pooled;
 mod references;
+mod resolve;
+mod retry;
 mod returns;
 mod rules;
 mod schema_drift;
 mod texts;
+mod undo;
 mod values;
 
 /// A small business: suppliers that have products, and products that are in bundles.

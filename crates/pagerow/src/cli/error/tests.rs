@@ -56,7 +56,7 @@ fn a_stop_says_its_numbers_and_what_overrides_it() {
         seen: 30,
         limit: 20,
         text: "30 of 100 linked records would be deleted in Notion".into(),
-        advice: String::new(),
+        advice: "bring the rows back".into(),
         pass: Some(hash),
     };
     let refused = Box::new(Refused { plan, refusals: vec![refusal] });
@@ -66,7 +66,14 @@ fn a_stop_says_its_numbers_and_what_overrides_it() {
     assert_eq!((&json["kind"], &json["code"]), (&"guard".into(), &"mass_deletion".into()));
     assert_eq!(json["refusals"][0]["seen"], 30);
     assert_eq!(json["override"], hash.to_string());
-    assert!(error.to_string().contains(&format!("--override {hash}")), "{error}");
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "error: orders was stopped: 30 of 100 linked records would be deleted in Notion\n  = bring the rows back\n  \
+             = nothing of it was written; `pagerow plan` shows what would be\n  = to let exactly that pass, once: \
+             --override {hash}"
+        )
+    );
 }
 
 #[test]

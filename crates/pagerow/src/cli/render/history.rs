@@ -1,5 +1,7 @@
 //! Runs and their steps, as text and JSON.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use pagerow_core::{plan::By, record::RowKey, value::Value};
 use serde_json::{Value as Json, json};
@@ -21,6 +23,7 @@ pub(crate) fn run_json(run: &RunRow) -> Json {
         "undone_by": run.undone_by,
         "calls": run.calls,
         "error": run.error,
+        "overridden": run.overridden.iter().map(plan_json::refusal).collect::<Vec<_>>(),
     })
 }
 
@@ -80,13 +83,20 @@ pub(crate) fn runs(runs: &[RunRow]) -> String {
             run.steps.to_string(),
             run.failed.to_string(),
             run.calls.to_string(),
+            if run.overridden.is_empty() { String::new() } else { let_pass(run) },
         ]
     });
     table(
-        &["run", "started", "took", "state", "origin", "who", "steps", "failed", "calls"],
+        &["run", "started", "took", "state", "origin", "who", "steps", "failed", "calls", ""],
         rows,
         &[0, 6, 7, 8],
     )
+}
+
+/// For which mappings the guard's stops were let pass.
+fn let_pass(run: &RunRow) -> String {
+    let mappings: BTreeSet<&str> = run.overridden.iter().map(|one| one.mapping.as_str()).collect();
+    format!("let {} pass", mappings.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// The head of one run.
@@ -109,6 +119,12 @@ pub(crate) fn run(run: &RunRow) -> String {
     }
     if let Some(by) = run.undone_by {
         out.push_str(&format!("\n  undone by run {by}"));
+    }
+    for one in &run.overridden {
+        out.push_str(&format!(
+            "\n  let pass what the guard would have stopped: {}: {}",
+            one.mapping, one.text
+        ));
     }
     if let Some(error) = &run.error {
         out.push_str(&format!("\n  {error}"));
@@ -167,10 +183,7 @@ fn values(row: &StepRow) -> String {
         let column = row.columns.get(write.field).map_or("?", String::as_str);
         let after = value::text(&write.after);
         match &write.before {
-            Some(before) => {
-                let (before, decided) = (value::text(before), plan_text::decided(write));
-                out.push_str(&format!("\n         {column}: {before} → {after}{decided}"));
-            }
+            Some(before) => out.push_str(&format!("\n         {column}: {} → {after}", value::text(before))),
             None if write.after.is_null() => {}
             None => out.push_str(&format!("\n         {column}: {after}")),
         }

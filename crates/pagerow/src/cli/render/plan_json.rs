@@ -87,6 +87,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> Json {
         "seen": refusal.seen,
         "limit": refusal.limit,
         "text": refusal.text,
+        "advice": refusal.advice,
         "override": refusal.pass.map(|pass| pass.to_string()),
     })
 }

@@ -1,6 +1,6 @@
 //! A plan as people read it: what would be written, field by field, and why nothing happens elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use pagerow_core::{
@@ -9,6 +9,7 @@ use pagerow_core::{
     plan::{Because, By, Conflict, ConflictKind, FieldWrite, MappingPlan, Parked, Plan, Skipped, Step, Why},
     record::{PageId, RowKey},
     side::Side,
+    value::Value,
 };
 
 use super::{table::counted, value};
@@ -29,13 +30,8 @@ pub(crate) fn plan(
     for part in &plan.mappings {
         out.push_str(&mapping(part, most));
     }
-    for refusal in refusals {
-        let _ = writeln!(out, "stopped: {}: {} ({} at most)", refusal.mapping, refusal.text, refusal.limit);
-    }
+    out.push_str(&stops(refusals));
     let hash = plan.hash();
-    if !refusals.is_empty() {
-        let _ = writeln!(out, "  nothing is written; to let exactly this plan pass: --override {hash}");
-    }
     let steps = plan.steps().count() as u64;
     if steps == 0 {
         let _ = writeln!(out, "plan {hash}: nothing to write");
@@ -51,6 +47,32 @@ pub(crate) fn plan(
                 format!("about {} by the rate limit", duration(seconds))
             }
         );
+    }
+    out
+}
+
+/// What the guard stops of each mapping, and what would let it go on.
+pub(crate) fn stops(refusals: &[Refusal]) -> String {
+    let mut out = String::new();
+    for stopped in refusals.chunk_by(|one, other| one.mapping == other.mapping) {
+        for refusal in stopped {
+            let at_most = if refusal.limit > 0 && refusal.seen > refusal.limit {
+                format!(" ({} at most)", refusal.limit)
+            } else {
+                String::new()
+            };
+            let _ = writeln!(out, "stopped: {}: {}{at_most}", refusal.mapping, refusal.text);
+        }
+        let advice: BTreeSet<&str> = stopped.iter().map(|refusal| refusal.advice.as_str()).collect();
+        for line in advice {
+            let _ = writeln!(out, "  = {line}");
+        }
+        if let Some((mapping, pass)) = stopped.first().and_then(|one| Some((&one.mapping, one.pass?))) {
+            let _ = writeln!(
+                out,
+                "  = a sync writes nothing of {mapping}; to let exactly this pass, once: --override {pass}"
+            );
+        }
     }
     out
 }
@@ -138,8 +160,9 @@ fn step(step: &Step, columns: &[String]) -> String {
                 let _ = writeln!(out, "      {column}: {}", value::text(before));
             }
             Some(before) => {
+                let lost = if loses_formatting(step.side, before, &write.after) { LOST } else { "" };
                 let (before, after) = (value::text(before), value::text(&write.after));
-                let _ = writeln!(out, "      {column}: {before} → {after}{}", decided(write));
+                let _ = writeln!(out, "      {column}: {before} → {after}{lost}{}", decided(write));
             }
             None if write.after.is_null() => {}
             None => {
@@ -151,6 +174,14 @@ fn step(step: &Step, columns: &[String]) -> String {
         let _ = writeln!(out, "      the key property is put right");
     }
     out
+}
+
+/// What is said of a text whose words all changed.
+const LOST: &str = " (the formatting goes with the words)";
+
+/// Whether a page's formatted text gives way to plain words.
+fn loses_formatting(side: Side, before: &Value, after: &Value) -> bool {
+    side == Side::Notion && matches!((before, after), (Value::Markdown(_), Value::Text(_)))
 }
 
 /// Why a step is taken, where the step alone does not tell.

@@ -296,6 +296,14 @@ impl<'a, W: Parts> Sight<'a, W> {
         })
     }
 
+    /// The links of which both halves were seen, and are as they were settled.
+    pub(super) fn equal_links(&self) -> Vec<i64> {
+        (0..self.index.len())
+            .filter(|&at| self.rows.mark(at) == Mark::Same && self.pages.mark(at) == Mark::Same)
+            .map(|at| self.index.get(at).id)
+            .collect()
+    }
+
     /// How many links are equal to their bases on both sides.
     pub(super) fn unchanged(&self, links: u64) -> u64 {
         let moved = (0..self.index.len())

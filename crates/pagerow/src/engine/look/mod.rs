@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use pagerow_core::{
     answer::Answers,
     mutant::{self, Mutant},
-    observation::{Observation, Pair},
+    observation::{Absence, Identity, Observation, Pair, TableFacts},
     plan::{Census, Skipped},
-    record::{PageId, RowKey},
+    record::{PageId, Record, RowKey},
     side::{Side, Sides},
 };
 use tokio::time::Instant;
@@ -23,7 +23,9 @@ use self::{fill::Sight, pairing::Which};
 use super::{Bound, Depth, Engine, EngineError, Parts, index::LinkIndex};
 use crate::{
     replica::{Cursor, Relatives},
-    store::{Answered, Attention as _, Cursors as _, Links as _, MappingState, ParkedRecord},
+    store::{
+        Answered, Attention as _, Cursors as _, Identities as _, Links as _, MappingState, ParkedRecord,
+    },
 };
 
 /// A row's key and a page's id, as far as each is known.
@@ -45,11 +47,20 @@ pub(super) struct View {
     pub(super) parked: BTreeMap<RecordName, ParkedRecord>,
     /// What will be answered once this view has been acted on.
     pub(super) answered: Answered,
+    /// The table that was looked at, and the one that was synced before.
+    pub(super) table: Option<TableFacts>,
+    pub(super) known_table: Option<TableFacts>,
+    /// Linked rows that row level security may hide.
+    pub(super) hidden: u64,
+    /// Why the mapping's bases are not relied on, if so.
+    pub(super) lost: Option<String>,
     /// What is known to be answered of some records, by their names.
     pub(super) answers: BTreeMap<RecordName, Answers>,
     /// Links of which one half was found gone, and those of which both halves are there again.
     pub(super) gone: Vec<i64>,
     pub(super) back: Vec<i64>,
+    /// Links of which one half was known to be gone before.
+    pub(super) deleted: BTreeSet<i64>,
     /// Only some records were looked at: nothing is known of the mapping as a whole.
     pub(super) is_partial: bool,
 }
@@ -70,7 +81,30 @@ impl<W: Parts> Engine<W> {
         depth: Depth,
         doubtful: &BTreeSet<RowKey>,
     ) -> Result<View, EngineError> {
+        let presumed = self.presumed.as_deref();
+        let view = self.look_once(bound, relatives, depth, doubtful, presumed).await?;
+        if view.lost.is_some() {
+            return Ok(view);
+        }
+        match self.given_away(bound, &view).await? {
+            None => Ok(view),
+            Some(why) => {
+                self.look_once(bound, relatives, Depth::Everything, doubtful, Some(why.as_str())).await
+            }
+        }
+    }
+
+    /// `presumed` says why the bases are not relied on, whatever the store says.
+    async fn look_once(
+        &self,
+        bound: &Bound<W>,
+        relatives: &Relatives,
+        depth: Depth,
+        doubtful: &BTreeSet<RowKey>,
+        presumed: Option<&str>,
+    ) -> Result<View, EngineError> {
         let name = bound.mapping.name.as_str();
+        let remembered = self.store.remembered(name).await?;
         let mut state = self.store.mapping_state(name).await?;
         let cursors = Sides {
             postgres: self.store.cursor(name, Side::Postgres).await?,
@@ -99,7 +133,9 @@ impl<W: Parts> Engine<W> {
             state.shape = Some(shape);
         }
         let looked_at = Instant::now();
-        let (mut sight, looked) = self.see(bound, relatives, parts, &cursors, &state, &due).await?;
+        let without_bases = presumed.is_some();
+        let (mut sight, looked) =
+            self.see(bound, relatives, parts, &cursors, &state, &due, without_bases).await?;
         let links =
             if sight.index.len() as u64 >= looked.links { sight.index.len() as u64 } else { looked.links };
         if !mutant::is(Mutant::ListIsBelieved) {
@@ -118,6 +154,9 @@ impl<W: Parts> Engine<W> {
         let unchanged = sight.unchanged(links);
         let waits = self.waits(&sight, &looked.parts, &due).await?;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
+        if without_bases {
+            forget_bases(&mut pairs, bound.mapping.fields.len());
+        }
         let waiting = waits.sort(bound, &mut pairs, &mut skipped, &due);
 
         if looked.parts.postgres == Part::Everything && looked.parts.notion == Part::Everything {
@@ -131,11 +170,16 @@ impl<W: Parts> Engine<W> {
         state.rows = looked.rows.map(u64::cast_signed).or(state.rows);
         let census =
             Census { links, records: Sides { postgres: looked.rows, notion: looked.pages }, unchanged };
+        let hidden = pairs.iter().filter(|pair| is_hidden(pair)).count() as u64;
         Ok(waiting.view(View {
             pairs,
             skipped,
             census,
             cursors: looked.cursors,
+            table: looked.table,
+            known_table: remembered.table,
+            hidden,
+            lost: presumed.map(str::to_owned).or(remembered.lost),
             ..View::empty(state, looked_at)
         }))
     }
@@ -170,8 +214,23 @@ impl<W: Parts> Engine<W> {
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::All).await?;
         let waiting = waits.sort(bound, &mut pairs, &mut skipped, &due);
         let census = Census { links, ..Census::default() };
-        let view = View { pairs, skipped, census, is_partial: true, ..View::empty(state, looked_at) };
+        let lost = self.store.remembered(name).await?.lost;
+        let view = View { pairs, skipped, census, is_partial: true, lost, ..View::empty(state, looked_at) };
         Ok(waiting.view(view))
+    }
+}
+
+/// A row that row level security may hide from us: that it is gone is not proven.
+fn is_hidden(pair: &Pair) -> bool {
+    matches!(pair.identity, Identity::Linked(_))
+        && pair.seen.postgres == Observation::Absent(Absence::Unreachable)
+}
+
+fn forget_bases(pairs: &mut [Pair], fields: usize) {
+    for pair in pairs {
+        if let Identity::Linked(link) = &mut pair.identity {
+            link.base = Sides { postgres: Record::unread(fields), notion: Record::unread(fields) };
+        }
     }
 }
 
@@ -190,7 +249,12 @@ impl View {
             answers: BTreeMap::new(),
             gone: Vec::new(),
             back: Vec::new(),
+            deleted: BTreeSet::new(),
             is_partial: false,
+            table: None,
+            known_table: None,
+            hidden: 0,
+            lost: None,
         }
     }
 }

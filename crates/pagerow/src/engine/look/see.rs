@@ -2,7 +2,7 @@
 
 use pagerow_core::{
     mutant::{self, Mutant},
-    observation::Observation,
+    observation::{Observation, TableFacts},
     record::{PageId, RowKey},
     side::{Side, Sides},
 };
@@ -24,10 +24,13 @@ pub(super) struct Totals {
     pub(super) rows: Option<u64>,
     pub(super) pages: Option<u64>,
     pub(super) cursors: Sides<Option<Cursor>>,
+    pub(super) table: Option<TableFacts>,
 }
 
 impl<W: Parts> Engine<W> {
-    /// Reads both sides at once, against the links that this concerns.
+    /// Reads both sides at once, against the links that this concerns. `without_bases`: nothing counts as equal to what
+    /// was settled.
+    #[expect(clippy::too_many_arguments, reason = "what a look starts from")]
     pub(super) async fn see<'a>(
         &self,
         bound: &'a Bound<W>,
@@ -36,6 +39,7 @@ impl<W: Parts> Engine<W> {
         cursors: &Sides<Option<Cursor>>,
         state: &MappingState,
         due: &Due,
+        without_bases: bool,
     ) -> Result<(Sight<'a, W>, Totals), EngineError> {
         let mapping = bound.mapping.name.as_str();
         if let (Part::Changes, Part::Changes, Some(row_cursor), Some(page_cursor)) =
@@ -66,14 +70,15 @@ impl<W: Parts> Engine<W> {
                     rows: row_look.count.or(expected),
                     pages: None,
                     cursors: Sides { postgres: row_look.cursor, notion: page_look.cursor },
+                    table: row_look.table,
                 };
                 return Ok((sight, totals));
             }
             let part = |complete| if complete { Part::Changes } else { Part::Everything };
             let parts = Sides { postgres: part(rows_complete), notion: part(pages_complete) };
-            return self.see_in_full(bound, relatives, parts, cursors).await;
+            return self.see_in_full(bound, relatives, parts, cursors, without_bases).await;
         }
-        self.see_in_full(bound, relatives, parts, cursors).await
+        self.see_in_full(bound, relatives, parts, cursors, without_bases).await
     }
 
     /// Reads at least one side completely, against all links.
@@ -83,10 +88,16 @@ impl<W: Parts> Engine<W> {
         relatives: &'a Relatives,
         parts: Sides<Part>,
         cursors: &Sides<Option<Cursor>>,
+        without_bases: bool,
     ) -> Result<(Sight<'a, W>, Totals), EngineError> {
         let mapping = bound.mapping.name.as_str();
         let mut links = Vec::new();
-        self.store.each_link(mapping, &mut |link| links.push(link)).await?;
+        self.store
+            .each_link(mapping, &mut |mut link| {
+                link.unsettled |= without_bases;
+                links.push(link);
+            })
+            .await?;
         let mut sight = Sight::new(bound, relatives, LinkIndex::new(links));
         let Sight { index, rows, pages, .. } = &mut sight;
         let index = &*index;
@@ -126,6 +137,7 @@ impl<W: Parts> Engine<W> {
             rows: if parts.postgres == Part::Everything { Some(row_count) } else { row_look.count },
             pages: (parts.notion == Part::Everything).then_some(page_count),
             cursors: Sides { postgres: row_look.cursor, notion: page_look.cursor },
+            table: row_look.table,
         };
         Ok((sight, totals))
     }

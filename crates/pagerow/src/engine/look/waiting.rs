@@ -27,6 +27,8 @@ pub(super) struct Waits {
     absences: BTreeMap<i64, f64>,
     /// Of these records both halves were seen, and are as they were settled: nothing of them waits.
     equal: BTreeSet<RecordName>,
+    /// Links with an absence of which the same is true.
+    back: Vec<i64>,
 }
 
 /// What waits, once it is compared with what was seen.
@@ -36,6 +38,7 @@ pub(super) struct Waiting {
     answers: BTreeMap<RecordName, Answers>,
     gone: Vec<i64>,
     back: Vec<i64>,
+    deleted: BTreeSet<i64>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -56,11 +59,17 @@ impl<W: Parts> Engine<W> {
             conflicts: self.store.open_conflicts(Some(name)).await?,
             held: self.store.held(name).await?,
             absences: self.store.absences(name).await?,
-            equal: BTreeSet::new(),
+            ..Waits::default()
         };
         let parked = waits.parked.iter().map(|record| (record.key.clone(), record.page));
         let conflicts = waits.conflicts.iter().map(|open| (open.conflict.key.clone(), open.conflict.page));
-        waits.equal = parked.chain(conflicts).filter(|name| sight.is_equal(name)).collect();
+        let held = waits.held.iter().map(|open| (open.conflict.key.clone(), open.conflict.page));
+        waits.equal = parked.chain(conflicts).chain(held).filter(|name| sight.is_equal(name)).collect();
+        if !waits.absences.is_empty() {
+            let mut equal = sight.equal_links();
+            equal.retain(|link| waits.absences.contains_key(link));
+            waits.back = equal;
+        }
         Ok(waits)
     }
 
@@ -113,15 +122,30 @@ impl Waits {
                 || page.is_some_and(|page| pages.contains(&page))
                 || self.equal.contains(&(key.cloned(), page))
         };
+        // Of a paused field nothing was planned: what waits there goes on waiting.
+        let is_paused = |column: &str| mapping.paused().any(|field| field.column == column);
         (self.parked.iter())
-            .filter(|record| is_answered(record.key.as_ref(), record.page))
+            .filter(|record| is_answered(record.key.as_ref(), record.page) && !is_paused(&record.column))
             .for_each(|record| answered.parked(record));
         (self.conflicts.iter())
-            .filter(|open| is_answered(open.conflict.key.as_ref(), open.conflict.page))
+            .filter(|open| {
+                is_answered(open.conflict.key.as_ref(), open.conflict.page) && !is_paused(&open.column)
+            })
             .for_each(|open| answered.conflict(open));
 
-        let mut waiting =
-            Waiting { failed, answered, answers: BTreeMap::new(), gone: Vec::new(), back: Vec::new() };
+        let mut waiting = Waiting {
+            failed,
+            answered,
+            answers: BTreeMap::new(),
+            gone: Vec::new(),
+            back: self.back.clone(),
+            deleted: BTreeSet::new(),
+        };
+        (self.held.iter())
+            .filter(|open| self.equal.contains(&(open.conflict.key.clone(), open.conflict.page)))
+            .for_each(|open| waiting.answered.held(open));
+        let held = self.held.iter().filter_map(|open| open.conflict.link);
+        waiting.deleted = self.absences.keys().copied().chain(held).collect();
         let wait = bound.settings.delete_wait.as_secs_f64();
         for pair in pairs.iter() {
             self.deletion(pair, wait, &mut waiting);
@@ -162,8 +186,8 @@ impl Waits {
 
 impl Waiting {
     pub(super) fn view(self, view: View) -> View {
-        let Self { failed: parked, answered, answers, gone, back } = self;
-        View { parked, answered, answers, gone, back, ..view }
+        let Self { failed: parked, answered, answers, gone, back, deleted } = self;
+        View { parked, answered, answers, gone, back, deleted, ..view }
     }
 }
 

@@ -119,7 +119,7 @@ impl<'a> Look<'a> {
             complete,
             cursor: if complete { mark.to_cursor() } else { None },
             count: complete.then_some(self.live),
-            vanished: false,
+            ..Looked::default()
         })
     }
 
@@ -175,7 +175,7 @@ impl<'a> Look<'a> {
             return Ok(everything);
         }
         let mark = mark.after(self.latest_edit, self.began, again);
-        Ok(Looked { complete: true, cursor: mark.to_cursor(), count: None, vanished: false })
+        Ok(Looked { complete: true, cursor: mark.to_cursor(), ..Looked::default() })
     }
 
     /// These pages, whatever became of them.

@@ -139,7 +139,8 @@ impl Lens {
         let digest = Digest::of_record(mapping, &record, marker.as_deref(), &mut scratch.bytes);
         let checksum = text(&self.checksum);
         let by = page.last_edited_by.as_deref().map(|id| name_of(mapping, id));
-        Sighting { record, digest, edited: Some(page.last_edited_time), by, marker, checksum }
+        let editor = page.last_edited_by.clone();
+        Sighting { record, digest, edited: Some(page.last_edited_time), editor, by, marker, checksum }
     }
 }
 

@@ -160,7 +160,10 @@ async fn endure(trouble: &Trouble) -> Vec<String> {
         wrong.push(format!("it did not become quiet; {:?}", ends.errors));
     }
     if hits(&world).await != places.len() as u64 {
-        wrong.push(format!("not every write met the fault: {}", world.control("GET", "faults", &Json::Null).await));
+        wrong.push(format!(
+            "not every write met the fault: {}",
+            world.control("GET", "faults", &Json::Null).await
+        ));
     }
     let verdict = world.verify().await;
     if !verdict.equal {
@@ -210,7 +213,8 @@ struct Ends {
 async fn come_to_rest(world: &World, trouble: &Trouble, page: &Page) -> Ends {
     let mut errors = Vec::new();
     let (first, ()) = tokio::join!(world.try_sync(), async {
-        eventually("the trouble begins", std::time::Duration::from_secs(60), async || hits(world).await > 0).await;
+        eventually("the trouble begins", std::time::Duration::from_secs(60), async || hits(world).await > 0)
+            .await;
         world.sql("UPDATE items SET note = 'newest' WHERE id = 1").await;
         world.edit(page, json!({ "Name": "Renamed on the page" })).await;
     });

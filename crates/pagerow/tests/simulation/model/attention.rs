@@ -258,6 +258,23 @@ impl Attention for Server {
                     due.pages.extend(row.record.page);
                 }
             }
+            // What waits of a link that says that nothing of it does.
+            let conflicts = (db.memory.conflicts.values().filter(|row| !row.is_closed))
+                .map(|row| (&row.open.mapping, &row.open.conflict.key, row.open.conflict.page));
+            let parked = (db.memory.parked.values())
+                .map(|row| (&row.record.mapping, &row.record.key, row.record.page));
+            for (_, key, page) in conflicts.chain(parked).filter(|(of, ..)| *of == mapping) {
+                let settled = |link: &&Arc<super::memory::LinkRow>| {
+                    link.mapping == mapping
+                        && Some(&link.key) == key.as_ref()
+                        && Some(link.page) == page
+                        && !link.unsettled
+                };
+                if let Some(link) = db.memory.links.values().find(settled) {
+                    due.keys.push(link.key.clone());
+                    due.pages.push(link.page);
+                }
+            }
             due
         })
         .await

@@ -1,32 +1,12 @@
-//! pagerow's own tables, modelled: the history as the undo reads it, its pruning, and the audit.
+//! The history and the audit, modelled: what an undo reads, and the entries in their order.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use pagerow::store::{Audit, DoneStep, History, PastRun, StoreError};
 use pagerow_core::{audit::Entry, journal::Status, plan::Step};
 
 use super::{Server, Tx};
-
-impl Audit for Server {
-    async fn audit(&self, tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError> {
-        let entries = entries.to_vec();
-        tx.run(move |db| db.memory.audit.extend(entries.iter().cloned())).await
-    }
-
-    async fn cut_audit(&self, tx: &mut Tx, before: Timestamp, by: &Entry) -> Result<i64, StoreError> {
-        let by = by.clone();
-        tx.run(move |db| {
-            let old = db.memory.audit.iter().take_while(|entry| entry.at < before).count();
-            db.memory.audit.drain(..old);
-            if old > 0 {
-                db.memory.audit.push(by.clone());
-            }
-            i64::try_from(old).unwrap_or(i64::MAX)
-        })
-        .await
-    }
-}
 
 impl History for Server {
     async fn describe_run(
@@ -47,37 +27,31 @@ impl History for Server {
 
     async fn past_run(&self, id: i64) -> Result<Option<PastRun>, StoreError> {
         self.read(|db| {
-            db.memory.runs.get(&id).map(|run| PastRun {
-                id,
-                state: run.state.clone(),
-                undone_by: run.undone_by,
-                shapes: run.shapes.clone(),
-            })
+            let run = db.memory.runs.get(&id)?;
+            let (state, shapes) = (run.state.clone(), run.shapes.clone());
+            Some(PastRun { id, state, undone_by: run.undone_by, shapes })
         })
         .await
     }
 
     async fn done_steps(&self, run: i64) -> Result<Vec<DoneStep>, StoreError> {
         self.read(|db| {
-            let steps = db.memory.steps.range((run, 0)..(run + 1, 0));
-            steps
-                .filter(|(_, row)| row.status == Status::Done)
-                .map(|((_, seq), row)| DoneStep {
-                    seq: *seq,
-                    mapping: row.mapping.clone(),
-                    columns: row.columns.clone(),
-                    step: Step {
-                        key: row.key.clone().or_else(|| row.step.key.clone()),
-                        page: row.page.or(row.step.page),
-                        ..row.step.clone()
-                    },
-                    shown: row
-                        .shown
-                        .as_deref()
-                        .and_then(|text| serde_json::from_str(text).ok())
-                        .unwrap_or_default(),
-                })
-                .collect()
+            let of_run = db.memory.steps.range((run, i32::MIN)..=(run, i32::MAX));
+            let done = of_run.filter(|(_, step)| step.status == Status::Done);
+            done.map(|((_, seq), row)| DoneStep {
+                seq: *seq,
+                mapping: row.mapping.clone(),
+                columns: row.columns.clone(),
+                step: Step {
+                    key: row.key.clone().or_else(|| row.step.key.clone()),
+                    page: row.page.or(row.step.page),
+                    ..row.step.clone()
+                },
+                shown: row.shown.as_deref().map_or_else(BTreeMap::new, |shown| {
+                    serde_json::from_str(shown).expect("it was written down as it is read")
+                }),
+            })
+            .collect()
         })
         .await
     }
@@ -92,7 +66,17 @@ impl History for Server {
     }
 
     async fn prune_runs(&self, _tx: &mut Tx, _before: Timestamp) -> Result<(i64, i64), StoreError> {
-        // A world lasts a few hours: nothing is old enough.
         Ok((0, 0))
+    }
+}
+
+impl Audit for Server {
+    async fn audit(&self, tx: &mut Tx, entries: &[Entry]) -> Result<(), StoreError> {
+        let entries: Vec<Arc<Entry>> = entries.iter().cloned().map(Arc::new).collect();
+        tx.run(move |db| db.memory.audit.extend(entries.iter().cloned())).await
+    }
+
+    async fn cut_audit(&self, _tx: &mut Tx, _before: Timestamp, _by: &Entry) -> Result<i64, StoreError> {
+        Ok(0)
     }
 }

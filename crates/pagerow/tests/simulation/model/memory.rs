@@ -12,7 +12,7 @@ use pagerow::store::{
     StepUpdate, StoreError, Transaction as _, Transactions as _,
 };
 use pagerow_core::{
-    audit,
+    audit::Entry,
     digest::Digest,
     fidelity::Reason,
     guard::Refusal,
@@ -28,6 +28,7 @@ use serde_json::Value as Json;
 use super::{
     Server, Tx,
     attention::{ConflictRow, ParkedRow, RevisitRow},
+    identity::Identity,
     server::{Lock, lost},
 };
 
@@ -45,8 +46,9 @@ pub(crate) struct Memory {
     pub(crate) conflicts: BTreeMap<i64, Arc<ConflictRow>>,
     pub(crate) parked: BTreeMap<i64, Arc<ParkedRow>>,
     pub(crate) revisits: BTreeMap<i64, RevisitRow>,
-    pub(crate) audit: Vec<audit::Entry>,
     pub(crate) lease: Option<LeaseRow>,
+    pub(crate) audit: Vec<Arc<Entry>>,
+    pub(crate) identity: Identity,
 }
 
 #[derive(Clone, Debug)]
@@ -74,14 +76,14 @@ pub(crate) struct RunRow {
 pub(crate) struct StepRow {
     pub(crate) mapping: String,
     pub(crate) status: Status,
-    pub(crate) columns: Vec<String>,
     pub(crate) step: Step,
     pub(crate) key: Option<RowKey>,
     pub(crate) page: Option<PageId>,
     pub(crate) reason: Option<Reason>,
+    pub(crate) columns: Vec<String>,
     pub(crate) shown: Option<String>,
     intended_at: Timestamp,
-    finished_at: Option<Timestamp>,
+    pub(crate) finished_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -126,7 +128,7 @@ impl LinkRow {
                 notion: Digest::of_record(mapping, &write.base.notion, marker, &mut scratch),
             },
             unsettled: write.unsettled,
-            apart: None,
+            apart: write.apart,
             settled_at: now,
         }
     }
@@ -241,6 +243,12 @@ impl Links for Server {
                     };
                     let free = !db.memory.is_taken(&row);
                     if free {
+                        if *is_new {
+                            let other = |link: &LinkRow| {
+                                link.mapping != row.mapping || (link.key != row.key && link.page != row.page)
+                            };
+                            db.memory.buried.retain(|_, link| other(link));
+                        }
                         db.memory.links.insert(row.id, Arc::new(row));
                     }
                     free
@@ -306,7 +314,7 @@ impl Links for Server {
             .run(move |db| {
                 ids.iter().all(|id| {
                     let Some(mut link) = db.memory.buried.remove(id) else { return true };
-                    Arc::make_mut(&mut link).unsettled = true;
+                    (Arc::make_mut(&mut link).unsettled, Arc::make_mut(&mut link).apart) = (true, None);
                     let free = !db.memory.is_taken(&link);
                     db.memory.links.insert(*id, link);
                     free
@@ -414,11 +422,11 @@ impl Runs for Server {
                 let row = StepRow {
                     mapping: entry.mapping.to_owned(),
                     status: entry.status,
-                    columns: entry.columns.to_vec(),
                     step: entry.step.clone(),
-                    key: entry.key.cloned(),
+                    key: entry.key.or(entry.step.key.as_ref()).cloned(),
                     page: entry.step.page,
                     reason: entry.reason.clone(),
+                    columns: entry.columns.to_vec(),
                     shown: entry.shown.clone(),
                     intended_at: now,
                     finished_at: (!entry.status.is_open()).then_some(now),

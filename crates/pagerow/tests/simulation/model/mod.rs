@@ -2,6 +2,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod history;
+pub(crate) mod identity;
 pub(crate) mod memory;
 pub(crate) mod rows;
 pub(crate) mod server;

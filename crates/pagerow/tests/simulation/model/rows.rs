@@ -11,7 +11,7 @@ use pagerow_core::{
     digest::Digest,
     fidelity::Reason,
     mapping::{ColumnKind, Mapping},
-    observation::{Absence, Observation, Sighting},
+    observation::{Absence, Observation, Sighting, TableFacts},
     plan::{Action, Expect, Step},
     record::{PageId, Record, RowKey},
     retry::Failure,
@@ -82,14 +82,18 @@ impl Rows for ModelRows {
     }
 
     async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, Lost> {
-        let (mapping, keys) = (Arc::clone(&self.mapping), keys.to_vec());
+        let mut free = Vec::new();
+        for key in keys {
+            if tx.lock(&self.lock_of(key)).await? {
+                free.push(key.clone());
+            }
+        }
+        let mapping = Arc::clone(&self.mapping);
         let whole = tx
             .run(move |db| {
                 let rows = db.tables[&mapping.name].rows();
-                let whole = keys.iter().filter_map(|key| Some((key, rows.get(key)?)));
-                whole
-                    .map(|(key, row)| (key.clone(), row.record.to_json(&mapping).to_string()))
-                    .collect::<Vec<(RowKey, String)>>()
+                let kept = free.iter().filter_map(|key| Some((key, rows.get(key)?)));
+                kept.map(|(key, row)| (key.clone(), row.record.to_json(&mapping).to_string())).collect()
             })
             .await?;
         Ok(whole)
@@ -124,7 +128,14 @@ impl ModelRows {
     fn shown(&self, table: &Table, scope: Scope<'_, RowKey>, cursor: Cursor) -> (Vec<Seen<RowKey>>, Looked) {
         let see = |(key, row): (&RowKey, &Row)| Seen { id: key.clone(), observation: self.observe(row) };
         let count = Some(table.rows().values().filter(|row| !row.is_marked).count() as u64);
-        let whole = Looked { complete: true, cursor: Some(cursor.clone()), count, vanished: false };
+        let facts = TableFacts { oid: 1, files: cursor["file"].to_string(), ..TableFacts::default() };
+        let whole = Looked {
+            complete: true,
+            cursor: Some(cursor.clone()),
+            count,
+            vanished: false,
+            table: Some(facts),
+        };
         match scope {
             Scope::Everything => (table.rows().iter().map(see).collect(), whole),
             Scope::Since(then) => {
@@ -179,10 +190,10 @@ impl ModelRows {
                         let rules = Arc::clone(&db.tables[&mapping.name].rules);
                         let mut record = Record::new(vec![Some(Value::Null); mapping.fields.len()]);
                         rules.defaults.iter().for_each(|(at, value)| record.set(*at, Some(value.clone())));
-                        if let Some(whole) = &step.whole
-                            && let Ok(json) = serde_json::from_str(whole)
+                        if let Some(kept) =
+                            step.whole.as_ref().and_then(|kept| serde_json::from_str(kept).ok())
                         {
-                            record = Record::from_json(&json, &mapping);
+                            record = Record::from_json(&kept, &mapping);
                         }
                         Row {
                             record: Arc::new(record),
@@ -257,7 +268,7 @@ pub(crate) fn sighting(mapping: &Mapping, row: &Row) -> Sighting {
     let record = (*row.record).clone();
     let digest = Digest::of_record(mapping, &record, None, &mut Vec::new());
     let marker = row.page.map(|page| page.to_string());
-    Sighting { record, digest, edited: Some(row.edited), by: None, marker, checksum: None }
+    Sighting { record, digest, edited: Some(row.edited), editor: None, by: None, marker, checksum: None }
 }
 
 fn done(mapping: &Mapping, key: &RowKey, row: &Row) -> Outcome<RowKey> {

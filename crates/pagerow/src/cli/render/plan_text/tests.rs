@@ -6,7 +6,6 @@ use pagerow_core::{
     guard::Rule,
     plan::{Action, Because, Census, Expect, FieldWrite, Settlement},
     side::Sides,
-    value::Value,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -108,7 +107,7 @@ fn stopped(plan: &Plan) -> Vec<Refusal> {
         seen: 11,
         limit: 10,
         text: "11 of 20 linked records would be deleted in Notion".into(),
-        advice: String::new(),
+        advice: "bring the rows back".into(),
         pass: Some(plan.hash()),
     }]
 }
@@ -131,7 +130,8 @@ fn people_read_field_by_field_what_happens_and_why_not() {
   parked 6 note for Notion: the text is too long (at most 200000)
   skipped 2 records (7, 8): the mapping does not flow that way
 stopped: orders: 11 of 20 linked records would be deleted in Notion (10 at most)
-  nothing is written; to let exactly this plan pass: --override {hash}
+  = bring the rows back
+  = a sync writes nothing of orders; to let exactly this pass, once: --override {hash}
 plan {hash}: 4 writes, 3 calls to Notion, about 1 s by the rate limit
 "#
     );
@@ -185,8 +185,28 @@ fn scripts_read_the_same_as_stable_json() {
                     {"key": "8", "page_id": null, "code": "direction", "reason": "the mapping does not flow that way"},
                 ],
                 "refusals": [{"mapping": "orders", "rule": "mass_deletion", "seen": 11, "limit": 10,
-                    "text": "11 of 20 linked records would be deleted in Notion", "override": hash}],
+                    "text": "11 of 20 linked records would be deleted in Notion", "advice": "bring the rows back",
+                    "override": hash}],
             }],
         })
+    );
+}
+
+#[test]
+fn formatting_that_stays_is_shown_and_formatting_that_goes_is_said() {
+    let bold = |after: Value| FieldWrite {
+        before: Some(Value::Markdown("**Ada** said".into())),
+        after,
+        ..write(1, None, "")
+    };
+    let mut plan = sample();
+    let update = |write| step(Side::Notion, Action::Update, Some("2"), Some(2), vec![write]);
+    plan.mappings[0].steps =
+        vec![update(bold(Value::Markdown("**Ada** wrote".into()))), update(bold(Value::Text("Bo".into())))];
+    let text = super::plan(&plan, &[], (2, 1.0), false);
+    assert!(text.contains("note: \"**Ada** said\" → \"**Ada** wrote\"\n"), "{text}");
+    assert!(
+        text.contains("note: \"**Ada** said\" → \"Bo\" (the formatting goes with the words)\n"),
+        "{text}"
     );
 }
