@@ -65,6 +65,7 @@ impl<W: Parts> Engine<W> {
     /// [`EngineError::NoSuchRun`], [`EngineError::RunOpen`], [`EngineError::AlreadyUndone`] and
     /// [`EngineError::NotUndoable`]; and when a side cannot be looked at.
     pub async fn plan_undo(&mut self, run: i64) -> Result<UndoPlan, EngineError> {
+        self.find_its_place().await?;
         let (steps, which) = self.to_undo(run).await?;
         let mut doubtful = Vec::with_capacity(which.len());
         for &at in &which {
@@ -95,6 +96,7 @@ impl<W: Parts> Engine<W> {
         pass: Option<Digest>,
     ) -> Result<Report, EngineError> {
         self.take_lease().await?;
+        self.find_its_place().await?;
         let (steps, which) = self.to_undo(run).await?;
         let mut acts = Run::new(&format!("undo {run}"), self.calls());
         let doubtful = self.finish_open_steps(&mut acts, &which).await?;

@@ -138,10 +138,12 @@ impl Scene {
     }
 }
 
-/// Lines about what is being done just now.
+/// Lines about what is being done just now, and the log.
 fn is_progress(line: &str) -> bool {
     let words = ["reading both schemas", "looking at", "comparing"];
-    words.iter().any(|word| line.starts_with(word)) || line.ends_with("by the rate limit")
+    words.iter().any(|word| line.starts_with(word))
+        || line.ends_with("by the rate limit")
+        || line.starts_with("{\"timestamp\"")
 }
 
 /// A line without what differs from run to run: ids, hashes and times.
@@ -163,10 +165,10 @@ fn settled(line: &str) -> String {
     }
     // When it was is not what it is about either.
     if let Some(line) = out.strip_suffix(" ago") {
-        let line = line
-            .strip_suffix("less than a second")
-            .unwrap_or_else(|| line.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ' || c == 's'));
-        return format!("{}  a moment ago", line.trim_end());
+        let line = line.strip_suffix("less than a second").or_else(|| {
+            line.strip_suffix(" s").map(|line| line.trim_end_matches(|c: char| c.is_ascii_digit()))
+        });
+        return format!("{}  a moment ago", line.unwrap_or_default().trim_end());
     }
     // How long it took is not what it is about.
     match out.split_once(" to Notion") {
