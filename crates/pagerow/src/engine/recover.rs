@@ -59,6 +59,7 @@ impl<W: Parts> Engine<W> {
             if mutant::is(Mutant::UnknownIsForgotten) {
                 open.clear();
             }
+            self.keep_ages(at, &mut open);
             if open.is_empty() {
                 doubtful.push(BTreeSet::new());
                 continue;
@@ -86,6 +87,23 @@ impl<W: Parts> Engine<W> {
             doubtful.push(doubts.keys);
         }
         Ok(doubtful)
+    }
+
+    /// How long ago each of these steps may last have gone out. The database's clock tells it when a step is first seen;
+    /// from then on it is counted by a clock that nobody sets: time must not seem to have passed for a page to turn up.
+    fn keep_ages(&mut self, at: usize, open: &mut [OpenStep]) {
+        let now = self.clock.uptime().as_secs_f64();
+        let known = self.lost_at.remove(&at).unwrap_or_default();
+        let mut lost_at = BTreeMap::new();
+        for one in open.iter_mut() {
+            let name = (one.run, one.seq);
+            let lost = known.get(&name).copied().unwrap_or(now - one.age.max(0.0));
+            one.age = now - lost;
+            lost_at.insert(name, lost);
+        }
+        if !lost_at.is_empty() {
+            self.lost_at.insert(at, lost_at);
+        }
     }
 
     /// The open steps of a mapping. What is still only intended was given up on its way by this very engine.

@@ -136,6 +136,9 @@ impl<'a> Look<'a> {
                 Some(Arrived::Edited(Ok(answer))) => {
                     self.listing -= 1;
                     self.began = self.began.or(answer.server_time);
+                    if self.began.is_some_and(|began| mark.is_ahead_of(began)) {
+                        return Ok(everything);
+                    }
                     let page = answer.body;
                     let edits: Vec<Minute> = page
                         .entries

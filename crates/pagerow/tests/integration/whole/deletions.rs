@@ -211,7 +211,7 @@ async fn pages_trashed_by_the_dozen_are_stopped_where_they_would_delete_rows() {
         world.trash(&page).await;
     }
     let stopped = refused(&world, Depth::Everything).await;
-    assert!(stopped.iter().any(|r| r.rule == Rule::MassDeletion && r.seen == 30), "{:?}", stopped);
+    assert!(stopped.iter().any(|r| r.rule == Rule::MassDeletion && r.seen == 30), "{stopped:?}");
     assert_eq!(world.count("products").await, 29);
 }
 
