@@ -20,6 +20,10 @@ emulator *ARGS:
 bench *ARGS:
     cargo run --release -p pagerow --example bench -- {{ARGS}}
 
+# Ten minutes of everything going wrong at once on real parts, and a reckoning of every edit.
+soup *ARGS="--minutes 10":
+    cargo run -p pagerow --example soup -- {{ARGS}}
+
 # Laws with more generated cases than the check takes.
 laws CASES="20000000":
     PAGEROW_LAW_CASES={{CASES}} cargo test --release -p pagerow-core --test laws
