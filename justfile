@@ -24,9 +24,17 @@ bench *ARGS:
 soup *ARGS="--minutes 10":
     cargo run -p pagerow --example soup -- {{ARGS}}
 
+# How much longer writers wait for the triggers of capture.
+capture-overhead:
+    cargo run --release -p pagerow --example capture_overhead
+
 # Laws with more generated cases than the check takes.
 laws CASES="20000000":
     PAGEROW_LAW_CASES={{CASES}} cargo test --release -p pagerow-core --test laws
+
+# Every decoder with more mutated input than the check takes.
+fuzz RUNS="1000000":
+    PAGEROW_FUZZ_RUNS={{RUNS}} cargo test --release -p pagerow --test fuzz -- --nocapture
 
 # Licences and sources of what we depend on.
 deny:

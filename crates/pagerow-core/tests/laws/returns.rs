@@ -146,7 +146,7 @@ fn at_rest(world: &World, plan: &Plan) {
         }
         (None, None) => assert_eq!(world.buried.len(), 1),
         (Some(_), None) | (None, Some(_)) => {
-            assert!(listed, "one half alone, and nobody says so: {world:#?}")
+            assert!(listed, "one half alone, and nobody says so: {world:#?}");
         }
     }
 }
@@ -195,9 +195,12 @@ fn every_pairing_under_every_rule_and_never_a_twin() {
     println!("{runs} pairings of two rounds");
 }
 
+/// What it says, the rules, two rounds of what people do, and the end.
+type Story = (&'static str, &'static str, [(Row, Page); 2], &'static str);
+
 /// The same as a table that people can read: first round, second round, and what both sides hold in the end.
 #[rustfmt::skip]
-const STORIES: &[(&str, &str, [(Row, Page); 2], &str)] = &[
+const STORIES: &[Story] = &[
     ("a trashed page's row is marked; unmarking brings the page back", "page=soft_delete", [(Row::Rests, Page::Trashed), (Row::Back, Page::Rests)], "a a"),
     ("a trashed page's row is marked; restoring unmarks the row",      "page=soft_delete", [(Row::Rests, Page::Trashed), (Row::Rests, Page::Restored)], "a a"),
     ("a trashed page's row is deleted; restoring makes the row again", "page=delete",      [(Row::Rests, Page::Trashed), (Row::Rests, Page::RestoredAndEdited)], "e e"),

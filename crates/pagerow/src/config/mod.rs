@@ -15,7 +15,7 @@ mod sections;
 mod source;
 mod tree;
 
-use std::{cell::RefCell, path::Path};
+use std::{cell::RefCell, path::Path, time::Duration};
 
 pub use environment::Environment;
 pub use error::{ConfigError, ConfigErrors};
@@ -41,6 +41,8 @@ pub struct Config {
     pub notion: Notion,
     /// `[sync]`: what mappings inherit.
     pub rules: Rules,
+    /// How long runs and the audit are kept; `None`: for ever.
+    pub keep_history: Option<Duration>,
     /// In the order of the file.
     pub mappings: Vec<MappingConfig>,
     pub serve: Serve,
@@ -84,11 +86,19 @@ impl Config {
         let complaints = Complaints { source: &source, errors: RefCell::new(errors) };
         let parts = Parts::read(Reader::new(&complaints, "", Place::Nowhere, entries));
         ConfigErrors::check(complaints.errors.into_inner())?;
-        let Parts { postgres: Some(postgres), notion: Some(notion), rules, mappings, serve, auth } = parts
+        let Parts {
+            postgres: Some(postgres),
+            notion: Some(notion),
+            rules,
+            keep_history,
+            mappings,
+            serve,
+            auth,
+        } = parts
         else {
             return Err(ConfigError::nowhere("incomplete", "the configuration is incomplete").into());
         };
-        Ok(Self { source, postgres, notion, rules, mappings, serve, auth })
+        Ok(Self { source, postgres, notion, rules, keep_history, mappings, serve, auth })
     }
 
     /// A mapping by its name.
@@ -114,6 +124,7 @@ struct Parts {
     postgres: Option<Postgres>,
     notion: Option<Notion>,
     rules: Rules,
+    keep_history: Option<Duration>,
     mappings: Vec<MappingConfig>,
     serve: Serve,
     auth: Option<Auth>,
@@ -130,13 +141,14 @@ impl Parts {
         };
         let postgres = section("postgres").and_then(Postgres::read);
         let notion = section("notion").and_then(Notion::read);
-        let rules = match reader.table("sync") {
+        let (rules, keep_history) = match reader.table("sync") {
             Some(sync) => {
                 let rules = Rules::default().overridden_by(&sync);
+                let keep = rules::keep_history(&sync);
                 sync.finish();
-                rules
+                (rules, keep)
             }
-            None => Rules::default(),
+            None => (Rules::default(), Some(rules::KEEP_HISTORY)),
         };
         let serve = reader.table("serve").map(Serve::read).unwrap_or_default();
         let auth = reader.table("auth").and_then(Auth::read);
@@ -155,7 +167,7 @@ impl Parts {
             }
         }
         reader.finish();
-        Self { postgres, notion, rules, mappings, serve, auth }
+        Self { postgres, notion, rules, keep_history, mappings, serve, auth }
     }
 }
 

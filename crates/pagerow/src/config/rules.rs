@@ -7,7 +7,13 @@ use pagerow_core::{
     record::PageId,
 };
 
-use super::{error::ConfigError, nearest::nearest, quantity::Percent, reader::Reader, source::Setting};
+use super::{
+    error::ConfigError,
+    nearest::nearest,
+    quantity::{Percent, parse_duration},
+    reader::Reader,
+    source::Setting,
+};
 
 /// How a mapping behaves.
 #[derive(Clone, Debug)]
@@ -152,6 +158,24 @@ impl Rules {
         }
         rules
     }
+}
+
+/// How long the history is kept where nobody says otherwise.
+pub(super) const KEEP_HISTORY: Duration = Duration::from_secs(365 * 86_400);
+
+/// `keep_history`, which is the whole configuration's and no mapping's; `None`: for ever.
+pub(super) fn keep_history(reader: &Reader<'_>) -> Option<Duration> {
+    let Some(text) = reader.text("keep_history") else { return Some(KEEP_HISTORY) };
+    if text.value == "forever" {
+        return None;
+    }
+    let keep = parse_duration(&text).filter(|keep| *keep >= Duration::from_secs(86_400));
+    if keep.is_none() {
+        let message =
+            "`keep_history` takes a duration of a day or more, such as \"90d\", or \"forever\"".to_owned();
+        reader.complain_at(&text.place, "wrong_duration", "keep_history", message);
+    }
+    keep
 }
 
 fn unknown_zone(reader: &Reader<'_>, zone: &Setting<String>) -> ConfigError {

@@ -412,6 +412,21 @@ fn addresses_of_databases_are_ids() {
     assert_eq!(id.simple().to_string(), ID);
 }
 
+#[test]
+fn the_history_is_kept_for_a_year_unless_the_configuration_says_otherwise() {
+    let kept = |line: &str| parse(&format!("{HEAD}[sync]\n{line}\n")).map(|config| config.keep_history);
+    let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+    assert_eq!(kept("").unwrap(), days(365));
+    assert_eq!(kept("keep_history = \"90d\"").unwrap(), days(90));
+    assert_eq!(kept("keep_history = \"forever\"").unwrap(), None);
+    for wrong in ["1h", "never", "0d"] {
+        let errors = kept(&format!("keep_history = \"{wrong}\"")).unwrap_err().0;
+        assert_eq!((errors[0].code, errors.len()), ("wrong_duration", 1), "{wrong}");
+    }
+    let errors = parse(&mapping("keep_history = \"90d\"")).unwrap_err().0;
+    assert_eq!(errors[0].code, "unknown_key", "it is no mapping's");
+}
+
 fn example() -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../config.example.toml");
     std::fs::read_to_string(path).unwrap()
@@ -431,6 +446,7 @@ fn the_example_is_valid_and_shows_the_defaults() {
     };
     assert_eq!(rules(&config.rules), rules(&empty.rules));
     assert_eq!(config.rules.on_page_trashed.value, empty.rules.on_page_trashed.value);
+    assert_eq!(config.keep_history, empty.keep_history);
     assert_eq!(config.notion.base_url, empty.notion.base_url);
     assert_eq!(config.notion.requests_per_minute, empty.notion.requests_per_minute);
     assert_eq!(config.notion.doubt, empty.notion.doubt);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     guard::{Approved, Refusal},
     mapping::{Field, Mapping},
-    plan::{MappingPlan, Plan, Step, Why},
+    plan::{Action, MappingPlan, Plan, Step, Why},
     record::{PageId, RowKey},
     settle,
     side::Side,
@@ -129,11 +129,16 @@ impl<W: Parts> Engine<W> {
             done: 0,
             total,
         };
+        // A link that is gone must not lend its key to references any more: they are read anew.
+        if plan.mappings.iter().flat_map(|part| &part.settlements).any(|settlement| settlement.forget) {
+            self.relatives = None;
+        }
+        let removes = plan.steps().any(|(_, step)| matches!(step.action, Action::Trash | Action::Delete));
         let mut relatives = self.take_relatives().await?;
         let work = Work { which, plan, views };
-        // After an error nobody knows which links came to be: they are read anew.
+        // After an error nobody knows which links came to be either.
         self.write_waves(run, &mut acting, work, &mut relatives).await?;
-        self.relatives = Some(relatives);
+        self.relatives = (!removes).then_some(relatives);
         Ok(())
     }
 

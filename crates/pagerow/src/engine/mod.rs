@@ -16,7 +16,9 @@ mod outcome;
 mod past;
 mod postgres_wave;
 mod progress;
+mod prune;
 mod recover;
+mod renewal;
 mod report;
 mod resolve;
 mod schedule;
@@ -32,6 +34,7 @@ use pagerow_core::{guard::Limits, mapping::Mapping};
 pub use cycle::{Consent, Depth};
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
+pub use renewal::Renewal;
 pub use report::{MappingReport, Report};
 pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
@@ -107,6 +110,10 @@ pub struct Engine<W: Parts> {
     holder: String,
     /// Who this engine works for, for the history.
     who: String,
+    /// How long the history is kept; `None`: for ever.
+    kept: Option<std::time::Duration>,
+    /// The uptime at which the history was last shortened.
+    pruned: Option<std::time::Duration>,
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
@@ -116,6 +123,7 @@ pub struct Engine<W: Parts> {
     went_back: bool,
     /// Why the bases are not relied on, where that may not be written down.
     presumed: Option<String>,
+    renewal: Option<Box<dyn Renewal<W>>>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -131,12 +139,22 @@ impl<W: Parts> Engine<W> {
             stop,
             holder,
             who,
+            kept: None,
+            pruned: None,
             lease: None,
             relatives: None,
             last_run: 0,
             went_back: false,
             presumed: None,
+            renewal: None,
         }
+    }
+
+    /// The same engine, which keeps its history for so long; `None`: for ever.
+    #[must_use]
+    pub fn keep_history(mut self, kept: Option<std::time::Duration>) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// The mappings, in the order in which they are worked on.

@@ -30,7 +30,7 @@ use super::{
     act::{Acting, Work},
     look::{View, pages_error},
     missing::missing_relatives,
-    outcome::{Ended, How, is_trouble, unread, update},
+    outcome::{Ended, How, is_misfit, is_trouble, unread, update},
     report::Run,
 };
 use crate::{
@@ -400,6 +400,7 @@ impl<W: Parts> Engine<W> {
                 run.stick(&part.mapping, end.step);
             }
             run.failed += u64::from(is_trouble(&end.how));
+            run.misfits += u64::from(is_misfit(&end.how));
             acting.tell_step(&self.progress, &part.mapping, &part.columns, end.step, ok);
         }
     }

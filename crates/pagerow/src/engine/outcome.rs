@@ -273,6 +273,13 @@ pub(super) fn is_trouble(how: &How) -> bool {
     }
 }
 
+/// Whether a schema that moved would explain the failure: the side does not know a column or property, or has it as
+/// another type.
+pub(super) fn is_misfit(how: &How) -> bool {
+    const CODES: [&str; 7] = ["42703", "42P01", "42804", "42883", "22P02", "no_such_property", "wrong_type"];
+    matches!(how, How::Failed(failed) if CODES.contains(&failed.reason.code.as_str()))
+}
+
 /// A journal entry's last word.
 pub(super) fn update(mapping: &Mapping, ended: &Ended<'_>) -> StepUpdate {
     let (page, reason, shown) = match &ended.how {

@@ -88,6 +88,10 @@ pub(super) struct Run {
     pub(super) failed: u64,
     /// What the guard stopped: these mappings are left alone for the rest of the run.
     pub(super) stopped: Vec<Refusal>,
+    /// Failures that a moved schema would explain.
+    pub(super) misfits: u64,
+    /// How often the mappings were made anew.
+    pub(super) renewals: u32,
     /// Records of which a step was not done, by their mapping.
     pub(super) stuck: BTreeSet<(String, RecordName)>,
 }
@@ -105,6 +109,8 @@ impl Run {
             unsure: 0,
             failed: 0,
             stopped: Vec::new(),
+            misfits: 0,
+            renewals: 0,
             stuck: BTreeSet::new(),
         }
     }

@@ -82,7 +82,7 @@ impl<W: Parts> Engine<W> {
     }
 
     /// Carries out a person's answers, all of them or, when something has moved, none. `only` is the plan that was shown;
-    /// `pass` may let it through the guard; `by` is who answered.
+    /// `pass` may let it through the guard.
     ///
     /// # Errors
     /// As [`Engine::plan_resolution`], and as [`Engine::sync`]. What was done until then is kept.
@@ -91,14 +91,13 @@ impl<W: Parts> Engine<W> {
         resolutions: &[Resolution],
         only: Option<Digest>,
         pass: Option<Digest>,
-        by: &str,
     ) -> Result<Report, EngineError> {
         let records = self.records_of(resolutions)?;
         let which: Vec<usize> = records.keys().copied().collect();
         self.take_lease().await?;
         self.find_its_place().await?;
         let mut run = Run::new("resolve", self.calls());
-        let result = self.carry_answers_out(&mut run, &records, resolutions, (only, pass), by).await;
+        let result = self.carry_answers_out(&mut run, &records, resolutions, (only, pass)).await;
         let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
         result.and(closed)
     }
@@ -128,7 +127,6 @@ impl<W: Parts> Engine<W> {
         records: &Records,
         resolutions: &[Resolution],
         (only, pass): (Option<Digest>, Option<Digest>),
-        by: &str,
     ) -> Result<bool, EngineError> {
         let which: Vec<usize> = records.keys().copied().collect();
         let doubtful = self.finish_open_steps(run, &which).await?;
@@ -145,17 +143,12 @@ impl<W: Parts> Engine<W> {
             view.answered.conflicts.retain(|(id, _)| !asked.contains(id));
         }
         self.act(run, &which, approved, &decided.views).await?;
-        self.close_answered(run, resolutions, by).await?;
+        self.close_answered(run, resolutions).await?;
         self.until_records_are_quiet(run, records).await
     }
 
     /// Ends the conflicts of which every step was done. One of which a step was not stays open.
-    async fn close_answered(
-        &self,
-        run: &Run,
-        resolutions: &[Resolution],
-        by: &str,
-    ) -> Result<(), EngineError> {
+    async fn close_answered(&self, run: &Run, resolutions: &[Resolution]) -> Result<(), EngineError> {
         let is_done = |one: &&Resolution| {
             let conflict = &one.conflict.conflict;
             !run.stuck.contains(&(one.conflict.mapping.clone(), (conflict.key.clone(), conflict.page)))
@@ -166,7 +159,7 @@ impl<W: Parts> Engine<W> {
             .map(|one| Closing {
                 conflict: (one.conflict.id, one.conflict.version),
                 resolution: one.answer.resolution(),
-                by: by.to_owned(),
+                by: self.who.clone(),
                 run: run.id,
                 held: one.answer == Answer::Record(Whole::Leave),
             })
@@ -183,13 +176,20 @@ impl<W: Parts> Engine<W> {
         run: &mut Run,
         records: &Records,
     ) -> Result<bool, EngineError> {
-        let which: Vec<usize> = records.keys().copied().collect();
-        for _ in 0..MOST_PLANS {
+        let mut records = records.clone();
+        for plan in 0..MOST_PLANS {
             if self.stop.is_asked() {
                 return Err(EngineError::Stopped);
             }
+            if plan > 0 {
+                self.leave_failed(&mut records).await?;
+            }
+            let which: Vec<usize> = records.keys().copied().collect();
+            if which.is_empty() {
+                return Ok(run.doubts + run.unsure == 0);
+            }
             let doubtful = self.finish_open_steps(run, &which).await?;
-            let views = self.look_at_all_of(records, &doubtful).await?;
+            let views = self.look_at_all_of(&records, &doubtful).await?;
             let decided = self.decide(&which, views);
             let against = self.weights(&which, &decided.plan, &decided.views).await?;
             let approved = guard::check(decided.plan, &against, &[]).map_err(EngineError::Refused)?;
@@ -198,6 +198,20 @@ impl<W: Parts> Engine<W> {
             }
         }
         Ok(false)
+    }
+
+    /// Takes out what has just failed: it has had its try.
+    async fn leave_failed(&self, records: &mut Records) -> Result<(), EngineError> {
+        for (&at, names) in records.iter_mut() {
+            let parked = self.store.parked(Some(&self.bound[at].mapping.name)).await?;
+            let failed: BTreeSet<RecordName> = (parked.into_iter())
+                .filter(|record| record.content.is_some())
+                .map(|record| (record.key, record.page))
+                .collect();
+            names.retain(|name| !failed.contains(name));
+        }
+        records.retain(|_, names| !names.is_empty());
+        Ok(())
     }
 
     /// Looks at the records again, sees that each conflict is as it was shown, and plans with the answers.

@@ -7,7 +7,7 @@ use pagerow_core::{
     guard::{self, Refusal},
     mapping::Mapping,
     observation::{Identity, Link, Observation, Pair},
-    plan::{Plan, Step},
+    plan::{Action, Plan, Step},
     planner::assemble,
     record::{PageId, RowKey},
     side::Sides,
@@ -233,10 +233,17 @@ impl<W: Parts> Engine<W> {
             .collect();
         let moved: BTreeMap<i64, &Pair> =
             view.pairs.iter().filter_map(|pair| Some((pair.identity.link()?, pair))).collect();
-        let set_aside = |link: &Link| {
-            view.skipped
-                .iter()
-                .any(|skipped| skipped.key.as_ref() == Some(&link.key) || skipped.page == Some(link.page))
+        let removed: BTreeSet<RecordName> = done
+            .iter()
+            .filter(|done| matches!(done.step.action, Action::Trash | Action::Delete))
+            .map(|done| (done.step.key.clone(), done.step.page))
+            .collect();
+        // A look for changes does not see that something is still away, nor what it set aside.
+        let unseen = |link: &Link| {
+            let is_it = |key: Option<&RowKey>, page| key == Some(&link.key) || page == Some(link.page);
+            let set_aside = view.skipped.iter().any(|skipped| is_it(skipped.key.as_ref(), skipped.page));
+            let name = (Some(link.key.clone()), Some(link.page));
+            set_aside || link.apart.is_some() || removed.contains(&name)
         };
         let mut pairs = Vec::with_capacity(names.len());
         // What the look did not say is asked for: records that are not linked any more, and those it set aside.
@@ -244,7 +251,7 @@ impl<W: Parts> Engine<W> {
         for link in &links {
             match moved.get(&link.id) {
                 Some(pair) => pairs.push((*pair).clone()),
-                None if set_aside(link) => asked.push(Identity::Linked(link.clone())),
+                None if unseen(link) => asked.push(Identity::Linked(link.clone())),
                 None => pairs.push(Pair {
                     identity: Identity::Linked(link.clone()),
                     seen: Sides { postgres: Observation::Unchanged, notion: Observation::Unchanged },

@@ -167,7 +167,7 @@ enum Current {
     Unasked,
     Row {
         observation: Observation,
-        record: Option<Sighting>,
+        record: Option<Box<Sighting>>,
     },
     None,
     /// Somebody else holds the row.
@@ -199,7 +199,7 @@ async fn lock(
             }
             Answer::Row(_) if !locked.contains(&i) => Current::Locked,
             Answer::Row(shown) => {
-                let record = Some(shown.sighting.clone());
+                let record = Some(Box::new(shown.sighting.clone()));
                 Current::Row { observation: shown.observation(), record }
             }
             Answer::None => Current::None,
@@ -449,7 +449,7 @@ async fn read_back(
         (Fate::Written(key), Current::Row { record: Some(sighting), .. })
             if step.action == Action::Delete =>
         {
-            Outcome::Done { id: key, sighting: Box::new(sighting) }
+            Outcome::Done { id: key, sighting }
         }
         (Fate::Written(key), _) => match answers.next() {
             Some(Answer::Row(shown)) => Outcome::Done { id: key, sighting: Box::new(shown.sighting) },

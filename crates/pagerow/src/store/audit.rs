@@ -206,7 +206,12 @@ impl PgStore {
             }
         }
         drop(rows);
-        tx.commit().await?;
+        if broken.is_none() {
+            tx.commit().await?;
+        } else {
+            // The rest of the chain is not waited for.
+            tx.rollback().await?;
+        }
         let entries = verifier.at().seq - anchor.seq;
         let broken = broken.or_else(|| verifier.finish(head).err());
         Ok(AuditVerdict { verified: broken.is_none(), entries, anchor, head, broken })

@@ -14,10 +14,12 @@ mod past;
 mod pooled;
 mod references;
 mod resolve;
+mod retry;
 mod returns;
 mod rules;
 mod schema_drift;
 mod texts;
+mod undo;
 mod values;
 
 /// A small business: suppliers that have products, and products that are in bundles.

@@ -109,7 +109,8 @@ async fn become_quiet(cast: &Cast) -> Vec<String> {
         let depth = if round % 3 == 2 { Depth::Everything } else { Depth::Changes };
         match run(cast, &mut engine, depth, pass.take()).await {
             Ok(true) if depth == Depth::Everything && (cast.next_try().is_none() || calm > 5) => {
-                return Vec::new();
+                let rested = engine.rest().await;
+                return rested.err().map(|error| error.to_string()).into_iter().collect();
             }
             // What waits for another record is tried for ever, ever more rarely.
             Ok(true) => calm += 1,

@@ -120,7 +120,7 @@ pub(crate) async fn run(
     pass: Option<Digest>,
 ) -> Result<bool, Failure> {
     // What failed before may be tried again, and fail again.
-    let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(1));
+    let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(90));
     match engine.sync(&[], depth, pass, "simulation").await {
         Ok(report) => {
             cast.stage

@@ -9,6 +9,7 @@ use pagerow_core::{
     plan::{Because, By, Conflict, ConflictKind, FieldWrite, MappingPlan, Parked, Plan, Skipped, Step, Why},
     record::{PageId, RowKey},
     side::Side,
+    value::Value,
 };
 
 use super::{table::counted, value};
@@ -159,8 +160,9 @@ fn step(step: &Step, columns: &[String]) -> String {
                 let _ = writeln!(out, "      {column}: {}", value::text(before));
             }
             Some(before) => {
+                let lost = if loses_formatting(step.side, before, &write.after) { LOST } else { "" };
                 let (before, after) = (value::text(before), value::text(&write.after));
-                let _ = writeln!(out, "      {column}: {before} → {after}{}", decided(write));
+                let _ = writeln!(out, "      {column}: {before} → {after}{lost}{}", decided(write));
             }
             None if write.after.is_null() => {}
             None => {
@@ -172,6 +174,14 @@ fn step(step: &Step, columns: &[String]) -> String {
         let _ = writeln!(out, "      the key property is put right");
     }
     out
+}
+
+/// What is said of a text whose words all changed.
+const LOST: &str = " (the formatting goes with the words)";
+
+/// Whether a page's formatted text gives way to plain words.
+fn loses_formatting(side: Side, before: &Value, after: &Value) -> bool {
+    side == Side::Notion && matches!((before, after), (Value::Markdown(_), Value::Text(_)))
 }
 
 /// Why a step is taken, where the step alone does not tell.

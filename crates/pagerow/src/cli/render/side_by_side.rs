@@ -28,9 +28,7 @@ pub(crate) fn columns(cells: &[(&str, Marked)], across: usize) -> Vec<String> {
     let widths: Vec<usize> = cells
         .iter()
         .zip(&wrapped)
-        .map(|((head, _), lines)| {
-            lines.iter().map(|line| length(line)).max().unwrap_or(0).max(head.chars().count())
-        })
+        .map(|((head, _), lines)| lines.iter().map(length).max().unwrap_or(0).max(head.chars().count()))
         .collect();
     let join = |parts: Vec<(String, usize)>| {
         let mut line = String::new();

@@ -10,7 +10,7 @@ use crate::cli::progress::duration;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct MappingStatus {
     pub(crate) mapping: String,
-    /// `new`, `equal`, `pending` or `waiting`.
+    /// `new`, `equal`, `pending`, `waiting` or `paused`.
     pub(crate) state: &'static str,
     pub(crate) links: u64,
     pub(crate) rows: Option<i64>,

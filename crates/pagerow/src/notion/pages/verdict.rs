@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     notion::{
         NotionError,
-        error::{Fate, RateScope},
+        error::{Fate, Problem, RateScope},
     },
     replica::{Failed, Outcome},
 };
@@ -73,7 +73,11 @@ pub(super) fn judge(error: &NotionError, action: Action, is_about_page: bool, cl
 
 /// The failure with its reason: statuses, codes, ids and names, never a cell's content.
 pub(super) fn failed(error: &NotionError, failure: Failure, clock: &Clock) -> Failed {
-    let code = error.refusal().map(|refusal| refusal.code.as_str()).filter(|code| !code.is_empty());
+    let code = match error {
+        NotionError::Invalid { problem: Problem::NoSuchProperty, .. } => Some("no_such_property"),
+        NotionError::Invalid { problem: Problem::WrongType, .. } => Some("wrong_type"),
+        _ => error.refusal().map(|refusal| refusal.code.as_str()).filter(|code| !code.is_empty()),
+    };
     let wait = match error {
         NotionError::RateLimited { retry_after, .. } | NotionError::Overloaded { retry_after, .. } => {
             *retry_after

@@ -37,6 +37,9 @@ use crate::{
 /// How often a write that collided with another one is sent again.
 const COLLISIONS: u32 = 4;
 
+/// Largest request, with some room for what stands around the values: Notion takes 500 KB.
+const REQUEST_BYTES: usize = 490_000;
+
 /// What a step writes, as Notion takes it.
 struct Content {
     properties: Map<String, Json>,
@@ -128,6 +131,16 @@ impl NotionPages {
         // A page that only comes out of the trash is stamped with its next change: it would cost a call.
         if step.action != Action::Restore || !content.properties.is_empty() {
             self.put_stamp(stamp, &mut content.properties);
+        }
+        // Several long texts may be too much together; a body goes by itself, or with a new page.
+        let bytes = serde_json::to_string(&content.properties).map_or(0, |text| text.len());
+        let body =
+            if step.action == Action::Create { content.body.as_ref().map_or(0, String::len) } else { 0 };
+        if bytes + body > REQUEST_BYTES {
+            let text = format!("the record's values make a request of {} bytes", bytes + body);
+            let mut failed = impossible("too_large", text);
+            failed.reason.limit = Some(format!("{REQUEST_BYTES} bytes"));
+            return Err(failed);
         }
         Ok(content)
     }

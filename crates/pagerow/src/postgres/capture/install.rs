@@ -125,9 +125,9 @@ END
         for (table, always) in tables {
             for (event, _, tables) in EVENTS {
                 let trigger = quoted(&self.trigger(event));
-                let _infallible = write!(
+                let _infallible = writeln!(
                     sql,
-                    "CREATE TRIGGER {trigger} AFTER {event} ON {table}{tables} FOR EACH STATEMENT EXECUTE FUNCTION {function}();\n"
+                    "CREATE TRIGGER {trigger} AFTER {event} ON {table}{tables} FOR EACH STATEMENT EXECUTE FUNCTION {function}();"
                 );
                 if *always {
                     let _infallible = writeln!(sql, "ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger};");

@@ -79,6 +79,12 @@ impl World {
         std::fs::write(self.file(), format!("{}{mappings}", self.head())).unwrap();
     }
 
+    /// Edits the configuration's file.
+    pub fn reconfigure(&self, edit: impl FnOnce(&str) -> String) {
+        let text = std::fs::read_to_string(self.file()).unwrap();
+        std::fs::write(self.file(), edit(&text)).unwrap();
+    }
+
     /// Makes what the configuration lacks in Notion.
     pub async fn make(&self) {
         let config = self.config();
@@ -123,9 +129,25 @@ impl World {
 
     /// A new engine, as each command has one.
     pub async fn engine(&self) -> Keeper {
+        self.engine_with(Progress::silent(), Stop::default()).await
+    }
+
+    /// A new engine that can be listened to and stopped.
+    pub async fn engine_with(&self, progress: Progress, stop: Stop) -> Keeper {
         let wiring = Wiring::connect(self.config()).await.unwrap();
-        let (engine, _) = wiring.engine(Progress::silent(), Stop::default()).await.unwrap();
+        let (engine, _) = wiring.engine(progress, stop).await.unwrap();
         engine
+    }
+
+    /// `pagerow schema apply`, of what is bound anew alone.
+    pub async fn accept(&self) {
+        let wiring = Wiring::connect(self.config()).await.unwrap();
+        let found = wiring.found().await.unwrap();
+        let plan = schema::plan(&wiring.config, &found).unwrap();
+        let session = wiring.database.session().await.unwrap();
+        let applied =
+            schema::apply(&wiring.config, &found, &plan, &session, &wiring.client, |_| ()).await.unwrap();
+        wiring.accept(&found, &applied.accepted).await.unwrap();
     }
 
     /// `pagerow sync`.

@@ -31,7 +31,7 @@ async fn world() -> World {
 
 async fn command(world: &World, arguments: &[&str]) -> Answer {
     let mut command = pagerow();
-    command.arg("--config").arg(world.file()).args(arguments).env("PAGEROW_USER", "ada");
+    command.arg("--config").arg(world.file()).args(arguments).env("USER", "ada");
     program::run(command).await
 }
 
@@ -114,9 +114,8 @@ async fn conflicts_are_shown_side_by_side_with_the_difference_marked() {
 async fn each_way_to_answer_ends_on_both_sides_and_keeps_the_loser() {
     let world = world().await;
     let ids = contest(&world, 4).await;
-    let (mine, theirs) = |n: i64| -> (String, String) {
-        (format!("The quick fox jumps over the dog {n}"), format!("The slow fox jumps over dog {n}"))
-    }(1);
+    let mine = "The quick fox jumps over the dog 1".to_owned();
+    let theirs = "The slow fox jumps over dog 1".to_owned();
     // A dry run writes nothing.
     let plan = json(&world, 0, &["resolve", &ids[0], "--keep", "postgres", "--dry-run"]).await;
     assert_eq!(plan["mappings"][0]["steps"][0]["fields"]["body"]["decided_by"], "person", "{plan:#}");
@@ -157,7 +156,7 @@ async fn each_way_to_answer_ends_on_both_sides_and_keeps_the_loser() {
     world.nothing_left().await;
     let by =
         world.row("SELECT resolved_by, resolution FROM pagerow.conflicts WHERE resolution = 'value'").await;
-    assert_eq!(by["resolved_by"], "ada");
+    assert!(by["resolved_by"].as_str().unwrap().starts_with("ada"), "{by}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

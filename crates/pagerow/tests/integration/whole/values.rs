@@ -317,3 +317,59 @@ async fn only_the_field_waits_whose_row_has_no_page() {
     assert_eq!(world.equal().await, 36);
     world.nothing_left().await;
 }
+
+#[tokio::test]
+async fn a_relation_that_both_ends_show_is_one_relation() {
+    let tables = "
+        CREATE TABLE things (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+        CREATE TABLE labels (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text);
+        CREATE TABLE thing_labels (thing bigint REFERENCES things ON DELETE CASCADE, label bigint REFERENCES labels ON DELETE CASCADE, PRIMARY KEY (thing, label));
+        INSERT INTO things (name) VALUES ('t1'), ('t2'); INSERT INTO labels (name) VALUES ('l1'), ('l2');
+        INSERT INTO thing_labels VALUES (1, 1), (1, 2);";
+    let mapping = |name: &str, source: &str, field: &str| {
+        format!(
+            "[mapping.{name}]\ntable = \"{name}\"\ndata_source = \"{source}\"\n[mapping.{name}.fields]\n\
+             name = {{ property = \"Name\", as = \"title\" }}\n{field}"
+        )
+    };
+    let plain = format!("{}{}", mapping("things", "create", ""), mapping("labels", "create", ""));
+    let world = World::with_mappings(tables, &plain).await;
+    let (things, labels) = (world.source("Things").await, world.source("Labels").await);
+    let dual = json!({"properties": {"Labels": {"relation": {
+        "data_source_id": labels, "dual_property": {"synced_property_name": "Things"}}}}});
+    let url = format!("{}/v1/data_sources/{things}", world.notion.base_url());
+    call(&world, reqwest::Method::PATCH, &url, Some(dual)).await;
+    let to_labels = "labels = { property = \"Labels\", relation = \"labels\", through = \"thing_labels\" }\n";
+    let to_things = "things = { property = \"Things\", relation = \"things\", through = \"thing_labels\" }\n";
+    world.configure(&format!(
+        "{}{}",
+        mapping("things", &things, to_labels),
+        mapping("labels", &labels, to_things)
+    ));
+    let first = world.sync().await;
+    assert!(!first.needs_decision(), "{first:#?} {:#?}", world.parked().await);
+    let titles = |page: &Page, property: &str| -> Vec<String> {
+        let related = page.values[property].as_array().cloned().unwrap_or_default();
+        related.iter().map(|one| one["title"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let l2 = world.page(&labels, "Name", "l2").await;
+    assert_eq!(titles(&l2, "Things"), ["t1"]);
+    // Added at one end, taken away at the other, added in the database.
+    let t2 = world.page(&things, "Name", "t2").await;
+    world.edit(&l2, json!({"Things": ["t1", "t2"]})).await;
+    let l1 = world.page(&labels, "Name", "l1").await;
+    world.edit(&l1, json!({"Things": []})).await;
+    let report = world.sync().await;
+    assert!(!report.needs_decision(), "{report:#?} {:#?}", world.parked().await);
+    let pairs = "SELECT array_agg(thing || '-' || label ORDER BY thing, label) pairs FROM thing_labels";
+    assert_eq!(world.row(pairs).await["pairs"], json!(["1-2", "2-2"]));
+    world.sql("INSERT INTO thing_labels VALUES (2, 1)").await;
+    let report = world.full_sync().await;
+    assert!(!report.needs_decision(), "{report:#?} {:#?}", world.parked().await);
+    let shown = world.page(&things, "Name", "t2").await;
+    let mut names = titles(&shown, "Labels");
+    names.sort();
+    assert_eq!((shown.id, names), (t2.id, vec!["l1".to_owned(), "l2".to_owned()]));
+    assert_eq!(world.equal().await, 4);
+    world.nothing_left().await;
+}

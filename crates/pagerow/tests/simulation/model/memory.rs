@@ -47,7 +47,6 @@ pub(crate) struct Memory {
     pub(crate) parked: BTreeMap<i64, Arc<ParkedRow>>,
     pub(crate) revisits: BTreeMap<i64, RevisitRow>,
     pub(crate) lease: Option<LeaseRow>,
-
     pub(crate) audit: Vec<Arc<Entry>>,
     pub(crate) identity: Identity,
 }

@@ -6,7 +6,6 @@ use pagerow_core::{
     guard::Rule,
     plan::{Action, Because, Census, Expect, FieldWrite, Settlement},
     side::Sides,
-    value::Value,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -190,5 +189,24 @@ fn scripts_read_the_same_as_stable_json() {
                     "override": hash}],
             }],
         })
+    );
+}
+
+#[test]
+fn formatting_that_stays_is_shown_and_formatting_that_goes_is_said() {
+    let bold = |after: Value| FieldWrite {
+        before: Some(Value::Markdown("**Ada** said".into())),
+        after,
+        ..write(1, None, "")
+    };
+    let mut plan = sample();
+    let update = |write| step(Side::Notion, Action::Update, Some("2"), Some(2), vec![write]);
+    plan.mappings[0].steps =
+        vec![update(bold(Value::Markdown("**Ada** wrote".into()))), update(bold(Value::Text("Bo".into())))];
+    let text = super::plan(&plan, &[], (2, 1.0), false);
+    assert!(text.contains("note: \"**Ada** said\" → \"**Ada** wrote\"\n"), "{text}");
+    assert!(
+        text.contains("note: \"**Ada** said\" → \"Bo\" (the formatting goes with the words)\n"),
+        "{text}"
     );
 }
