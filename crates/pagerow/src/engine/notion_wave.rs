@@ -87,7 +87,10 @@ impl<W: Parts> Engine<W> {
             .enumerate()
             .map(|(part, view)| {
                 let cursor = view.cursors.notion.clone();
-                (part, Watch { cursor, checked: view.looked_at, moved: BTreeMap::new(), full: OnceLock::new() })
+                (
+                    part,
+                    Watch { cursor, checked: view.looked_at, moved: BTreeMap::new(), full: OnceLock::new() },
+                )
             })
             .collect();
         let mut items = steps.iter().zip(run.next_seq..).map(|(&(part, step), seq)| Item {

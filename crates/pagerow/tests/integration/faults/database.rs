@@ -161,15 +161,15 @@ async fn a_database_that_refuses_writes_is_said_to_do_so_before_anything_is_sent
     let calls = world.calls().await;
     assert!(!calls.keys().any(|call| call.starts_with("PATCH")), "{calls:?}");
     let user = world.client().await;
-    let reset = format!("SET default_transaction_read_only = off; ALTER DATABASE {database} RESET ALL");
-    user.batch_execute(&reset).await.unwrap();
+    user.batch_execute("SET default_transaction_read_only = off").await.unwrap();
+    user.batch_execute(&format!("ALTER DATABASE {database} RESET ALL")).await.unwrap();
     sync(&world).await;
     at_rest(&world, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crashed_server_costs_a_run_and_nothing_else() {
-    const ROWS: u64 = 300;
+    const ROWS: u64 = 1_200;
     let rows = format!(
         "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, note text);
          INSERT INTO items SELECT n, 'Item ' || n, 'old' FROM generate_series(1, {ROWS}) n"
@@ -286,7 +286,10 @@ async fn a_full_disk_stops_the_writing_to_notion_first() {
         .unwrap();
     // pagerow's own tables are on the small disk, of which somebody's table takes most.
     let database = world.row("SELECT current_database() AS name").await["name"].as_str().unwrap().to_owned();
-    client.batch_execute(&format!("ALTER DATABASE {database} SET default_tablespace = {space}")).await.unwrap();
+    client
+        .batch_execute(&format!("ALTER DATABASE {database} SET default_tablespace = {space}"))
+        .await
+        .unwrap();
     let own = "SELECT coalesce(string_agg(format('ALTER %s %I.%I SET TABLESPACE ', kind, schemaname, name), chr(10)), '') FROM ( \
                SELECT 'TABLE' AS kind, schemaname, tablename AS name FROM pg_tables WHERE schemaname = 'pagerow' \
                UNION ALL SELECT 'INDEX', schemaname, indexname FROM pg_indexes WHERE schemaname = 'pagerow') own";

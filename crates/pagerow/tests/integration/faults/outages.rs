@@ -155,7 +155,11 @@ async fn a_full_data_source_stops_new_pages_and_nothing_else() {
     let answer = pagerow(&world, &["sync", "--json"]).await;
     assert_eq!(answer.code, 3, "{}{}", answer.stdout, answer.stderr);
     let report = answer.json();
-    assert_eq!(report["mappings"][0]["to_notion"], json!({ "created": 0, "updated": 30, "trashed": 0 }), "{report:#}");
+    assert_eq!(
+        report["mappings"][0]["to_notion"],
+        json!({ "created": 0, "updated": 30, "trashed": 0 }),
+        "{report:#}"
+    );
     assert_eq!(report["mappings"][0]["parked"], 230);
     // Those that were on their way when the first was refused, and no more.
     let creates = world.calls().await.get("POST /v1/pages").copied().unwrap_or(0);
