@@ -6,6 +6,7 @@ use pagerow_core::{
     fidelity::Reason,
     journal::Status,
     mapping::{Mapping, PropertyKind},
+    mutant::{self, Mutant},
     observation::{Absence, Observation, Sighting},
     plan::{Action, FieldWrite, Step},
     record::{PageId, Record, RowKey},
@@ -55,6 +56,9 @@ impl<W: Parts> Engine<W> {
         let mut doubtful = Vec::with_capacity(which.len());
         for &at in which {
             let mut open = self.open_steps(&self.bound[at]).await?;
+            if mutant::is(Mutant::UnknownIsForgotten) {
+                open.clear();
+            }
             self.keep_ages(at, &mut open);
             if open.is_empty() {
                 doubtful.push(BTreeSet::new());
@@ -251,7 +255,8 @@ impl<W: Parts> Engine<W> {
                     self.conclude(&mut tx, &[open], "double", why).await?;
                 }
                 ([], _) => {
-                    let may_turn_up = open.age < bound.settings.doubt.as_secs_f64();
+                    let may_turn_up = open.age < bound.settings.doubt.as_secs_f64()
+                        && !mutant::is(Mutant::NotFoundIsNotApplied);
                     if may_turn_up || found.is_unsure {
                         doubts.keys.extend(open.step.key.clone());
                         doubts.passing += usize::from(may_turn_up);
@@ -307,7 +312,11 @@ impl<W: Parts> Engine<W> {
         sighting: &Sighting,
     ) -> Result<(), EngineError> {
         let Some(key) = open.step.key.clone() else { return Ok(()) };
-        let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
+        let answer = if mutant::is(Mutant::FoundIsAsItWas) {
+            sighting.record.clone()
+        } else {
+            as_answered(&bound.mapping, &open.step, &sighting.record)
+        };
         let base = settle::after_step(&bound.mapping, &open.step, &answer, unread(bound), &[]);
         let link =
             LinkWrite { id: open.step.link, key: key.clone(), page, base, unsettled: false, apart: None };

@@ -1,7 +1,10 @@
 //! Which pages were edited since an earlier look, on Notion's own clock.
 
 use jiff::{SignedDuration, Timestamp};
-use pagerow_core::record::PageId;
+use pagerow_core::{
+    mutant::{self, Mutant},
+    record::PageId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -51,7 +54,11 @@ impl Mark {
             _ => false,
         };
         // A long time after it, an edit in that same minute would carry a later time.
-        Some(if is_quiet { edited + 1 } else { edited - OVERLAP })
+        Some(match () {
+            () if is_quiet || mutant::is(Mutant::WatermarkIsExclusive) => edited + 1,
+            () if mutant::is(Mutant::NoOverlap) => edited,
+            () => edited - OVERLAP,
+        })
     }
 
     /// Whether edits were seen that are later than Notion's own time: its clock went back, and what was edited since
