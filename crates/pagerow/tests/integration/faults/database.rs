@@ -139,7 +139,9 @@ async fn a_locked_table_and_a_timeout_stop_the_run_in_words() {
     world.sql(&format!("ALTER DATABASE {database} SET statement_timeout = '1ms'; ALTER DATABASE {database} SET lock_timeout = '1ms'; ALTER DATABASE {database} SET idle_in_transaction_session_timeout = '1ms'")).await;
     let limited = pagerow(&world, &["sync", "--json"]).await;
     let user = plain_client(&world.database.url).await;
-    user.batch_execute(&format!("SET statement_timeout = 0; ALTER DATABASE {database} RESET ALL")).await.unwrap();
+    user.batch_execute(&format!("SET statement_timeout = 0; ALTER DATABASE {database} RESET ALL"))
+        .await
+        .unwrap();
     assert_eq!(limited.code, 0, "{}{}", limited.stdout, limited.stderr);
     assert_eq!(rows_with(&world, "new").await, 20);
     at_rest(&world, 20).await;
@@ -174,7 +176,8 @@ async fn a_crashed_server_costs_a_run_and_nothing_else() {
     let world = world(&rows, MAPPING).await;
     let folder = tempfile::Builder::new().prefix("pagerow-crash").tempdir_in("/tmp").unwrap();
     // What was committed must be there after a crash.
-    let options = DevOptions { folder: Some(folder.path().join("data")), durable: true, ..DevOptions::default() };
+    let options =
+        DevOptions { folder: Some(folder.path().join("data")), durable: true, ..DevOptions::default() };
     let mut running = DevPostgres::start(options.clone()).await.unwrap();
     running.create_database("shop").await.unwrap();
     plain_client(&running.url("shop")).await.batch_execute(&rows).await.unwrap();
@@ -194,7 +197,8 @@ async fn a_crashed_server_costs_a_run_and_nothing_else() {
             crash(&running);
         });
         assert_eq!(ended.code, 1, "{}{}", ended.stdout, ended.stderr);
-        let says = ["the connection to the Postgres server", "no Postgres server answers", "takes no connections"];
+        let says =
+            ["the connection to the Postgres server", "no Postgres server answers", "takes no connections"];
         assert!(says.iter().any(|words| ended.stderr.contains(words)), "{}", ended.stderr);
         tokio::task::spawn_blocking(move || drop(running)).await.unwrap();
         running = DevPostgres::start(options.clone()).await.unwrap();
@@ -231,7 +235,8 @@ impl SmallDisk {
     fn new(megabytes: u32) -> Option<Self> {
         let folder = tempfile::Builder::new().prefix("pagerow-disk").tempdir_in("/tmp").unwrap();
         let size = format!("size={megabytes}m");
-        let made = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status();
+        let made =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status();
         if !made.is_ok_and(|status| status.success()) {
             eprintln!("NOT CHECKED: a full disk, since no small file system can be mounted here");
             return None;
@@ -270,10 +275,16 @@ async fn a_full_disk_stops_the_writing_to_notion_first() {
     .await;
     let client = world.client().await;
     let space = format!("small_{}", std::process::id());
-    client.batch_execute(&format!("CREATE TABLESPACE {space} LOCATION '{}'", disk.path().display())).await.unwrap();
+    client
+        .batch_execute(&format!("CREATE TABLESPACE {space} LOCATION '{}'", disk.path().display()))
+        .await
+        .unwrap();
     // pagerow's own tables are on the small disk, of which somebody's table takes most.
     let database = world.row("SELECT current_database() AS name").await["name"].as_str().unwrap().to_owned();
-    client.batch_execute(&format!("ALTER DATABASE {database} SET default_tablespace = {space}")).await.unwrap();
+    client
+        .batch_execute(&format!("ALTER DATABASE {database} SET default_tablespace = {space}"))
+        .await
+        .unwrap();
     client
         .batch_execute(&format!(
             "CREATE TABLE filler (t text) TABLESPACE {space}; ALTER TABLE filler ALTER t SET STORAGE PLAIN;

@@ -126,11 +126,11 @@ async fn a_database_in_the_trash_is_no_deletion() {
 /// A wait that is longer than anybody would sit through is said, not sat through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_very_long_retry_after_is_told_instead_of_waited_for() {
-    for (endpoint, dated) in [("POST /v1/data_sources/{id}/query", false), ("POST /v1/data_sources/{id}/query", true)] {
+    for (endpoint, dated) in
+        [("POST /v1/data_sources/{id}/query", false), ("POST /v1/data_sources/{id}/query", true)]
+    {
         let world = with_work().await;
-        world
-            .fault(json!({ "answer": "429", "retry_after": 3_600, "retry_date": dated, "times": 40 }))
-            .await;
+        world.fault(json!({ "answer": "429", "retry_after": 3_600, "retry_date": dated, "times": 40 })).await;
         // The first rule that fits is taken: the slow ones go, this one stays.
         let faults = world.control("GET", "faults", &Json::Null).await;
         for rule in faults["faults"].as_array().unwrap().iter().filter(|rule| rule["answer"] == "slow") {

@@ -70,7 +70,8 @@ async fn one_that_slept_beyond_its_lease_sends_nothing_more() {
 
     let calls = world.control("GET", "counters", &Json::Null).await["total"].clone();
     signal(&sleeper, Signal::CONT);
-    let woken = tokio::time::timeout(Duration::from_secs(60), sleeper.wait_with_output()).await.unwrap().unwrap();
+    let woken =
+        tokio::time::timeout(Duration::from_secs(60), sleeper.wait_with_output()).await.unwrap().unwrap();
     let says = String::from_utf8_lossy(&woken.stderr).into_owned();
     assert_eq!(woken.status.code(), Some(1), "{says}");
     assert!(says.contains("lost its lease to another one"), "{says}");
@@ -82,20 +83,26 @@ async fn one_that_slept_beyond_its_lease_sends_nothing_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_is_heard_while_notion_does_not_answer() {
     let world = unsynced().await;
-    world.fault(json!({ "endpoint": "POST /v1/pages", "fate": "applied", "answer": "hang", "skip": 20 })).await;
+    world
+        .fault(json!({ "endpoint": "POST /v1/pages", "fate": "applied", "answer": "hang", "skip": 20 }))
+        .await;
     world.set("PAGEROW__NOTION__TIMEOUT", "5s");
     let running = start(&world);
     eventually("it hangs", Duration::from_secs(60), async || super::hits(&world).await > 0).await;
     let began = Instant::now();
     signal(&running, Signal::TERM);
-    let ended = tokio::time::timeout(Duration::from_secs(60), running.wait_with_output()).await.unwrap().unwrap();
+    let ended =
+        tokio::time::timeout(Duration::from_secs(60), running.wait_with_output()).await.unwrap().unwrap();
     // The calls on their way are waited for as long as an answer may take, and no further ones are made.
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     let says = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(1), "{says}");
     assert!(says.contains("stopped on request"), "{says}");
     assert_eq!(world.count("pagerow.leases WHERE expires_at > now()").await, 0, "the lease is given back");
-    assert!(world.count("pagerow.steps WHERE status = 'unknown'").await > 0, "what was not answered is in doubt");
+    assert!(
+        world.count("pagerow.steps WHERE status = 'unknown'").await > 0,
+        "what was not answered is in doubt"
+    );
     let state = world.row("SELECT state FROM pagerow.runs ORDER BY id DESC LIMIT 1").await;
     assert_eq!(state["state"], "stopped");
     world.no_faults().await;
@@ -106,7 +113,9 @@ async fn a_stop_is_heard_while_notion_does_not_answer() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_stop_ends_it_at_once_and_costs_nothing() {
     let world = unsynced().await;
-    world.fault(json!({ "endpoint": "POST /v1/pages", "fate": "applied", "answer": "hang", "skip": 20 })).await;
+    world
+        .fault(json!({ "endpoint": "POST /v1/pages", "fate": "applied", "answer": "hang", "skip": 20 }))
+        .await;
     world.set("PAGEROW__NOTION__TIMEOUT", "60s");
     let mut running = start(&world);
     eventually("it hangs", Duration::from_secs(60), async || super::hits(&world).await > 0).await;

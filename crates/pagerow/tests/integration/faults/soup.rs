@@ -10,7 +10,8 @@ use self::pot::{Program, Recipe};
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_soup_of_faults_loses_nothing_and_doubles_nothing() {
     let number = |name: &str, usual: u64| {
-        std::env::var(name).map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+        std::env::var(name)
+            .map_or(usual, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
     };
     let recipe = Recipe {
         program: Program { path: env!("CARGO_BIN_EXE_pagerow").into(), environment: Vec::new() },
@@ -26,5 +27,8 @@ async fn a_soup_of_faults_loses_nothing_and_doubles_nothing() {
     let figure = |name: &str| summary.figures.get(name).copied().unwrap_or(0);
     // A soup without its ingredients proves nothing.
     assert!(figure("marks: on both sides") > 50, "{summary}");
-    assert!(figure("syncs: killed by SIGKILL") > 0 && figure("Postgres: crashed and restarted") > 0, "{summary}");
+    assert!(
+        figure("syncs: killed by SIGKILL") > 0 && figure("Postgres: crashed and restarted") > 0,
+        "{summary}"
+    );
 }
