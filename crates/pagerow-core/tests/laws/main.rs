@@ -25,6 +25,8 @@ mod lost_bases;
 #[cfg(test)]
 mod order;
 #[cfg(test)]
+mod paused;
+#[cfg(test)]
 mod returns;
 #[cfg(test)]
 mod rich_text;

@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use pagerow_core::digest::Digest;
 
 use super::{console::Console, error::CliError, exit::Exit, plan_file, progress::Meter, signals, sync};
-use crate::{config::Config, engine::Consent, wiring::Wiring};
+use crate::{
+    config::Config,
+    engine::Consent,
+    setup::drift::Pause,
+    wiring::{self, Bindings, Wiring},
+};
 
 /// Carry out a plan that was kept with `pagerow plan --out`
 ///
@@ -30,14 +35,22 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let stop = signals::watch(console)?;
     let wiring = Wiring::connect(config).await?;
     let meter = Meter::new(console);
-    let (mut engine, warnings) = wiring.engine(meter.listener(), stop).await?;
+    let Bindings { mut engine, warnings, followed, paused } = wiring.bind(meter.listener(), stop).await?;
+    let whole = |pause: &&Pause| {
+        pause.column.is_none() && plan.mappings.iter().any(|part| part.mapping == pause.mapping)
+    };
+    if let Some(pause) = paused.iter().find(whole) {
+        return Err(CliError::paused(pause));
+    }
     let applied = engine.apply(&plan, Consent::to(args.pass), "apply").await;
     meter.finish();
     let rested = engine.rest().await;
     let report = applied.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     rested.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.warn(&warnings);
-    sync::tell(&report, console)
+    console.tell_moved(&followed);
+    let paused = wiring::paused(&wiring.config, engine.store(), &[]).await;
+    sync::tell_all(&report, &paused.map_err(|error| CliError::of_store(error, &wiring.database))?, console)
 }
 
 /// A plan's hash, as a plan and a stop print it.

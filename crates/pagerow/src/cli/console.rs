@@ -109,6 +109,13 @@ impl Console {
         }
     }
 
+    /// What moved since the last time, for everybody.
+    pub fn tell_moved(&self, warnings: &[Warning]) {
+        for warning in warnings {
+            self.note(&format!("{} {warning}", "note:".if_supports_color(Stream::Stderr, |t| t.yellow())));
+        }
+    }
+
     /// Tells an error; answers the exit code it asks for.
     #[must_use]
     pub fn fail(&self, error: &CliError) -> Exit {

@@ -5,7 +5,10 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{console::Console, error::CliError, exit::Exit, progress::Meter};
-use crate::setup::doctor::{Check, Status, examine, worst};
+use crate::{
+    setup::doctor::{Check, Status, examine_beside, worst},
+    wiring,
+};
 
 /// Check every precondition, and say how to mend each that is not met
 ///
@@ -18,7 +21,11 @@ pub(super) struct Args {}
 pub(super) async fn run(_: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
     let meter = Meter::new(console);
     meter.say("looking at everything");
-    let checks = examine(config, &[]).await;
+    let checks = examine_beside(config, &[], async |config, database| {
+        // Where pagerow's own tables cannot be read, the check of them says so.
+        wiring::remembered(config, database).await.unwrap_or_default()
+    })
+    .await;
     meter.finish();
     let bad = worst(&checks) == Status::Fail;
     console.answer(&json!({ "ok": !bad, "checks": checks }), || text(&checks))?;

@@ -13,7 +13,7 @@ use crate::{
     engine::EngineError,
     notion::{NotionError, error::Capability, pages::PagesError},
     postgres::{Database, PostgresError, rows::RowsError, transaction::TxError},
-    setup::{InspectError, schema::ApplyError},
+    setup::{InspectError, drift::Pause, schema::ApplyError},
     store::StoreError,
     wiring::WiringError,
 };
@@ -69,6 +69,14 @@ impl CliError {
     #[must_use]
     pub fn io(what: &str, error: &std::io::Error) -> Self {
         Self::new(Exit::Failed, "io", format!("{what}: {error}"))
+    }
+
+    /// What was asked for cannot be done while a mapping is paused.
+    #[must_use]
+    pub fn paused(pause: &Pause) -> Self {
+        Self::new(Exit::Decisions, "paused", pause.to_string())
+            .about(format!("mapping.{}", pause.mapping))
+            .advise(format!("nothing was written; {}", pause.advice))
     }
 
     /// With what to do.
@@ -154,7 +162,7 @@ impl CliError {
             EngineError::Rows { mapping, source } => Self::of_side(&mapping, message, &*source, database),
             EngineError::Pages { mapping, source } => Self::of_side(&mapping, message, &*source, database),
             EngineError::Refused(refused) => Self::of_stops(&refused.refusals, false),
-            EngineError::StalePlan { kept, now } => Self::new(Exit::Failed, "stale_plan", message)
+            EngineError::StalePlan { kept, now } => Self::new(Exit::Decisions, "stale_plan", message)
                 .with("kept", kept.to_string().into())
                 .with("now", now.to_string().into())
                 .advise("nothing was written; make a new plan with `pagerow plan --out FILE`"),
@@ -167,6 +175,10 @@ impl CliError {
             EngineError::RefusedBySide { .. } => Self::new(Exit::Failed, "notion", message)
                 .code(Some("refused"))
                 .advise("`pagerow doctor` says what the connection lacks; what was done until then is kept"),
+            EngineError::Renewal(source) => match source.downcast::<WiringError>() {
+                Ok(error) => (*error).into(),
+                Err(_) => Self::new(Exit::Failed, "failed", message),
+            },
             EngineError::Stopped => Self::new(Exit::Failed, "stopped", message)
                 .advise("what was done is kept; the next `pagerow sync` goes on from there"),
             EngineError::NoSuchRun(_) => Self::usage(message)
@@ -450,7 +462,9 @@ impl From<ApplyError> for CliError {
             ApplyError::Config(errors) => return errors.into(),
             ApplyError::Notion { error, .. } => Self::of_notion(&error),
             ApplyError::Postgres { error, .. } => error.into(),
-            ApplyError::WriteBack { .. } => Self::new(Exit::Failed, "io", String::new()),
+            ApplyError::WriteBack { .. } | ApplyError::Amend { .. } => {
+                Self::new(Exit::Failed, "io", String::new())
+            }
         };
         if let Told::One(one) = &mut told.told {
             one.message = message;

@@ -10,7 +10,11 @@ use pagerow_core::{
 use super::{
     check_names, console::Console, error::CliError, exit::Exit, plan_file, progress::Meter, render, signals,
 };
-use crate::{clock::Clock, config::Config, wiring::Wiring};
+use crate::{
+    clock::Clock,
+    config::Config,
+    wiring::{Bindings, Wiring},
+};
 
 /// Show what a sync would write, field by field, and why nothing happens elsewhere
 ///
@@ -39,19 +43,29 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let wiring = Wiring::connect(config).await?;
     let meter = Meter::new(console);
     meter.say("reading both schemas");
-    let (mut engine, warnings) = wiring.engine(meter.listener(), stop).await?;
+    let bindings = wiring.bind(meter.listener(), stop).await?;
+    let flowing = bindings.flowing(&args.mappings);
+    let Bindings { mut engine, warnings, followed, mut paused } = bindings;
+    paused.retain(|pause| args.mappings.is_empty() || args.mappings.contains(&pause.mapping));
     meter.say("looking at both sides");
-    let planned = engine.plan(&args.mappings).await;
+    let planned = match flowing {
+        Some(flowing) => engine.plan(&flowing).await,
+        // All that was asked for is paused.
+        None => Ok((Plan { mappings: Vec::new() }, Vec::new())),
+    };
     meter.finish();
     let (plan, refusals) = planned.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.warn(&warnings);
+    console.tell_moved(&followed);
     let forecast = engine.forecast(&plan);
     if let Some(path) = &args.out {
         plan_file::write(path, &plan, Clock::system().now())?;
     }
     let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
-    console.answer(&render::plan_json::plan(&plan, &refusals, find, forecast), || {
-        render::plan_text::plan(&plan, &refusals, forecast, console.verbose())
+    let json = render::plan_json::plan(&plan, &refusals, find, forecast);
+    console.answer(&render::paused::with(&json, &paused), || {
+        let text = render::plan_text::plan(&plan, &refusals, forecast, console.verbose());
+        render::paused::below(text, &paused)
     })?;
     if let Some(path) = &args.out {
         console.note(&format!(
@@ -60,12 +74,15 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
             path.display()
         ));
     }
-    Ok(exit(&plan, &refusals, args.detailed_exitcode))
+    Ok(match exit(&plan, &refusals, args.detailed_exitcode) {
+        Exit::Done if !paused.is_empty() => Exit::Decisions,
+        exit => exit,
+    })
 }
 
 fn exit(plan: &Plan, refusals: &[Refusal], detailed: bool) -> Exit {
     let decisions = plan.mappings.iter().any(|part| {
-        let waits = |why: &Why| why.needs_decision() || matches!(why, Why::Waiting);
+        let waits = |why: &Why| why.needs_decision() || matches!(why, Why::Waiting | Why::Paused { .. });
         !part.conflicts.is_empty()
             || !part.parked.is_empty()
             || part.skipped.iter().any(|one| waits(&one.why))

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{console::Console, error::CliError, exit::Exit, progress::Meter};
+use super::{console::Console, error::CliError, exit::Exit, progress::Meter, render::table::counted};
 use crate::{
     config::Config,
     postgres::catalogue::quoted,
@@ -72,17 +72,18 @@ async fn planned(config: &Path, console: &Console) -> Result<(Wiring, Found, Sch
 async fn show(args: &PlanArgs, config: &Path, console: &Console) -> Result<Exit, CliError> {
     let (_, _, plan) = planned(config, console).await?;
     console.answer(&plan, || text(&plan))?;
-    Ok(match (plan.changes.is_empty(), plan.missing.is_empty()) {
-        (false, _) if args.detailed_exitcode => Exit::Changes,
-        (_, true) => Exit::Done,
-        (_, false) => Exit::Decisions,
+    Ok(match waits(&plan) {
+        _ if !plan.changes.is_empty() && args.detailed_exitcode => Exit::Changes,
+        exit => exit,
     })
 }
 
 async fn make(config: &Path, console: &Console) -> Result<Exit, CliError> {
     let (wiring, found, plan) = planned(config, console).await?;
-    let exit = if plan.missing.is_empty() { Exit::Done } else { Exit::Decisions };
+    let exit = waits(&plan);
     if plan.changes.is_empty() {
+        // What is new was shown, and is known from now on.
+        wiring.accept(&found, &[]).await?;
         console.answer(&answer(&Applied::default(), &plan), || text(&plan))?;
         return Ok(exit);
     }
@@ -100,6 +101,7 @@ async fn make(config: &Path, console: &Console) -> Result<Exit, CliError> {
     .await;
     meter.finish();
     let applied = applied?;
+    wiring.accept(&found, &applied.accepted).await?;
     console.answer(&answer(&applied, &plan), || done(&applied))?;
     Ok(exit)
 }
@@ -219,6 +221,11 @@ fn list(head: &str, lines: &[String]) -> String {
     lines.iter().fold(head.to_owned(), |text, line| format!("{text}\n  {line}"))
 }
 
+/// Whether something is left that has to be mended elsewhere.
+fn waits(plan: &SchemaPlan) -> Exit {
+    if plan.missing.is_empty() && plan.paused.is_empty() { Exit::Done } else { Exit::Decisions }
+}
+
 fn answer(applied: &Applied, plan: &SchemaPlan) -> serde_json::Value {
     let made: Vec<_> = applied
         .made
@@ -232,13 +239,23 @@ fn answer(applied: &Applied, plan: &SchemaPlan) -> serde_json::Value {
             })
         })
         .collect();
-    json!({ "done": applied.done, "made": made, "missing": plan.missing })
+    json!({
+        "done": applied.done,
+        "made": made,
+        "accepted": applied.accepted,
+        "elsewhere": applied.elsewhere,
+        "missing": plan.missing,
+        "paused": plan.paused,
+        "notes": plan.notes,
+    })
 }
 
 fn text(plan: &SchemaPlan) -> String {
     let mut lines: Vec<String> = plan.changes.iter().map(ToString::to_string).collect();
     lines.extend(plan.missing.iter().map(|one| format!("{}: {}; {}", one.mapping, one.what, one.advice)));
-    if lines.is_empty() {
+    lines.extend(plan.paused.iter().flat_map(|pause| [pause.to_string(), format!("  {}", pause.advice)]));
+    lines.extend(plan.notes.iter().map(|note| format!("note: {}: {}", note.mapping, note.what)));
+    if plan.changes.is_empty() && plan.missing.is_empty() && plan.paused.is_empty() {
         lines.push("nothing is missing on either side".to_owned());
     }
     lines.join("\n")
@@ -256,6 +273,14 @@ fn done(applied: &Applied) -> String {
             ));
         }
     }
-    lines.push(format!("{} changes were made; next: `pagerow plan`, `pagerow sync`", applied.done.len()));
+    for edit in &applied.elsewhere {
+        lines.push(format!("not in the file, so to be changed where it comes from: {edit}"));
+    }
+    let count = applied.done.len() as u64;
+    let were = if count == 1 { "was" } else { "were" };
+    lines.push(format!(
+        "{} {were} made; next: `pagerow plan`, `pagerow sync`",
+        counted(count, "change", "changes")
+    ));
     lines.join("\n")
 }

@@ -10,13 +10,17 @@ use super::{
     error::CliError,
     exit::Exit,
     remembered,
-    render::status::{MappingStatus, status},
+    render::{
+        paused::{below, with},
+        status::{MappingStatus, status},
+    },
 };
 use crate::{
     clock::Clock,
     replica::Cursor,
     store::PgStore,
-    store::{Attention, Cursors, Links, Runs},
+    store::{Attention, Cursors, Identities, Links, Runs},
+    wiring,
 };
 
 /// Show where each mapping stands: links, the last look, what is pending and what waits
@@ -36,8 +40,17 @@ pub(super) async fn run(_: Args, config: &Path, console: &Console) -> Result<Exi
             None => unseen(&mapping.name),
         });
     }
-    let waiting = mappings.iter().any(|one| one.conflicts + one.parked > 0);
-    console.answer(&json!({ "mappings": mappings }), || status(&mappings))?;
+    let paused = match &known.store {
+        Some(store) => wiring::paused(&known.config, store, &[]).await.map_err(known.explain())?,
+        None => Vec::new(),
+    };
+    for one in &mut mappings {
+        if paused.iter().any(|pause| pause.mapping == one.mapping && pause.column.is_none()) {
+            one.state = "paused";
+        }
+    }
+    let waiting = !paused.is_empty() || mappings.iter().any(|one| one.conflicts + one.parked > 0);
+    console.answer(&with(&json!({ "mappings": mappings }), &paused), || below(status(&mappings), &paused))?;
     Ok(if waiting { Exit::Decisions } else { Exit::Done })
 }
 
@@ -71,6 +84,7 @@ async fn standing(
         last_full: state.last_full,
         capture: cursor.as_ref().map(capture),
         lag,
+        bases_lost: store.remembered(mapping).await?.lost,
     })
 }
 
@@ -98,5 +112,6 @@ fn unseen(mapping: &str) -> MappingStatus {
         last_full: None,
         capture: None,
         lag: None,
+        bases_lost: None,
     }
 }

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     config::Config,
     engine::{Consent, Depth, Report},
-    wiring::Wiring,
+    setup::drift::Pause,
+    wiring::{self, Bindings, Wiring},
 };
 
 /// Make both sides equal, then print what was done
@@ -42,32 +43,45 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let wiring = Wiring::connect(config).await?;
     let meter = Meter::new(console);
     meter.say("reading both schemas");
-    let (mut engine, warnings) = wiring.engine(meter.listener(), stop).await?;
+    let bindings = wiring.bind(meter.listener(), stop).await?;
+    let flowing = bindings.flowing(&args.mappings);
+    let Bindings { mut engine, warnings, followed, .. } = bindings;
     meter.say("looking at both sides");
     // The plan that was stopped was made from a complete look; so is the one that it is compared with.
     let depth = if args.full || !args.pass.is_empty() { Depth::Everything } else { Depth::Changes };
     let named = !args.pass.is_empty();
     let consent = Consent::to(args.pass);
-    let synced = engine.sync(&args.mappings, depth, consent, "sync").await;
+    let synced = match flowing {
+        Some(flowing) => engine.sync(&flowing, depth, consent, "sync").await,
+        // All that was asked for is paused.
+        None => Ok(Report { quiet: true, ..Report::default() }),
+    };
     meter.finish();
     let rested = engine.rest().await;
     let report = synced.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     rested.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.warn(&warnings);
+    console.tell_moved(&followed);
+    let paused = wiring::paused(&wiring.config, engine.store(), &args.mappings).await;
+    let paused = paused.map_err(|error| CliError::of_store(error, &wiring.database))?;
     if report.stopped.is_empty() {
-        return tell(&report, console);
+        return tell_all(&report, &paused, console);
     }
     // What was done for the other mappings is told as always, the stop as the error that it is.
     if report.run.is_some() {
-        tell(&report, console)?;
+        tell_all(&report, &paused, console)?;
     }
     Err(CliError::of_stops(&report.stopped, named))
 }
 
-/// Prints a report; answers the exit code that it asks for.
-pub(super) fn tell(report: &Report, console: &Console) -> Result<Exit, CliError> {
-    console.answer(report, || render::report::report(report))?;
-    Ok(exit(report))
+/// Prints a report and what is paused; answers the exit code that they ask for.
+pub(super) fn tell_all(report: &Report, pauses: &[Pause], console: &Console) -> Result<Exit, CliError> {
+    let text = || render::paused::below(render::report::report(report, pauses.len()), pauses);
+    console.answer(&render::paused::with(report, pauses), text)?;
+    Ok(match exit(report) {
+        Exit::Done if !pauses.is_empty() => Exit::Decisions,
+        exit => exit,
+    })
 }
 
 /// What a report means for scripts.

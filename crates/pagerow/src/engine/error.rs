@@ -22,6 +22,9 @@ pub enum EngineError {
     /// A side refused everything from here on (a token, a right); what was done until then is kept.
     #[error("{side} refused to go on: {reason}")]
     RefusedBySide { side: &'static str, reason: String },
+    /// The schemas moved, and the mappings could not be made anew.
+    #[error(transparent)]
+    Renewal(Box<dyn std::error::Error + Send + Sync>),
     /// These conflicts are not what was shown any more; nothing was written.
     #[error("{} moved since {} shown", conflicts(.0), if .0.len() == 1 { "it was" } else { "they were" })]
     ConflictMoved(Vec<i64>),

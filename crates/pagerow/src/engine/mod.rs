@@ -18,6 +18,7 @@ mod postgres_wave;
 mod progress;
 mod prune;
 mod recover;
+mod renewal;
 mod report;
 mod resolve;
 mod schedule;
@@ -26,13 +27,14 @@ mod undo;
 mod verify;
 mod weights;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use pagerow_core::{guard::Limits, mapping::Mapping};
 
 pub use cycle::{Consent, Depth};
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
+pub use renewal::Renewal;
 pub use report::{MappingReport, Report};
 pub use resolve::{Answer, Resolution};
 pub use schedule::{Beat, Schedule, Wake};
@@ -121,6 +123,9 @@ pub struct Engine<W: Parts> {
     went_back: bool,
     /// Why the bases are not relied on, where that may not be written down.
     presumed: Option<String>,
+    /// By mapping, run and number: when an open step may last have gone out, in seconds of [`Clock::uptime`].
+    lost_at: BTreeMap<usize, BTreeMap<(i64, i32), f64>>,
+    renewal: Option<Box<dyn Renewal<W>>>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -143,6 +148,8 @@ impl<W: Parts> Engine<W> {
             last_run: 0,
             went_back: false,
             presumed: None,
+            lost_at: BTreeMap::new(),
+            renewal: None,
         }
     }
 

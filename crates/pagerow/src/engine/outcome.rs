@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     journal::{self, Event as Happening, Status},
     mapping::Mapping,
+    mutant::{self, Mutant},
     observation::Sighting,
     plan::{Action, Because, Parked, Step},
     record::{PageId, Record, RowKey},
@@ -217,10 +218,12 @@ impl<W: Parts> Engine<W> {
             let name = (step.key.clone(), step.page);
             let failed = match &end.how {
                 How::Done { .. } | How::Moot => continue,
+                How::Stale if mutant::is(Mutant::StaleIsForgotten) => continue,
                 How::Stale | How::Unknown(_) => {
                     again.push(name);
                     continue;
                 }
+                How::Failed(_) if mutant::is(Mutant::FailureIsForgotten) => continue,
                 How::Failed(failed) => failed,
             };
             let attempts = view.parked.get(&name).map_or(1, |parked| parked.attempts.unsigned_abs() + 1);
@@ -271,6 +274,13 @@ pub(super) fn is_trouble(how: &How) -> bool {
         How::Failed(failed) => !matches!(failed.failure, Failure::Stale),
         How::Unknown(_) => true,
     }
+}
+
+/// Whether a schema that moved would explain the failure: the side does not know a column or property, or has it as
+/// another type.
+pub(super) fn is_misfit(how: &How) -> bool {
+    const CODES: [&str; 7] = ["42703", "42P01", "42804", "42883", "22P02", "no_such_property", "wrong_type"];
+    matches!(how, How::Failed(failed) if CODES.contains(&failed.reason.code.as_str()))
 }
 
 /// A journal entry's last word.

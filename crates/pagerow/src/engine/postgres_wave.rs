@@ -17,7 +17,7 @@ use super::{
     act::{Acting, Work},
     look::{RecordName, rows_error},
     missing::missing_relatives,
-    outcome::{Ended, How, is_trouble, update},
+    outcome::{Ended, How, is_misfit, is_trouble, update},
     report::Run,
 };
 use crate::{
@@ -137,6 +137,7 @@ impl<W: Parts> Engine<W> {
                     run.stick(mapping, end.step);
                 }
                 run.failed += u64::from(is_trouble(&end.how));
+                run.misfits += u64::from(is_misfit(&end.how));
                 acting.tell_step(&self.progress, mapping, &part.columns, end.step, ok);
             }
         }

@@ -124,7 +124,18 @@ impl<W: Parts> Engine<W> {
                 continue;
             }
             tell(Beat::Begins { mappings: &mappings });
-            let mut result = self.sync(&mappings, Depth::Changes, None, origin).await;
+            let mut result = match self.renew(false).await {
+                Ok(_) => {
+                    let there = self.present(&mappings);
+                    // A paused mapping waits; whether it flows again, the next renewal tells.
+                    if there.is_empty() {
+                        Ok(Report { quiet: true, ..Report::default() })
+                    } else {
+                        self.sync(&there, Depth::Changes, None, origin).await
+                    }
+                }
+                Err(error) => Err(error),
+            };
             if matches!(result, Err(EngineError::Stopped)) {
                 break;
             }

@@ -70,11 +70,34 @@ impl<W: Parts> Engine<W> {
         origin: &str,
     ) -> Result<Report, EngineError> {
         let consent = consent.into();
-        let which = self.which(mappings)?;
+        let mut which = self.which(mappings)?;
         self.take_lease().await?;
         self.find_its_place().await?;
         let mut run = Run::new(origin, self.calls());
-        let result = self.until_quiet(&mut run, &which, depth, &consent).await;
+        let mut result = self.until_quiet(&mut run, &which, depth, &consent).await;
+        while self.suspects(&run, result.as_ref().copied()) {
+            (run.misfits, run.renewals) = (0, run.renewals + 1);
+            self.count_calls(&mut run, &which);
+            match self.renew(true).await {
+                Ok(true) => {
+                    let left = self.present(mappings);
+                    which =
+                        if left.is_empty() && !mappings.is_empty() { Vec::new() } else { self.which(&left)? };
+                    run.calls_before = self.calls();
+                    result = self.until_quiet(&mut run, &which, depth, &consent).await;
+                }
+                Ok(false) => {
+                    run.calls_before = self.calls();
+                    break;
+                }
+                // What was met first is what is told.
+                Err(error) => {
+                    run.calls_before = self.calls();
+                    result = result.and(Err(error));
+                    break;
+                }
+            }
+        }
         let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
         // When both fail, the first cause is the one to tell.
         let report = result.and(closed)?;
@@ -141,6 +164,15 @@ impl<W: Parts> Engine<W> {
         if busy { Err(EngineError::Restless(MOST_PLANS)) } else { Ok(run.unsure == 0) }
     }
 
+    /// Adds the calls that were made since they were last counted.
+    fn count_calls(&self, run: &mut Run, which: &[usize]) {
+        let calls_now = self.calls();
+        for &at in which {
+            let calls = calls_now[at].saturating_sub(run.calls_before.get(at).copied().unwrap_or(0));
+            run.of(&self.bound[at].mapping.name).calls += calls;
+        }
+    }
+
     pub(super) async fn close(
         &mut self,
         mut run: Run,
@@ -156,11 +188,7 @@ impl<W: Parts> Engine<W> {
             report.conflicts = conflicts;
             report.parked = parked;
         }
-        let calls_now = self.calls();
-        for &at in which {
-            let calls = calls_now[at].saturating_sub(run.calls_before.get(at).copied().unwrap_or(0));
-            run.of(&self.bound[at].mapping.name).calls = calls;
-        }
+        self.count_calls(&mut run, which);
         let calls = run.mappings.values().map(|report| report.calls).sum::<u64>();
         let report = Report {
             run: run.id,

@@ -108,7 +108,8 @@ impl<W: Parts> Engine<W> {
             let is_settled =
                 !link.unsettled && link.digest == Sides { postgres: row.digest, notion: sighting.digest };
             let before = verdict.differing.len();
-            for (number, field) in bound.mapping.fields.iter().enumerate() {
+            let fields = bound.mapping.fields.iter().enumerate();
+            for (number, field) in fields.filter(|(_, field)| !field.is_paused()) {
                 let equal = match (row.record.get(number), sighting.record.get(number)) {
                     (Some(row), Some(page)) => {
                         agree(row, page, field) || (is_settled && matches!(field.shows, PropertyKind::Body))

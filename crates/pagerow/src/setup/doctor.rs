@@ -6,7 +6,9 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::{
-    Found, InspectError, Sight, SourceFound, connect, inspect,
+    Found, InspectError, Sight, SourceFound, connect,
+    drift::Memories,
+    inspect,
     inspect::people,
     resolve,
     schema::{self, SchemaChange, SchemaPlan},
@@ -87,6 +89,15 @@ pub fn worst(checks: &[Check]) -> Status {
 
 /// Looks at everything; writes nothing. What depends on something that failed is left out.
 pub async fn examine(path: &Path, flags: &[(String, String)]) -> Vec<Check> {
+    examine_beside(path, flags, async |_, _| Memories::new()).await
+}
+
+/// As [`examine`]; `remember` says what the configuration's names meant when they were last bound.
+pub async fn examine_beside(
+    path: &Path,
+    flags: &[(String, String)],
+    remember: impl AsyncFn(&Config, &Database) -> Memories,
+) -> Vec<Check> {
     let mut checks = Vec::new();
     let config = match Config::load(path, flags) {
         Ok(config) => config,
@@ -102,7 +113,8 @@ pub async fn examine(path: &Path, flags: &[(String, String)]) -> Vec<Check> {
     let database = postgres(&config, &mut checks).await;
     let client = notion(&config, &mut checks).await;
     if let (Some(database), Some(client)) = (database, client) {
-        mappings(&config, &database, &client, &mut checks).await;
+        let remembered = remember(&config, &database).await;
+        mappings(&config, &database, &client, remembered, &mut checks).await;
     }
     checks
 }
@@ -268,12 +280,18 @@ async fn parents(config: &Config, client: &NotionClient, checks: &mut Vec<Check>
     }
 }
 
-async fn mappings(config: &Config, database: &Database, client: &NotionClient, checks: &mut Vec<Check>) {
+async fn mappings(
+    config: &Config,
+    database: &Database,
+    client: &NotionClient,
+    remembered: Memories,
+    checks: &mut Vec<Check>,
+) {
     let session = match database.session().await {
         Ok(session) => session,
         Err(error) => return checks.push(Check::of_postgres("postgres connection", &error)),
     };
-    let found = match inspect::inspect(config, &session, client).await {
+    let found = match inspect::inspect_beside(config, &session, client, remembered).await {
         Ok(found) => found,
         Err(InspectError::Postgres(error)) => return checks.push(Check::of_postgres("tables", &error)),
         Err(InspectError::Notion(error)) => return checks.push(Check::of_notion("data sources", &error)),
@@ -308,6 +326,22 @@ async fn mappings(config: &Config, database: &Database, client: &NotionClient, c
                     ),
                 ));
             }
+            for moved in &resolution.followed {
+                let mapping = moved.key.split('.').nth(1).unwrap_or_default();
+                let name = format!("mapping {mapping}");
+                checks.push(Check::warn(
+                    name,
+                    moved.message.clone(),
+                    moved.advice.clone().unwrap_or_default(),
+                ));
+            }
+            for pause in &resolution.paused {
+                checks.push(Check::warn(
+                    format!("mapping {}", pause.mapping),
+                    pause.to_string(),
+                    pause.advice.clone(),
+                ));
+            }
             for cycle in &resolution.cycles {
                 checks.push(Check::ok(
                     "order",
@@ -325,12 +359,22 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
         // The same errors come from resolving, all of them.
         return;
     };
-    let others = |change: &&SchemaChange| !matches!(change, SchemaChange::Capture { .. });
+    // What was renamed or is paused is told by the resolution; triggers are told below.
+    let others = |change: &&SchemaChange| {
+        !matches!(
+            change,
+            SchemaChange::Capture { .. } | SchemaChange::Configure { .. } | SchemaChange::Rewrite { .. }
+        )
+    };
     for change in plan.changes.iter().filter(others) {
         let name = format!("mapping {}", change.mapping());
         let status = match change {
             // Without triggers each look goes through the table, and everything works.
-            SchemaChange::AddOptions { .. } | SchemaChange::Capture { .. } => Status::Warn,
+            SchemaChange::AddOptions { .. }
+            | SchemaChange::Capture { .. }
+            | SchemaChange::Configure { .. }
+            | SchemaChange::Rewrite { .. }
+            | SchemaChange::Rebind { .. } => Status::Warn,
             SchemaChange::CreateDatabase { .. }
             | SchemaChange::AddProperty { .. }
             | SchemaChange::Sql { .. } => Status::Fail,
@@ -339,6 +383,10 @@ fn schema_fits(config: &Config, found: &Found, checks: &mut Vec<Check>) {
         checks.push(Check { name, status, found: format!("to be made: {change}"), advice });
     }
     capture(config, found, &plan, checks);
+    for note in plan.notes {
+        let name = format!("mapping {}", note.mapping);
+        checks.push(Check::warn(name, note.what, "map it if it is to flow; nothing waits for it"));
+    }
     for missing in plan.missing {
         checks.push(Check::warn(format!("mapping {}", missing.mapping), missing.what, missing.advice));
     }

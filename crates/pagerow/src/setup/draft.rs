@@ -13,6 +13,7 @@ use pagerow_core::{
 };
 
 use super::{
+    drift::Followed,
     found::{Found, Warning},
     tables::{self, ColumnInfo, Identity, TableInfo},
 };
@@ -52,15 +53,18 @@ pub struct DraftField<'a> {
 
 /// What is being looked at, and what was found wrong.
 pub(super) struct Look<'a> {
+    /// Under the names of today.
     pub(super) config: &'a Config,
+    pub(super) followed: &'a Followed,
     pub(super) found: &'a Found,
     pub(super) errors: Vec<ConfigError>,
     pub(super) warnings: Vec<Warning>,
 }
 
 impl<'a> Look<'a> {
-    pub(super) fn new(config: &'a Config, found: &'a Found) -> Self {
-        Self { config, found, errors: Vec::new(), warnings: found.notes.clone() }
+    pub(super) fn new(followed: &'a Followed, found: &'a Found) -> Self {
+        let config = &followed.config;
+        Self { config, followed, found, errors: Vec::new(), warnings: found.notes.clone() }
     }
 
     pub(super) fn error(
@@ -131,9 +135,14 @@ pub(super) fn no_such_column(
     }
 }
 
-/// Drafts of all mappings that the tables allow; the others have left their errors.
+/// Drafts of all mappings that the tables allow; the others have left their errors, or are paused.
 pub(super) fn drafts<'a>(look: &mut Look<'a>) -> Vec<Draft<'a>> {
-    look.config.mappings.iter().filter_map(|mapping| draft(look, mapping)).collect()
+    let stands = |mapping: &&MappingConfig| {
+        let pause = look.followed.mapping_pause(&mapping.name);
+        pause.is_none_or(|pause| pause.side == Some(Side::Notion))
+    };
+    let mappings: Vec<&MappingConfig> = look.config.mappings.iter().filter(stands).collect();
+    mappings.into_iter().filter_map(|mapping| draft(look, mapping)).collect()
 }
 
 fn draft<'a>(look: &mut Look<'a>, config: &'a MappingConfig) -> Option<Draft<'a>> {
@@ -159,6 +168,13 @@ fn draft<'a>(look: &mut Look<'a>, config: &'a MappingConfig) -> Option<Draft<'a>
     let fields: Vec<DraftField<'a>> = config
         .fields
         .iter()
+        // Of a field whose column is lost nothing can be drafted.
+        .filter(|field| {
+            let pause = look.followed.field_pause(&config.name, &field.column);
+            pause.is_none_or(|pause| pause.side == Some(Side::Notion))
+        })
+        .collect::<Vec<_>>()
+        .into_iter()
         .filter_map(|field| field::draft(look, config, table, direction, field))
         .collect();
     let mut fields = fields;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pagerow_core::value::Person;
 
-use super::{capture::CaptureFound, tables::TableInfo};
+use super::{capture::CaptureFound, drift::Memories, tables::TableInfo};
 use crate::notion::wire::DataSource;
 
 /// Both schemas.
@@ -19,6 +19,8 @@ pub struct Found {
     pub capture: Option<CaptureFound>,
     /// What is worth knowing about how things were found.
     pub notes: Vec<Warning>,
+    /// What the configuration's names meant when they were last bound, by mapping.
+    pub remembered: Memories,
     /// What the database said against conditions and expressions, by the whole key of the setting.
     pub refused_sql: BTreeMap<String, String>,
 }

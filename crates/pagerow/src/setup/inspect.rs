@@ -5,6 +5,7 @@ use pagerow_core::value::Person;
 
 use super::{
     capture,
+    drift::{Memories, follow},
     found::{Found, People, Problem, Sight, SourceFound, Warning},
     tables::{self, TableInfo},
 };
@@ -46,9 +47,25 @@ pub async fn inspect(
     session: &Session,
     client: &NotionClient,
 ) -> Result<Found, InspectError> {
-    let mut found = Found { tables: tables(session, &config.postgres.schema).await?, ..Found::default() };
+    inspect_beside(config, session, client, Memories::new()).await
+}
+
+/// As [`inspect`], beside what the configuration's names meant when they were last bound.
+///
+/// # Errors
+/// As for [`inspect`].
+pub async fn inspect_beside(
+    config: &Config,
+    session: &Session,
+    client: &NotionClient,
+    remembered: Memories,
+) -> Result<Found, InspectError> {
+    let tables = tables(session, &config.postgres.schema).await?;
+    let mut found = Found { tables, remembered, ..Found::default() };
     found.capture = Some(capture::look(session, &config.postgres.schema).await?);
-    try_sql(config, session, &mut found).await?;
+    // Conditions are tried on the tables that the names mean by now.
+    let followed = follow(config, &found);
+    try_sql(&followed.config, session, &mut found).await?;
     sources(config, client, &mut found).await?;
     if shows_people(config, &found) {
         found.people = people(client).await?;

@@ -4,24 +4,25 @@ mod beside;
 mod order;
 mod property;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use pagerow_core::{
     guard::Limits,
-    mapping::{Field, KeySource, Mapping, PropertyKind},
+    mapping::{ColumnKind, Field, Flow, KeySource, Mapping, PropertyKind},
     side::Side,
 };
 
 pub use order::Order;
 
 use super::{
-    draft::{Draft, Look, drafts},
+    draft::{Draft, DraftField, Look, drafts},
+    drift::{Followed, Meaning, Pause, follow, meaning},
     found::{Found, SourceFound, Warning},
 };
 use crate::{
-    config::{self, Config, ConfigErrors, Rules},
+    config::{self, Config, ConfigError, ConfigErrors, FieldConfig, Rules},
     notion::{source::Source, wire::DataSource},
-    postgres::table::{Capture, Table},
+    postgres::table::{Capture, FieldSource, Table},
 };
 
 /// Everything that one mapping's sync needs to know.
@@ -43,10 +44,16 @@ pub struct Resolved {
     pub warnings: Vec<Warning>,
 }
 
-/// All mappings, referenced ones before those that refer to them.
+/// All mappings that flow, referenced ones before those that refer to them.
 #[derive(Clone, Debug, Default)]
 pub struct Resolution {
     pub mappings: Vec<Resolved>,
+    /// What does not flow for now: whole mappings, and fields of those that do.
+    pub paused: Vec<Pause>,
+    /// What was renamed and is followed.
+    pub followed: Vec<Warning>,
+    /// What the names mean, by mapping; for the next time.
+    pub meanings: BTreeMap<String, Meaning>,
     /// Mappings that refer to each other in a circle; each of them is written in two passes.
     pub cycles: Vec<Vec<String>>,
 }
@@ -56,17 +63,20 @@ pub struct Resolution {
 /// # Errors
 /// Everything that is wrong, each with its place in the file.
 pub fn resolve(config: &Config, found: &Found) -> Result<Resolution, ConfigErrors> {
-    let mut look = Look::new(config, found);
-    let drafts = drafts(&mut look);
-    let mut resolved: Vec<Resolved> = Vec::new();
-    for draft in &drafts {
-        if let Some(source) = source(&mut look, draft) {
-            resolved.extend(complete(&mut look, draft, source));
-        }
-    }
-    ConfigErrors::check(look.errors)?;
+    let Binding { followed, mut resolved, warnings, errors } = bind(config, found);
+    ConfigErrors::check(errors)?;
     let Order { order, cycles } = order::order(&resolved, found);
-    for warning in look.warnings {
+    let mut meanings: BTreeMap<String, Meaning> = BTreeMap::new();
+    for one in &mut resolved {
+        let name = one.mapping.name.clone();
+        meanings.extend(meaning(config, &followed, found, one).map(|meaning| (name, meaning)));
+    }
+    for pause in followed.pauses().filter(|pause| pause.column.is_none()) {
+        let memory = found.remembered.get(&pause.mapping).cloned().unwrap_or_default();
+        let meaning = Meaning { memory, paused: vec![pause.clone()], ..Meaning::default() };
+        meanings.insert(pause.mapping.clone(), meaning);
+    }
+    for warning in warnings {
         let owner = resolved.iter_mut().find(|one| {
             let prefix = format!("mapping.{}", one.mapping.name);
             warning.key == prefix
@@ -78,7 +88,48 @@ pub fn resolve(config: &Config, found: &Found) -> Result<Resolution, ConfigError
     }
     let mut slots: Vec<Option<Resolved>> = resolved.into_iter().map(Some).collect();
     let mappings = order.into_iter().filter_map(|at| slots.get_mut(at).and_then(Option::take)).collect();
-    Ok(Resolution { mappings, cycles })
+    let renames = followed.drifts.iter().map(|drift| Warning {
+        key: drift.key.clone(),
+        message: drift.found.clone(),
+        advice: Some("`pagerow schema apply` brings the configuration up to date".to_owned()),
+    });
+    Ok(Resolution {
+        mappings,
+        paused: followed.pauses().cloned().collect(),
+        followed: renames.collect(),
+        meanings,
+        cycles,
+    })
+}
+
+/// A configuration held against both schemas, with all that is wrong.
+pub(super) struct Binding {
+    pub(super) followed: Followed,
+    resolved: Vec<Resolved>,
+    warnings: Vec<Warning>,
+    errors: Vec<ConfigError>,
+}
+
+/// Follows what moved, pauses what is lost, and completes the rest.
+pub(super) fn bind(config: &Config, found: &Found) -> Binding {
+    let mut followed = follow(config, found);
+    loop {
+        let mut look = Look::new(&followed, found);
+        let drafts = drafts(&mut look);
+        let mut resolved: Vec<Resolved> = Vec::new();
+        let flows = |draft: &&Draft<'_>| followed.mapping_pause(&draft.config.name).is_none();
+        for draft in drafts.iter().filter(flows) {
+            if let Some(source) = source(&mut look, draft) {
+                resolved.extend(complete(&mut look, draft, source));
+            }
+        }
+        let Look { errors, warnings, .. } = look;
+        // What pauses takes its errors with it, and may bring others to light.
+        let (errors, paused) = followed.absorb(config, found, errors);
+        if !paused {
+            return Binding { followed, resolved, warnings, errors };
+        }
+    }
 }
 
 fn source<'a>(look: &mut Look<'a>, draft: &Draft<'a>) -> Option<&'a DataSource> {
@@ -109,8 +160,17 @@ fn source<'a>(look: &mut Look<'a>, draft: &Draft<'a>) -> Option<&'a DataSource> 
 fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) -> Option<Resolved> {
     let config = draft.config;
     let before = look.errors.len();
-    let fields: Vec<_> =
-        draft.fields.iter().filter_map(|field| property::field(look, draft, field, source)).collect();
+    let fields: Vec<Field> = config
+        .fields
+        .iter()
+        .filter_map(|wanted| {
+            let drafted = draft.fields.iter().find(|field| std::ptr::eq(field.config, wanted));
+            match look.followed.field_pause(&config.name, &wanted.column) {
+                Some(_) => Some(paused(look, draft, wanted, drafted)),
+                None => property::field(look, draft, drafted?, source),
+            }
+        })
+        .collect();
     property::one_field_a_property(look, draft, &fields);
     let key_property = beside::key_property(look, draft, source, &fields);
     let stamp = beside::stamp(look, draft, source, &fields);
@@ -155,7 +215,7 @@ fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) 
         zone: rules.time_zone.clone(),
     };
     Some(Resolved {
-        table: table(look.config, draft, rules),
+        table: table(look.config, draft, &mapping, rules),
         mapping: Arc::new(mapping),
         source: wiring,
         interval: rules.interval,
@@ -168,7 +228,38 @@ fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) 
     })
 }
 
-fn table(config: &Config, draft: &Draft<'_>, rules: &Rules) -> Table {
+/// A field that neither flows nor is looked at; it keeps its place, by which journals and conflicts name it.
+fn paused(
+    look: &Look<'_>,
+    draft: &Draft<'_>,
+    config: &FieldConfig,
+    drafted: Option<&DraftField<'_>>,
+) -> Field {
+    let column = draft.table.column(&config.column);
+    let property = config.property.as_ref().map(|property| property.value.clone()).unwrap_or_default();
+    let known = look.found.remembered.get(&draft.config.name);
+    let id = known.and_then(|memory| memory.properties.get(&property)).map(|property| property.id.clone());
+    Field {
+        column: config.column.clone(),
+        property,
+        property_id: id.unwrap_or_default(),
+        holds: drafted.map_or_else(|| ColumnKind::Scalar { name: "paused".to_owned() }, |d| d.holds.clone()),
+        shows: PropertyKind::ReadOnly("paused".to_owned()),
+        // What has a default can be made without it.
+        required: column.is_some_and(|column| {
+            column.not_null && !column.has_default && !column.generated && column.identity.is_none()
+        }),
+        flow: Flow::Paused,
+        wins: config.wins,
+        labels: config.values.clone(),
+    }
+}
+
+fn table(config: &Config, draft: &Draft<'_>, mapping: &Mapping, rules: &Rules) -> Table {
+    let source = |field: &Field| {
+        let drafted = draft.fields.iter().find(|drafted| drafted.config.column == field.column);
+        drafted.filter(|_| !field.is_paused()).map_or(FieldSource::Paused, |drafted| drafted.source.clone())
+    };
     let table = draft.table;
     Table {
         oid: table.oid,
@@ -177,7 +268,7 @@ fn table(config: &Config, draft: &Draft<'_>, rules: &Rules) -> Table {
         writable: table.is_writable(),
         has_xmin: table.is_writable(),
         key: draft.key.clone(),
-        fields: draft.fields.iter().map(|field| field.source.clone()).collect(),
+        fields: mapping.fields.iter().map(source).collect(),
         condition: draft.config.condition.as_ref().map(|condition| condition.value.clone()),
         updated_at: draft.updated_at.clone(),
         soft_delete: draft.soft_delete.clone(),
@@ -203,7 +294,9 @@ fn key_source(draft: &Draft<'_>, fields: &[Field]) -> KeySource {
         .key
         .iter()
         .map(|key| {
-            fields.iter().position(|field| field.column == key.name && field.flow.reaches(Side::Postgres))
+            fields.iter().position(|field| {
+                field.column == key.name && (field.flow.reaches(Side::Postgres) || field.is_paused())
+            })
         })
         .collect();
     places.map_or(KeySource::KeyProperty, KeySource::Fields)

@@ -1,6 +1,7 @@
 //! What is missing on either side, as a list of changes that can be shown first and carried out any number of times.
 
 mod apply;
+mod mend;
 mod payload;
 mod tables;
 mod write_back;
@@ -14,8 +15,10 @@ pub use write_back::{WriteBack, remember};
 use super::{
     capture,
     draft::{Draft, DraftField, Look, drafts},
+    drift::{ConfigEdit, Followed, Pause},
     found::{Found, SourceFound, Warning},
     pairing::humanised,
+    resolve::bind,
 };
 use crate::{
     config::{Config, ConfigErrors, DataSourceWish, PropertyWord},
@@ -66,6 +69,26 @@ pub enum SchemaChange {
         /// What it does, as a sentence.
         does: String,
         sql: String,
+    },
+    /// An option was renamed where the column holds its name: the rows follow.
+    Rewrite {
+        mapping: String,
+        column: String,
+        /// What it does, as a sentence.
+        does: String,
+        sql: String,
+    },
+    /// Something has another name by now; the configuration follows.
+    Configure {
+        mapping: String,
+        edit: ConfigEdit,
+    },
+    /// A field takes the column or property that is there now, and forgets what was settled through the old one.
+    Rebind {
+        mapping: String,
+        column: String,
+        /// Why, as a sentence.
+        because: String,
     },
 }
 
@@ -118,11 +141,22 @@ pub struct Missing {
     pub advice: String,
 }
 
+/// Something that is new and breaks nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Note {
+    pub mapping: String,
+    pub what: String,
+}
+
 /// All changes in the order in which they are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SchemaPlan {
     pub changes: Vec<SchemaChange>,
     pub missing: Vec<Missing>,
+    /// What does not flow for now, and what nothing that could be made would mend.
+    pub paused: Vec<Pause>,
+    /// What was added on either side and is mapped to nothing.
+    pub notes: Vec<Note>,
     #[serde(skip)]
     pub warnings: Vec<Warning>,
 }
@@ -136,14 +170,16 @@ const OPTIONS: usize = 100;
 /// What is wrong with the configuration and cannot be mended by making something.
 pub fn plan(config: &Config, found: &Found) -> Result<SchemaPlan, ConfigErrors> {
     let mut plan = SchemaPlan::default();
-    let mut look = Look::new(config, found);
+    let followed = bind(config, found).followed;
+    let mut look = Look::new(&followed, found);
     let drafts = drafts(&mut look);
     plan.changes.extend(tables::changes(&mut look));
     let mut relations = Vec::new();
     for draft in &drafts {
         match found.sources.get(&draft.config.name) {
+            Some(SourceFound::Found(source)) if source.in_trash => {}
             Some(SourceFound::Found(source)) => {
-                for change in additions(draft, source, &mut plan.missing) {
+                for change in additions(&followed, draft, source, &mut plan.missing) {
                     match &change {
                         SchemaChange::AddProperty { property, .. } if property.is_relation() => {
                             relations.push(change);
@@ -152,6 +188,8 @@ pub fn plan(config: &Config, found: &Found) -> Result<SchemaPlan, ConfigErrors> 
                     }
                 }
             }
+            // Its pause says so.
+            Some(SourceFound::Problem(_)) if followed.mapping_pause(&draft.config.name).is_some() => {}
             Some(SourceFound::Problem(problem)) => {
                 let problem = problem.clone();
                 look.complain(&draft.config.data_source, problem.code, problem.message, problem.advice);
@@ -165,6 +203,7 @@ pub fn plan(config: &Config, found: &Found) -> Result<SchemaPlan, ConfigErrors> 
     if let Some(capture) = &found.capture {
         plan.changes.extend(capture::changes(config, capture, &drafts, &mut plan.missing));
     }
+    mend::propose(&followed, found, &drafts, &mut plan);
     ConfigErrors::check(look.errors)?;
     plan.warnings = look.warnings;
     Ok(plan)
@@ -287,7 +326,12 @@ fn new_kind(field: &DraftField<'_>) -> Option<NewKind> {
 }
 
 /// What an existing data source lacks.
-fn additions(draft: &Draft<'_>, source: &DataSource, missing: &mut Vec<Missing>) -> Vec<SchemaChange> {
+fn additions(
+    followed: &Followed,
+    draft: &Draft<'_>,
+    source: &DataSource,
+    missing: &mut Vec<Missing>,
+) -> Vec<SchemaChange> {
     let config = draft.config;
     let mapping = config.name.clone();
     let title = source.title.plain_text();
@@ -296,6 +340,14 @@ fn additions(draft: &Draft<'_>, source: &DataSource, missing: &mut Vec<Missing>)
     let may = config.manage_schema || config.data_source.value == DataSourceWish::Create;
     let not_ours = "add it in Notion, or write manage_schema = true in the mapping";
     for property in wanted(draft) {
+        let pause = match &property.role {
+            Role::Field(column) => followed.field_pause(&mapping, column),
+            Role::Key | Role::Stamp => None,
+        };
+        // A paused field says itself what it lacks; only what was removed can be made again.
+        if pause.is_some_and(|pause| !may || pause.code != "property_removed") {
+            continue;
+        }
         match find(source, &property.name) {
             None if property.kind == NewKind::Title => missing.push(Missing {
                 mapping: mapping.clone(),
@@ -404,7 +456,10 @@ impl SchemaChange {
             | Self::AddProperty { mapping, .. }
             | Self::AddOptions { mapping, .. }
             | Self::Sql { mapping, .. }
-            | Self::Capture { mapping, .. } => mapping,
+            | Self::Capture { mapping, .. }
+            | Self::Rewrite { mapping, .. }
+            | Self::Configure { mapping, .. }
+            | Self::Rebind { mapping, .. } => mapping,
         }
     }
 }
@@ -443,7 +498,13 @@ impl std::fmt::Display for SchemaChange {
                 write!(f, "{mapping}: add to \"{property}\" the options {}", names.join(", "))
             }
             Self::Sql { mapping, does, sql, .. } => write!(f, "{mapping}: {does}\n{sql}"),
+            Self::Rewrite { mapping, does, sql, .. } => write!(f, "{mapping}: {does}\n{sql}"),
             Self::Capture { mapping, does, .. } => write!(f, "{mapping}: {does}"),
+            Self::Configure { mapping, edit } => write!(f, "{mapping}: write into the configuration {edit}"),
+            Self::Rebind { mapping, column, because } => write!(
+                f,
+                "{mapping}: begin {column} anew with what is there now ({because}); what was settled before is forgotten"
+            ),
         }
     }
 }

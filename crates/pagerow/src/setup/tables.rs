@@ -38,6 +38,8 @@ pub enum TableKind {
 /// One column.
 #[derive(Clone, Debug)]
 pub struct ColumnInfo {
+    /// Stays the same when the column is renamed.
+    pub number: i16,
     pub name: String,
     /// As `format_type` prints it: `character varying(40)`, `numeric(10,2)[]`, `mood`.
     pub type_name: String,
@@ -120,6 +122,7 @@ impl From<&catalogue::Column> for ColumnInfo {
             shape => (kind.base_typname.clone(), shape),
         };
         Self {
+            number: column.number,
             name: column.name.clone(),
             // Under a domain the base type says how long a text may be.
             type_name: if kind.domain.is_some() { kind.base_name.clone() } else { kind.name.clone() },
@@ -264,6 +267,7 @@ pub(crate) mod made_by_hand {
                 });
             }
             table.columns.push(ColumnInfo {
+                number: i16::try_from(table.columns.len() + 1).unwrap(),
                 base: format!("{base}{array}"),
                 labels: if base == "mood" { list.clone() } else { None },
                 allowed: if base == "mood" { None } else { list },

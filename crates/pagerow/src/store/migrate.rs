@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i32, &str, &str)] = &[
     (1, "first", include_str!("../../migrations/0001_first.sql")),
     (2, "history", include_str!("../../migrations/0002_history.sql")),
     (3, "capture", include_str!("../../migrations/0003_capture.sql")),
+    (4, "names", include_str!("../../migrations/0004_names.sql")),
     (5, "identity", include_str!("../../migrations/0005_identity.sql")),
     (6, "conflicts", include_str!("../../migrations/0006_conflicts.sql")),
 ];

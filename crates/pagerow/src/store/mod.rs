@@ -10,6 +10,7 @@ mod identity;
 mod lease;
 mod links;
 mod migrate;
+mod names;
 mod outbox;
 mod remove;
 mod runs;
@@ -22,6 +23,7 @@ pub use history::{DoneStep, History, PastRun, RunFilter, RunRow, StepRow};
 pub use identity::{Identities, OwnWrite, Remembered, Tallies, Whereabouts};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
+pub use names::{Names, Renaming};
 pub use remove::Belongings;
 pub use runs::{JournalEntry, OpenStep, Runs, StepUpdate, action_name};
 

@@ -18,6 +18,7 @@ mod connect;
 mod crash;
 mod demo;
 mod devpg;
+mod drift;
 mod examples;
 mod faults;
 mod pages;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::table::{counted, table};
 use crate::{cli::progress::duration, engine::Report};
 
-/// The report of a run.
-pub(crate) fn report(report: &Report) -> String {
+/// The report of a run beside so many pauses.
+pub(crate) fn report(report: &Report, paused: usize) -> String {
     let numbers = |numbers: [u64; 3]| {
         if numbers == [0; 3] { "–".to_owned() } else { numbers.map(|n| n.to_string()).join(" / ") }
     };
@@ -31,6 +31,13 @@ pub(crate) fn report(report: &Report) -> String {
         "doubles",
     ];
     let mut out = table(&head, rows, &[1, 2, 3, 4, 5, 6]);
+    let revived: u64 = report.mappings.iter().map(|one| one.revived).sum();
+    if let (1.., Some(run)) = (revived, report.run) {
+        out.push_str(&format!(
+            "\n{} on one side gave way to an edit on the other (`pagerow show {run}` tells which)",
+            counted(revived, "deletion", "deletions")
+        ));
+    }
     let run = report.run.map_or_else(|| "nothing to do".to_owned(), |run| format!("run {run}"));
     let rate = if report.seconds >= 1.0 && report.calls > 0 {
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
@@ -51,12 +58,12 @@ pub(crate) fn report(report: &Report) -> String {
         "\n{run}: {} to Notion{rate} in {}; {}",
         counted(report.calls, "call", "calls"),
         duration(report.seconds),
-        verdict(report)
+        verdict(report, paused)
     ));
     out
 }
 
-fn verdict(report: &Report) -> String {
+fn verdict(report: &Report, paused: usize) -> String {
     let sum = |of: fn(&crate::engine::MappingReport) -> u64| report.mappings.iter().map(of).sum::<u64>();
     let stopped: BTreeSet<&str> = report.stopped.iter().map(|stop| stop.mapping.as_str()).collect();
     let stopped = stopped.len() as u64;
@@ -73,6 +80,7 @@ fn verdict(report: &Report) -> String {
     .map(|(number, one, many)| counted(number, one, many))
     .collect();
     match (report.quiet, waiting.is_empty()) {
+        (true, true) if paused > 0 => "both sides are equal but for what is paused".to_owned(),
         (true, true) => "both sides are equal".to_owned(),
         (true, false) => format!(
             "both sides are equal but for {}, which {wait} for a decision (`pagerow conflicts`, `pagerow parked`)",
@@ -106,14 +114,14 @@ mod tests {
         };
         told.mappings[0].to_notion.created = 2;
         assert_eq!(
-            report(&told),
+            report(&told, 0),
             "mapping  pages new/changed/trashed  rows new/changed/deleted  unchanged  conflicts  parked  doubles\n\
              orders                   2 / 0 / 0                         –         12          0       0        0\n\
              run 7: 2 calls to Notion in less than a second; both sides are equal"
         );
         told.mappings[0].parked = 1;
         told.run = None;
-        assert!(report(&told).ends_with(
+        assert!(report(&told, 0).ends_with(
             "nothing to do: 2 calls to Notion in less than a second; both sides are equal but for 1 parked record, which waits for a decision (`pagerow conflicts`, `pagerow parked`)"
         ));
     }

@@ -6,8 +6,8 @@ use crate::engine::Verdict;
 /// So many differences are shown of each mapping.
 const SHOWN: usize = 20;
 
-/// The verdict of `verify`.
-pub(crate) fn verdict(verdict: &Verdict) -> String {
+/// The verdict of `verify` beside so many pauses.
+pub(crate) fn verdict(verdict: &Verdict, paused: usize) -> String {
     let mut lines = Vec::new();
     for part in &verdict.mappings {
         lines.push(format!(
@@ -27,7 +27,9 @@ pub(crate) fn verdict(verdict: &Verdict) -> String {
             lines.push(format!("  … and {left} more (--json shows all)"));
         }
     }
-    lines.push(if verdict.equal {
+    lines.push(if verdict.equal && paused > 0 {
+        "both sides are equal but for what is paused".to_owned()
+    } else if verdict.equal {
         "both sides are equal".to_owned()
     } else {
         "the sides differ; `pagerow plan` says what a sync would do about it".to_owned()
@@ -50,7 +52,7 @@ mod tests {
             only_in_postgres: vec!["7".into()],
             ..MappingVerdict::default()
         };
-        let told = verdict(&Verdict { equal: false, mappings: vec![part] });
+        let told = verdict(&Verdict { equal: false, mappings: vec![part] }, 0);
         assert_eq!(
             told,
             "orders: 2 rows, 1 page, 1 equal in every mapped field\n  only in Postgres: 7\n\

@@ -122,11 +122,15 @@ impl Waits {
                 || page.is_some_and(|page| pages.contains(&page))
                 || self.equal.contains(&(key.cloned(), page))
         };
+        // Of a paused field nothing was planned: what waits there goes on waiting.
+        let is_paused = |column: &str| mapping.paused().any(|field| field.column == column);
         (self.parked.iter())
-            .filter(|record| is_answered(record.key.as_ref(), record.page))
+            .filter(|record| is_answered(record.key.as_ref(), record.page) && !is_paused(&record.column))
             .for_each(|record| answered.parked(record));
         (self.conflicts.iter())
-            .filter(|open| is_answered(open.conflict.key.as_ref(), open.conflict.page))
+            .filter(|open| {
+                is_answered(open.conflict.key.as_ref(), open.conflict.page) && !is_paused(&open.column)
+            })
             .for_each(|open| answered.conflict(open));
 
         let mut waiting = Waiting {

@@ -114,5 +114,5 @@ pub(super) fn stamp<'a>(
 }
 
 fn taken<'f>(fields: &'f [Field], property: &PropertySchema) -> Option<&'f Field> {
-    fields.iter().find(|field| field.property_id == property.id.as_str())
+    fields.iter().find(|field| !field.is_paused() && field.property_id == property.id.as_str())
 }

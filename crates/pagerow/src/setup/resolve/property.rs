@@ -295,8 +295,9 @@ fn bare(id: &str) -> String {
 
 /// Names were compared when the file was read; here two names, or a name and an id, may be one property.
 pub(super) fn one_field_a_property(look: &mut Look<'_>, draft: &Draft<'_>, fields: &[Field]) {
-    for (at, field) in fields.iter().enumerate() {
-        let Some(first) = fields[..at].iter().find(|first| first.property_id == field.property_id) else {
+    for (at, field) in fields.iter().enumerate().filter(|(_, field)| !field.is_paused()) {
+        let same = |first: &&Field| !first.is_paused() && first.property_id == field.property_id;
+        let Some(first) = fields[..at].iter().find(same) else {
             continue;
         };
         let setting =

@@ -98,6 +98,7 @@ fn found() -> Found {
         people: People { known: Vec::new(), sight: Sight::Names },
         capture: None,
         notes: Vec::new(),
+        remembered: BTreeMap::new(),
         refused_sql: [
             ("mapping.s.where".to_owned(), "syntax error at or near \"nonsense\"".to_owned()),
             ("mapping.s.fields.x.to_notion".to_owned(), "column \"nope\" does not exist".to_owned()),

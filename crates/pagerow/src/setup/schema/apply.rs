@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    NewProperty, SchemaChange, SchemaPlan,
+    NewProperty, Role, SchemaChange, SchemaPlan,
     payload::{add_options, add_property, create_database, marker},
     plan,
-    write_back::{WriteBack, remember},
+    write_back::{WriteBack, amend, remember},
 };
 use crate::{
     config::{Config, ConfigErrors},
@@ -20,6 +20,7 @@ use crate::{
     },
     setup::{
         capture,
+        drift::Accepted,
         found::{Found, SourceFound},
         inspect::tables,
     },
@@ -31,6 +32,10 @@ pub struct Applied {
     pub made: Vec<Made>,
     /// The changes that were carried out, in order, as sentences.
     pub done: Vec<String>,
+    /// What is bound anew: the store has to forget what it remembers of it.
+    pub accepted: Vec<Accepted>,
+    /// Edits that could not be made in the file, since what they change comes from elsewhere.
+    pub elsewhere: Vec<String>,
 }
 
 /// A data source that the configuration has to remember.
@@ -61,6 +66,13 @@ pub enum ApplyError {
         #[source]
         error: PostgresError,
     },
+    #[error("{change}: {file} could not be written: {error}")]
+    Amend {
+        change: String,
+        file: String,
+        #[source]
+        error: std::io::Error,
+    },
     #[error(
         "the id {data_source} of the new data source of {mapping} could not be written into {file}: {error}"
     )]
@@ -81,6 +93,7 @@ impl ApplyError {
             Self::Config(_) => None,
             Self::Notion { error, .. } => Some(error.advice().into_owned()),
             Self::Postgres { error, .. } => error.advice().map(str::to_owned),
+            Self::Amend { .. } => Some("write it yourself, or make the file writable".to_owned()),
             Self::WriteBack { mapping, data_source, .. } => {
                 Some(format!("write data_source = \"{data_source}\" under [mapping.{mapping}] yourself"))
             }
@@ -105,6 +118,31 @@ pub async fn apply(
     let mut found = found.clone();
     for change in &first.changes {
         match change {
+            SchemaChange::Configure { mapping, edit } => {
+                progress(&change.to_string());
+                let path = &config.source.path;
+                let written = amend(path, mapping, edit).map_err(|error| ApplyError::Amend {
+                    change: change.to_string(),
+                    file: path.display().to_string(),
+                    error,
+                })?;
+                match written {
+                    WriteBack::Written => applied.done.push(change.to_string()),
+                    WriteBack::NotInTheFile => applied.elsewhere.push(change.to_string()),
+                }
+            }
+            SchemaChange::Rebind { mapping, column, .. } => {
+                progress(&change.to_string());
+                applied.accepted.push(Accepted::Field { mapping: mapping.clone(), column: column.clone() });
+                applied.done.push(change.to_string());
+            }
+            SchemaChange::Rewrite { mapping, column, sql, .. } => {
+                progress(&change.to_string());
+                let failed = |error| ApplyError::Postgres { change: change.to_string(), error };
+                session.batch(sql).await.map_err(failed)?;
+                applied.accepted.push(Accepted::Options { mapping: mapping.clone(), column: column.clone() });
+                applied.done.push(change.to_string());
+            }
             SchemaChange::Sql { sql, table, column, bookkeeping, .. } => {
                 progress(&change.to_string());
                 let failed = |error| ApplyError::Postgres { change: change.to_string(), error };
@@ -226,9 +264,12 @@ async fn add(
             SchemaChange::AddOptions { property_id, kind, existing, names, .. } => {
                 Some(add_options(property_id, kind, existing, names))
             }
-            SchemaChange::CreateDatabase { .. } | SchemaChange::Sql { .. } | SchemaChange::Capture { .. } => {
-                None
-            }
+            SchemaChange::CreateDatabase { .. }
+            | SchemaChange::Sql { .. }
+            | SchemaChange::Capture { .. }
+            | SchemaChange::Rewrite { .. }
+            | SchemaChange::Configure { .. }
+            | SchemaChange::Rebind { .. } => None,
         };
         let (Some(body), Some(data_source)) = (body, ids.get(change.mapping())) else { continue };
         progress(&change.to_string());
@@ -246,6 +287,12 @@ async fn add(
                 }
             }
         }
+        if let SchemaChange::AddProperty { mapping, property: NewProperty { role: Role::Field(column), .. } } =
+            change
+            && found.remembered.get(mapping).is_some_and(|memory| memory.fields.contains_key(column))
+        {
+            applied.accepted.push(Accepted::Field { mapping: mapping.clone(), column: column.clone() });
+        }
         applied.done.push(change.to_string());
     }
     Ok(())
@@ -259,9 +306,12 @@ fn is_there(change: &SchemaChange, source: &crate::notion::wire::DataSource) -> 
         SchemaChange::AddOptions { property, names, .. } => {
             super::find(source, property).is_some_and(|property| super::lacking(property, names).is_empty())
         }
-        SchemaChange::CreateDatabase { .. } | SchemaChange::Sql { .. } | SchemaChange::Capture { .. } => {
-            false
-        }
+        SchemaChange::CreateDatabase { .. }
+        | SchemaChange::Sql { .. }
+        | SchemaChange::Capture { .. }
+        | SchemaChange::Rewrite { .. }
+        | SchemaChange::Configure { .. }
+        | SchemaChange::Rebind { .. } => false,
     }
 }
 

@@ -129,9 +129,25 @@ impl World {
 
     /// A new engine, as each command has one.
     pub async fn engine(&self) -> Keeper {
+        self.engine_with(Progress::silent(), Stop::default()).await
+    }
+
+    /// A new engine that can be listened to and stopped.
+    pub async fn engine_with(&self, progress: Progress, stop: Stop) -> Keeper {
         let wiring = Wiring::connect(self.config()).await.unwrap();
-        let (engine, _) = wiring.engine(Progress::silent(), Stop::default()).await.unwrap();
+        let (engine, _) = wiring.engine(progress, stop).await.unwrap();
         engine
+    }
+
+    /// `pagerow schema apply`, of what is bound anew alone.
+    pub async fn accept(&self) {
+        let wiring = Wiring::connect(self.config()).await.unwrap();
+        let found = wiring.found().await.unwrap();
+        let plan = schema::plan(&wiring.config, &found).unwrap();
+        let session = wiring.database.session().await.unwrap();
+        let applied =
+            schema::apply(&wiring.config, &found, &plan, &session, &wiring.client, |_| ()).await.unwrap();
+        wiring.accept(&found, &applied.accepted).await.unwrap();
     }
 
     /// `pagerow sync`.
