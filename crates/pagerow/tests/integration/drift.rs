@@ -141,7 +141,9 @@ impl Scene {
 /// Lines about what is being done just now, and the log.
 fn is_progress(line: &str) -> bool {
     let words = ["reading both schemas", "looking at", "comparing"];
-    words.iter().any(|word| line.starts_with(word)) || line.ends_with("by the rate limit") || line.starts_with("{\"timestamp\"")
+    words.iter().any(|word| line.starts_with(word))
+        || line.ends_with("by the rate limit")
+        || line.starts_with("{\"timestamp\"")
 }
 
 /// A line without what differs from run to run: ids, hashes and times.
