@@ -10,7 +10,7 @@ use pagerow_core::{
 use super::super::{
     draft::{Draft, DraftField, Look},
     found::{Sight, SourceFound},
-    kinds::storable,
+    kinds::{describe, storable},
 };
 use crate::{
     config::{NewOptions, PropertyWord, Setting, nearest},
@@ -133,7 +133,17 @@ pub(super) fn field<'a>(
         return None;
     }
     let shows = shows(look, draft, field, property, setting, word)?;
-    Some(made(&property.name, property.id.as_str(), shows, flow))
+    let made = made(&property.name, property.id.as_str(), shows, flow);
+    if config.ordered && !made.keeps_order() {
+        let message = format!(
+            "`ordered` is about a multi_select and an array, and the column {} is {} in a property of kind {kind}",
+            config.column,
+            describe(&field.holds)
+        );
+        look.complain(setting, "no_order", message, "leave `ordered` out");
+        return None;
+    }
+    Some(made)
 }
 
 /// A computed property can fill a column, and nothing can be written to it.

@@ -216,6 +216,27 @@ fn errors_say_where_and_what() {
         (
             "suppliers",
             "",
+            "name = { property = \"Notes\", ordered = true }",
+            "no_order",
+            &["`ordered` is about a multi_select and an array", "text in a property of kind rich_text"],
+        ),
+        (
+            "suppliers",
+            "",
+            "rating = { property = \"Notes\", as = \"markdown\" }",
+            "wrong_pair",
+            &["a whole number: use number or rich_text"],
+        ),
+        (
+            "suppliers",
+            "",
+            "name = { property = \"Rating\", as = \"markdown\" }",
+            "wrong_kind",
+            &["is of kind number, not markdown"],
+        ),
+        (
+            "suppliers",
+            "",
             "rating = { property = \"Rating\", as = \"date\" }",
             "wrong_pair",
             &["cannot be shown as date"],
