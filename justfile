@@ -20,6 +20,10 @@ emulator *ARGS:
 bench *ARGS:
     cargo run --release -p pagerow --example bench -- {{ARGS}}
 
+# How much longer writers wait for the triggers of capture.
+capture-overhead:
+    cargo run --release -p pagerow --example capture_overhead
+
 # Laws with more generated cases than the check takes.
 laws CASES="20000000":
     PAGEROW_LAW_CASES={{CASES}} cargo test --release -p pagerow-core --test laws

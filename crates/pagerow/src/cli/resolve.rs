@@ -112,7 +112,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
         console.confirm("Carry this out?")?;
         shown = Some(plan.hash());
     }
-    let resolved = engine.resolve(&resolutions, shown, args.pass, &who()).await;
+    let resolved = engine.resolve(&resolutions, shown, args.pass).await;
     meter.finish();
     let rested = engine.rest().await;
     let report = resolved.map_err(|error| CliError::of_engine(error, &wiring.database))?;
@@ -337,13 +337,6 @@ fn line(one: &OpenConflict, resolution: Option<&str>) -> String {
         None => "still open",
     };
     format!("{:>5}  {} {name}{column}: {said}", one.id, one.mapping)
-}
-
-/// Who answers, for the record.
-fn who() -> String {
-    let known =
-        ["PAGEROW_USER", "USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
-    known.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn parse_side(text: &str) -> Result<Side, String> {

@@ -82,7 +82,7 @@ impl<W: Parts> Engine<W> {
     }
 
     /// Carries out a person's answers, all of them or, when something has moved, none. `only` is the plan that was shown;
-    /// `pass` may let it through the guard; `by` is who answered.
+    /// `pass` may let it through the guard.
     ///
     /// # Errors
     /// As [`Engine::plan_resolution`], and as [`Engine::sync`]. What was done until then is kept.
@@ -91,14 +91,13 @@ impl<W: Parts> Engine<W> {
         resolutions: &[Resolution],
         only: Option<Digest>,
         pass: Option<Digest>,
-        by: &str,
     ) -> Result<Report, EngineError> {
         let records = self.records_of(resolutions)?;
         let which: Vec<usize> = records.keys().copied().collect();
         self.take_lease().await?;
         self.find_its_place().await?;
         let mut run = Run::new("resolve", self.calls());
-        let result = self.carry_answers_out(&mut run, &records, resolutions, (only, pass), by).await;
+        let result = self.carry_answers_out(&mut run, &records, resolutions, (only, pass)).await;
         let closed = self.close(run, &which, result.as_ref().copied(), result.as_ref().err()).await;
         result.and(closed)
     }
@@ -128,7 +127,6 @@ impl<W: Parts> Engine<W> {
         records: &Records,
         resolutions: &[Resolution],
         (only, pass): (Option<Digest>, Option<Digest>),
-        by: &str,
     ) -> Result<bool, EngineError> {
         let which: Vec<usize> = records.keys().copied().collect();
         let doubtful = self.finish_open_steps(run, &which).await?;
@@ -145,17 +143,12 @@ impl<W: Parts> Engine<W> {
             view.answered.conflicts.retain(|(id, _)| !asked.contains(id));
         }
         self.act(run, &which, approved, &decided.views).await?;
-        self.close_answered(run, resolutions, by).await?;
+        self.close_answered(run, resolutions).await?;
         self.until_records_are_quiet(run, records).await
     }
 
     /// Ends the conflicts of which every step was done. One of which a step was not stays open.
-    async fn close_answered(
-        &self,
-        run: &Run,
-        resolutions: &[Resolution],
-        by: &str,
-    ) -> Result<(), EngineError> {
+    async fn close_answered(&self, run: &Run, resolutions: &[Resolution]) -> Result<(), EngineError> {
         let is_done = |one: &&Resolution| {
             let conflict = &one.conflict.conflict;
             !run.stuck.contains(&(one.conflict.mapping.clone(), (conflict.key.clone(), conflict.page)))
@@ -166,7 +159,7 @@ impl<W: Parts> Engine<W> {
             .map(|one| Closing {
                 conflict: (one.conflict.id, one.conflict.version),
                 resolution: one.answer.resolution(),
-                by: by.to_owned(),
+                by: self.who.clone(),
                 run: run.id,
                 held: one.answer == Answer::Record(Whole::Leave),
             })

@@ -23,18 +23,21 @@ const LOCK: i64 = 0x7061_6765_726f_7700;
 /// The names of all tables and sequences that migrations make.
 pub(super) fn relations() -> Vec<String> {
     let mut names = vec!["schema_version".to_owned()];
-    for (_, _, sql) in MIGRATIONS {
-        for line in sql.lines() {
-            let made = ["create table {schema}.", "create sequence {schema}."]
-                .iter()
-                .find_map(|start| line.trim_start().strip_prefix(start));
-            if let Some(rest) = made {
-                let is_name = |c: char| c.is_alphanumeric() || c == '_';
-                names.push(rest.chars().take_while(|c| is_name(*c)).collect());
-            }
-        }
-    }
+    names.extend(made(&["create table {schema}.", "create sequence {schema}."]));
     names
+}
+
+/// The names of all functions that migrations make.
+pub(super) fn functions() -> Vec<String> {
+    made(&["create function {schema}."]).collect()
+}
+
+fn made(starts: &[&str]) -> impl Iterator<Item = String> {
+    let lines = MIGRATIONS.iter().flat_map(|(_, _, sql)| sql.lines());
+    lines.filter_map(|line| {
+        let rest = starts.iter().find_map(|start| line.trim_start().strip_prefix(start))?;
+        Some(rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
+    })
 }
 
 /// Brings the schema up to date. `schema` is quoted.
@@ -136,9 +139,15 @@ mod tests {
             .iter()
             .map(|(_, _, sql)| {
                 let lower = sql.to_lowercase();
-                lower.matches("create table").count() + lower.matches("create sequence").count()
+                let count = |what: &str| lower.matches(what).count();
+                count("create table")
+                    + count("create sequence")
+                    + count("create function")
+                    + count("create or replace")
+                    + count("create view")
+                    + count("create type")
             })
             .sum();
-        assert_eq!(names.len(), made + 1, "one line begins with each");
+        assert_eq!(names.len() + functions().len(), made + 1, "one line begins with each");
     }
 }

@@ -19,6 +19,7 @@ pub(super) async fn prune(tx: &mut Tx, schema: &str, position: &Json) -> Result<
     if sources.is_empty() {
         return Ok(());
     }
+    // A line of a transaction that has not begun yet is of another server, from which this database was copied.
     // Another one's prune that has not ended is waited for by nobody.
     let sql = format!(
         "with read as ( \
@@ -30,14 +31,15 @@ pub(super) async fn prune(tx: &mut Tx, schema: &str, position: &Json) -> Result<
          ), gone as ( \
              delete from {schema}.outbox using read \
              where {schema}.outbox.ctid = any (array( \
-                 select o.ctid from read join {schema}.outbox o on o.source = read.source and o.xid < read.before \
+                 select o.ctid from read join {schema}.outbox o on o.source = read.source and (o.xid < read.before or o.xid >= pg_snapshot_xmax(pg_current_snapshot())) \
                  for update of o skip locked)) \
                and read.source = {schema}.outbox.source \
              returning {schema}.outbox.source \
          ) \
          insert into {schema}.outbox_pruned as known (source, before) \
          select source, before from read where source in (select source from gone) \
-         on conflict (source) do update set before = greatest(known.before, excluded.before)"
+         on conflict (source) do update set before = case when known.before > pg_snapshot_xmax(pg_current_snapshot()) then excluded.before \
+                                                            else greatest(known.before, excluded.before) end"
     );
     tx.execute(&sql, &[(&sources, Type::INT8_ARRAY)]).await?;
     Ok(())

@@ -20,6 +20,8 @@ pub struct Belongings {
     /// pagerow's own tables and counters, with schema and quoted.
     pub tables: Vec<String>,
     pub sequences: Vec<String>,
+    /// Functions that work on these tables, with their arguments.
+    pub routines: Vec<String>,
     /// The schema is there.
     pub schema: bool,
     /// How many links are remembered.
@@ -52,6 +54,11 @@ impl Belongings {
         found.functions =
             functions.iter().map(|row| format!("{own}.{}", quoted(&row.get::<_, String>(0)))).collect();
 
+        let routines = "select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace \
+             where n.nspname = $1 and p.proname = any ($2) order by 1";
+        let known = migrate::functions();
+        let routines = tx.query(routines, &[(&schema, Type::TEXT), (&known, Type::TEXT_ARRAY)]).await?;
+        found.routines = routines.iter().map(|row| row.get(0)).collect();
         let relations = "select c.relname::text, c.relkind = 'S' from pg_class c join pg_namespace n on n.oid = c.relnamespace \
              where n.nspname = $1 and c.relkind in ('r', 'p', 'S') order by 1";
         let known = migrate::relations();
@@ -96,6 +103,7 @@ impl Belongings {
             && self.bookkeeping.is_empty()
             && self.tables.is_empty()
             && self.sequences.is_empty()
+            && self.routines.is_empty()
             && !self.schema
     }
 
@@ -117,6 +125,9 @@ impl Belongings {
         }
         if !self.tables.is_empty() {
             tx.batch_execute(&format!("drop table if exists {}", self.tables.join(", "))).await?;
+        }
+        for routine in &self.routines {
+            tx.batch_execute(&format!("drop function if exists {routine}")).await?;
         }
         // Those of identity columns went with their tables.
         if !self.sequences.is_empty() {

@@ -93,7 +93,7 @@ async fn from_nothing_to_equal_sides() {
     let asked = desk.fails(2, &["schema", "apply"]).await;
     assert_eq!(asked["key"], "--yes");
     let missing = desk.json(4, &["schema", "plan", "--detailed-exitcode"]).await;
-    assert_eq!(missing["changes"].as_array().unwrap().len(), 3, "{missing}");
+    assert_eq!(missing["changes"].as_array().unwrap().len(), 5, "{missing}");
     desk.json(0, &["schema", "apply", "--yes"]).await;
     assert_eq!(desk.json(0, &["schema", "plan", "--detailed-exitcode"]).await["changes"], json!([]));
     let checks = desk.json(0, &["doctor"]).await;
@@ -382,4 +382,77 @@ async fn the_emulator_says_where_it_is_and_stops_when_asked() {
     let pid = rustix::process::Pid::from_raw(running.id().unwrap().cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(running.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_into_the_database_is_told_and_taken_away() {
+    let mut desk = Desk::with(SHOP).await;
+    desk.configure(MAPPINGS);
+    desk.json(0, &["schema", "apply", "--yes"]).await;
+    let well = desk.run(&["doctor"]).await;
+    assert!(well.out.contains("triggers name the rows that change"), "{well:?}");
+    desk.json(0, &["sync"]).await;
+    assert_eq!(desk.json(0, &["status"]).await["mappings"][0]["capture"], "triggers");
+
+    // Without the triggers everything goes on, and is told.
+    sql(&desk, "ALTER TABLE supplier DISABLE TRIGGER USER; UPDATE supplier SET city = 'Unseen' WHERE id = 1")
+        .await;
+    let told = desk.run(&["sync"]).await;
+    assert!(told.code == 0 && told.err.contains("switched off"), "{told:?}");
+    let still = desk.json(0, &["sync"]).await;
+    assert_eq!(still["quiet"], true);
+    assert_eq!(desk.json(0, &["verify"]).await["equal"], true);
+    assert_eq!(desk.json(0, &["status"]).await["mappings"][0]["capture"], "scan");
+    let noted = desk.run(&["doctor"]).await;
+    assert!(noted.code == 0 && noted.out.contains("`pagerow schema apply` installs them"), "{noted:?}");
+    desk.json(0, &["schema", "apply", "--yes"]).await;
+
+    // A role that may not put triggers on a table is told what would let it, and goes on without.
+    let user = "captured_by_nobody";
+    sql(
+        &desk,
+        &format!(
+            "DO $$ BEGIN CREATE ROLE {user} LOGIN PASSWORD 'pw'; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+             DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO {user}', current_database()); END $$;
+             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}"
+        ),
+    )
+    .await;
+    let own = desk.environment.clone();
+    let (_, rest) = desk.database.url.split_once('@').unwrap();
+    let url = format!("postgres://{user}:pw@{rest}");
+    desk.set("DATABASE_URL", &url);
+    desk.set("PAGEROW__POSTGRES__SCHEMA", "pagerow_other");
+    let refused = desk.json(3, &["schema", "plan"]).await;
+    let advice = refused["missing"][0]["advice"].as_str().unwrap();
+    assert!(advice.starts_with("GRANT TRIGGER ON \"public\".\"supplier\" TO"), "{refused}");
+    assert_eq!(refused["changes"], json!([]));
+    sql(&desk, &format!("GRANT TRIGGER ON ALL TABLES IN SCHEMA public TO {user}")).await;
+    desk.json(0, &["schema", "apply", "--yes"]).await;
+    assert_eq!(desk.json(0, &["schema", "plan"]).await["changes"], json!([]));
+    assert_eq!(desk.json(0, &["schema", "remove", "--yes"]).await["removed"], true);
+    desk.environment = own;
+
+    let asked = desk.fails(2, &["schema", "remove"]).await;
+    assert_eq!(asked["key"], "--yes");
+    let shown = desk.json(0, &["schema", "remove", "--dry-run"]).await;
+    assert_eq!(shown["removed"], false);
+    assert!(shown["goes"][0].as_str().unwrap().contains("4 triggers on"), "{shown}");
+    sql(&desk, "UPDATE pagerow.leases SET holder = 'another', expires_at = now() + interval '1 minute'")
+        .await;
+    let busy = desk.fails(2, &["schema", "remove", "--yes"]).await;
+    assert!(busy["message"].as_str().unwrap().contains("at work"), "{busy}");
+    sql(&desk, "UPDATE pagerow.leases SET expires_at = now() - interval '1 minute'").await;
+    assert_eq!(desk.json(0, &["schema", "remove", "--yes"]).await["removed"], true);
+    let nothing = desk.json(0, &["schema", "remove", "--yes"]).await;
+    assert_eq!((&nothing["removed"], &nothing["goes"]), (&json!(false), &json!([])));
+    sql(&desk, "UPDATE supplier SET city = 'Free' WHERE id = 1").await;
+    // It can all begin anew: rows and pages find each other by their keys.
+    let again = desk.json(3, &["sync"]).await;
+    let suppliers = of(&again, "suppliers");
+    assert_eq!(
+        (&suppliers["to_notion"]["created"], &suppliers["conflicts"]),
+        (&json!(0), &json!(1)),
+        "{again}"
+    );
 }

@@ -183,10 +183,7 @@ fn values(row: &StepRow) -> String {
         let column = row.columns.get(write.field).map_or("?", String::as_str);
         let after = value::text(&write.after);
         match &write.before {
-            Some(before) => {
-                let (before, decided) = (value::text(before), plan_text::decided(write));
-                out.push_str(&format!("\n         {column}: {before} → {after}{decided}"));
-            }
+            Some(before) => out.push_str(&format!("\n         {column}: {} → {after}", value::text(before))),
             None if write.after.is_null() => {}
             None => out.push_str(&format!("\n         {column}: {after}")),
         }

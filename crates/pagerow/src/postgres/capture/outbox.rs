@@ -26,8 +26,11 @@ pub(in crate::postgres) async fn named(
 ) -> Result<Option<Vec<RowKey>>, TxError> {
     let own = quoted(own_schema);
     let since = xmin.to_string();
-    let pruned =
-        format!("SELECT 1 FROM {own}.outbox_pruned WHERE source = ANY ($1) AND before > $2::text::xid8");
+    // A number from the future is of another server, from which this database was copied.
+    let pruned = format!(
+        "SELECT 1 FROM {own}.outbox_pruned WHERE source = ANY ($1) AND before > $2::text::xid8 \
+         AND before <= pg_snapshot_xmax(pg_current_snapshot())"
+    );
     let params = [(&mark.sources as _, Type::INT8_ARRAY), (&since as _, Type::TEXT)];
     if !tx.query(&pruned, &params).await?.is_empty() {
         return Ok(None);

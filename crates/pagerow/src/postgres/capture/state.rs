@@ -75,6 +75,16 @@ fn counters(own: &str) -> String {
     )
 }
 
+/// Whether pagerow's own tables for capture are there.
+async fn is_there(tx: &mut Tx, own: &str) -> Result<bool, TxError> {
+    let names: Vec<String> = ["outbox", "outbox_pruned", "outbox_seq", "outbox_floor", "outbox_gaps"]
+        .map(|name| format!("{own}.{name}"))
+        .into();
+    let sql = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest($1::text[]) AS name";
+    let found = tx.query(sql, &[(&names, Type::TEXT_ARRAY)]).await?;
+    Ok(found.first().is_some_and(|row| row.get(0)))
+}
+
 impl Standing {
     /// Asks within a snapshot. `None` where pagerow's own tables for it are not there (yet).
     pub(in crate::postgres) async fn read(
@@ -83,10 +93,7 @@ impl Standing {
         own_schema: &str,
     ) -> Result<Option<Self>, TxError> {
         let own = quoted(own_schema);
-        let there = tx
-            .query("SELECT to_regclass($1) IS NOT NULL", &[(&format!("{own}.outbox_gaps"), Type::TEXT)])
-            .await?;
-        if !there.first().is_some_and(|row| row.get(0)) {
+        if !is_there(tx, &own).await? {
             return Ok(None);
         }
         let list = |each: &dyn Fn(&Source) -> String| sources.iter().map(each).collect::<Vec<String>>();
@@ -196,10 +203,7 @@ impl Assurance {
     pub(in crate::postgres) async fn make(pool: &Pool, own_schema: &str) -> Result<Option<Self>, RowsError> {
         let own = quoted(own_schema);
         let mut tx = Tx::begin(pool).await?;
-        let there = tx
-            .query("SELECT to_regclass($1) IS NOT NULL", &[(&format!("{own}.outbox_gaps"), Type::TEXT)])
-            .await?;
-        if !there.first().is_some_and(|row| row.get(0)) {
+        if !is_there(&mut tx, &own).await? {
             tx.commit().await?;
             return Ok(None);
         }

@@ -79,6 +79,12 @@ impl World {
         std::fs::write(self.file(), format!("{}{mappings}", self.head())).unwrap();
     }
 
+    /// Edits the configuration's file.
+    pub fn reconfigure(&self, edit: impl FnOnce(&str) -> String) {
+        let text = std::fs::read_to_string(self.file()).unwrap();
+        std::fs::write(self.file(), edit(&text)).unwrap();
+    }
+
     /// Makes what the configuration lacks in Notion.
     pub async fn make(&self) {
         let config = self.config();

@@ -1,11 +1,16 @@
 //! Triggers name what changed: nothing is missed, nothing of the user's is hurt, and no table is read for it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{MAPPINGS, SHOP};
-use crate::support::world::{World, written};
+use crate::support::{
+    postgres::eventually,
+    world::{World, written},
+};
 
-/// Tables and triggers, as the catalogue has them.
+/// Triggers of pagerow's on a table that fire in every session.
 async fn triggers(world: &World, table: &str) -> i64 {
     let of = format!(
         "pg_trigger WHERE tgrelid = '{table}'::regclass AND tgname LIKE 'pagerow%' AND tgenabled = 'A'"
@@ -19,6 +24,34 @@ async fn scans(world: &World, table: &str) -> i64 {
     client.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
     let sql = format!("SELECT seq_scan FROM pg_stat_all_tables WHERE relid = '{table}'::regclass");
     client.query_one(&sql, &[]).await.unwrap().get(0)
+}
+
+/// How the last look at a mapping found what had changed.
+async fn by_triggers(world: &World, mapping: &str) -> bool {
+    let of =
+        format!("pagerow.cursors WHERE mapping = '{mapping}' AND side = 'postgres' AND position ? 'capture'");
+    world.count(&of).await == 1
+}
+
+/// A mapping of a table of things with a name and a number.
+fn things(table: &str, rules: &str) -> String {
+    format!(
+        "[mapping.things]\ntable = '{table}'\ndata_source = \"create\"\n{rules}\n[mapping.things.fields]\n\
+         name = {{ property = \"Name\", as = \"title\" }}\nnumber = \"Number\"\n"
+    )
+}
+
+const THINGS: &str = "CREATE TABLE things (id int PRIMARY KEY, name text, number int);
+    INSERT INTO things SELECT n, 'Thing ' || n, n FROM generate_series(1, 20) n;";
+
+/// A statement, the sync after it, and then nothing is left; the table is never read in full for it.
+async fn arrives(world: &World, table: &str, statement: &str, expected: [u64; 6]) {
+    let before = scans(world, table).await;
+    world.sql(statement).await;
+    let after_statement = scans(world, table).await;
+    let report = world.sync().await;
+    assert_eq!(written(&report), expected, "{statement}: {report:#?}");
+    assert_eq!(scans(world, table).await, after_statement, "{statement} (before it: {before})");
 }
 
 #[tokio::test]
@@ -35,10 +68,11 @@ async fn every_kind_of_statement_arrives_and_the_outbox_is_emptied() {
              DELETE FROM products WHERE id = 6;
              UPDATE products SET id = 7000 WHERE id = 7;
              INSERT INTO products (id, name) VALUES (8, 'clash') ON CONFLICT (id) DO UPDATE SET stock = 55;
-             WITH gone AS (DELETE FROM products WHERE id = 9 RETURNING name) UPDATE suppliers SET city = 'Bonn' WHERE id = 1",
+             WITH gone AS (DELETE FROM products WHERE id = 9 RETURNING name) UPDATE suppliers SET city = 'Bonn' WHERE id = 1;
+             DELETE FROM suppliers WHERE id = 2",
         )
         .await;
-    assert!(world.count("pagerow.outbox").await >= 6);
+    assert!(world.count("pagerow.outbox").await >= 8);
     let report = world.sync().await;
     assert!(!report.needs_decision(), "{report:#?}");
     world.equal().await;
@@ -57,13 +91,558 @@ async fn an_idle_look_and_one_at_a_few_rows_read_no_table() {
     let world = World::with_mappings(SHOP, MAPPINGS).await;
     world.sync().await;
     world.sync().await;
-    let before = (scans(&world, "products").await, scans(&world, "suppliers").await);
+    assert!(by_triggers(&world, "products").await);
     for round in 0..3 {
-        world.sync().await;
-        world.sql(&format!("UPDATE products SET stock = {round} + 1000 WHERE id = 3")).await;
-        let report = world.sync().await;
-        assert_eq!(written(&report), [0, 1, 0, 0, 0, 0], "{report:#?}");
+        let statement = format!("UPDATE products SET stock = {round} + 1000 WHERE id = 3");
+        arrives(&world, "products", &statement, [0, 1, 0, 0, 0, 0]).await;
     }
-    let after = (scans(&world, "products").await, scans(&world, "suppliers").await);
-    assert_eq!(after, before);
+    arrives(&world, "products", "DELETE FROM products WHERE id = 3", [0, 0, 1, 0, 0, 0]).await;
+}
+
+#[tokio::test]
+async fn a_few_changed_rows_of_a_hundred_thousand_are_found_without_reading_the_table() {
+    let sql = "CREATE TABLE things (id int PRIMARY KEY, name text, number int, part boolean NOT NULL);
+        INSERT INTO things SELECT n, 'Thing ' || n, n, n <= 10 FROM generate_series(1, 100000) n; ANALYZE things;";
+    let world = World::with_mappings(sql, &things("things", "where = \"part\"")).await;
+    world.sync().await;
+    world.sync().await;
+    arrives(&world, "things", "UPDATE things SET number = -1 WHERE id IN (3, 5, 77000)", [0, 2, 0, 0, 0, 0])
+        .await;
+    arrives(&world, "things", "UPDATE things SET part = true WHERE id = 99999", [1, 0, 0, 0, 0, 0]).await;
+    arrives(&world, "things", "DELETE FROM things WHERE id IN (4, 50000)", [0, 0, 1, 0, 0, 0]).await;
+    let mut engine = world.engine().await;
+    let begun = std::time::Instant::now();
+    for _ in 0..20 {
+        engine.sync(&[], pagerow::engine::Depth::Changes, None, "test").await.unwrap();
+    }
+    eprintln!("an idle look at a table of 100,000 rows: {:?}", begun.elapsed() / 20);
+    engine.rest().await.unwrap();
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_truncated_table_is_looked_at_as_a_whole_and_deletes_nothing() {
+    let world = World::with_mappings(SHOP, MAPPINGS).await;
+    world.sync().await;
+    world.sync().await;
+    world.sql("TRUNCATE products").await;
+    assert_eq!(world.count("pagerow.outbox WHERE keys IS NULL").await, 1);
+    let refused = world.try_sync().await.unwrap_err();
+    assert!(matches!(refused, pagerow::engine::EngineError::Refused(_)), "{refused}");
+    let products = world.source("Products").await;
+    assert_eq!(world.pages(&products).await.len(), 30);
+}
+
+#[tokio::test]
+async fn a_large_statement_has_everything_looked_at() {
+    let sql = "CREATE TABLE things (id int PRIMARY KEY, name text, number int);
+        INSERT INTO things SELECT n, 'Thing ' || n, 0 FROM generate_series(1, 10500) n;";
+    let world = World::with_mappings(sql, &things("things", "where = \"id <= 5 OR number <> 0\"")).await;
+    world.sync().await;
+    world.sync().await;
+    world.sql("UPDATE things SET name = name || '!'").await;
+    assert_eq!(world.count("pagerow.outbox WHERE keys IS NULL").await, 1);
+    let report = world.sync().await;
+    assert_eq!(written(&report), [0, 5, 0, 0, 0, 0], "{report:#?}");
+    arrives(&world, "things", "UPDATE things SET name = 'last' WHERE id = 2", [0, 1, 0, 0, 0, 0]).await;
+}
+
+#[tokio::test]
+async fn partitions_are_captured_through_their_whole_and_by_themselves() {
+    let sql = "CREATE TABLE things (id int, name text, number int, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+        CREATE TABLE things_low PARTITION OF things FOR VALUES FROM (0) TO (100);
+        CREATE TABLE things_high PARTITION OF things FOR VALUES FROM (100) TO (200) PARTITION BY RANGE (id);
+        CREATE TABLE things_high_a PARTITION OF things_high FOR VALUES FROM (100) TO (200);
+        INSERT INTO things SELECT n, 'Thing ' || n, n FROM generate_series(1, 5) n;
+        INSERT INTO things SELECT n, 'Thing ' || n, n FROM generate_series(101, 105) n;";
+    let world = World::with_mappings(sql, &things("things", "")).await;
+    for part in ["things", "things_low", "things_high", "things_high_a"] {
+        assert_eq!(triggers(&world, part).await, 4, "{part}");
+    }
+    world.sync().await;
+    world.sync().await;
+    for (statement, expected) in [
+        ("UPDATE things SET number = 7000 WHERE id IN (1, 101)", [0, 2, 0, 0, 0, 0]),
+        ("UPDATE things_low SET number = 8000 WHERE id = 2", [0, 1, 0, 0, 0, 0]),
+        ("UPDATE things_high SET number = 8000 WHERE id = 102", [0, 1, 0, 0, 0, 0]),
+        ("INSERT INTO things_high_a VALUES (110, 'new', 1)", [1, 0, 0, 0, 0, 0]),
+        ("DELETE FROM things_low WHERE id = 3", [0, 0, 1, 0, 0, 0]),
+        // From one partition into another: one row goes, another comes.
+        ("UPDATE things SET id = 150 WHERE id = 4", [1, 0, 1, 0, 0, 0]),
+    ] {
+        world.sql(statement).await;
+        let report = world.sync().await;
+        assert!(by_triggers(&world, "things").await);
+        assert_eq!(written(&report), expected, "{statement}: {report:#?}");
+    }
+    // A partition that comes later has no triggers: the table is looked at as without them, and nothing is missed.
+    world.sql("CREATE TABLE things_new PARTITION OF things FOR VALUES FROM (200) TO (300)").await;
+    world.sql("INSERT INTO things_new VALUES (201, 'late', 1)").await;
+    let report = world.sync().await;
+    assert_eq!(written(&report), [1, 0, 0, 0, 0, 0], "{report:#?}");
+    assert!(!by_triggers(&world, "things").await);
+    world.sql("UPDATE things_new SET number = 2").await;
+    assert_eq!(written(&world.sync().await), [0, 1, 0, 0, 0, 0]);
+    world.make().await;
+    assert_eq!(triggers(&world, "things_new").await, 4);
+    world.sync().await;
+    world.sql("UPDATE things_new SET number = 3").await;
+    assert_eq!(written(&world.sync().await), [0, 1, 0, 0, 0, 0]);
+    assert!(by_triggers(&world, "things").await);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn heirs_of_a_table_are_captured() {
+    let sql = "CREATE TABLE things (id int PRIMARY KEY, name text, number int);
+        CREATE TABLE special (extra text, PRIMARY KEY (id)) INHERITS (things);
+        INSERT INTO things VALUES (1, 'plain', 1); INSERT INTO special VALUES (2, 'heir', 2, 'x');";
+    let world = World::with_mappings(sql, &things("things", "")).await;
+    assert_eq!(written(&world.sync().await), [2, 0, 0, 0, 0, 0]);
+    world.sync().await;
+    for (statement, expected) in [
+        ("UPDATE special SET number = 9", [0, 1, 0, 0, 0, 0]),
+        ("UPDATE things SET number = 10 WHERE id = 2", [0, 1, 0, 0, 0, 0]),
+        ("DELETE FROM special", [0, 0, 1, 0, 0, 0]),
+    ] {
+        world.sql(statement).await;
+        assert_eq!(written(&world.sync().await), expected, "{statement}");
+        assert!(by_triggers(&world, "things").await);
+    }
+}
+
+#[tokio::test]
+async fn odd_names_and_composite_keys_are_captured() {
+    let sql = r#"CREATE SCHEMA "we""ird Ü";
+        CREATE TABLE "we""ird Ü"."Thin'gs" ("Key ""A""" text, "größe" date, name text, number int, PRIMARY KEY ("Key ""A""", "größe"));
+        INSERT INTO "we""ird Ü"."Thin'gs" SELECT 'k"' || n || ',ü', DATE '2024-01-01' + n, 'Thing ' || n, n FROM generate_series(1, 5) n;"#;
+    let mapping = things("we\"ird Ü.Thin'gs", "").replace("'we\"ird Ü.Thin'gs'", "\"we\\\"ird Ü.Thin'gs\"");
+    let world = World::with_mappings(sql, &mapping).await;
+    world.sync().await;
+    world.sync().await;
+    assert!(by_triggers(&world, "things").await);
+    let table = r#""we""ird Ü"."Thin'gs""#;
+    let odd = "SET datestyle = 'SQL, DMY'; SET standard_conforming_strings = off; SET search_path = pg_temp;";
+    for (statement, expected) in [
+        (format!("{odd} UPDATE {table} SET number = 100 WHERE number = 1"), [0, 1, 0, 0, 0, 0]),
+        (
+            format!("{odd} INSERT INTO {table} VALUES ('[\"a\", 1]', '2024-02-03', 'new', 0)"),
+            [1, 0, 0, 0, 0, 0],
+        ),
+        (format!("{odd} DELETE FROM {table} WHERE number = 2"), [0, 0, 1, 0, 0, 0]),
+    ] {
+        world.sql(&statement).await;
+        let report = world.sync().await;
+        assert_eq!(written(&report), expected, "{statement}: {report:#?}");
+        assert!(by_triggers(&world, "things").await);
+    }
+    assert_eq!(world.count("pagerow.outbox WHERE keys IS NULL").await, 0);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_join_table_names_the_rows_whose_relation_changed() {
+    let sql = "CREATE TABLE lists (id int PRIMARY KEY, name text NOT NULL);
+        CREATE TABLE songs (id int PRIMARY KEY, name text NOT NULL);
+        CREATE TABLE list_song (list_id int REFERENCES lists ON DELETE CASCADE, song_id int REFERENCES songs ON DELETE CASCADE, PRIMARY KEY (list_id, song_id));
+        INSERT INTO lists SELECT n, 'List ' || n FROM generate_series(1, 4) n;
+        INSERT INTO songs SELECT n, 'Song ' || n FROM generate_series(1, 4) n;
+        INSERT INTO list_song VALUES (1, 1), (1, 2), (2, 3);";
+    let mappings = "[mapping.lists]\ntable = \"lists\"\ndata_source = \"create\"\n[mapping.lists.fields]\n\
+        name = { property = \"Name\", as = \"title\" }\nsongs = { property = \"Songs\", relation = \"songs\", through = \"list_song\" }\n\
+        [mapping.songs]\ntable = \"songs\"\ndata_source = \"create\"\n[mapping.songs.fields]\nname = { property = \"Name\", as = \"title\" }\n";
+    let world = World::with_mappings(sql, mappings).await;
+    assert_eq!(triggers(&world, "list_song").await, 4);
+    world.sync().await;
+    world.sync().await;
+    arrives(&world, "list_song", "INSERT INTO list_song VALUES (3, 4)", [0, 1, 0, 0, 0, 0]).await;
+    arrives(&world, "list_song", "UPDATE list_song SET list_id = 4 WHERE list_id = 2", [0, 2, 0, 0, 0, 0])
+        .await;
+    arrives(&world, "list_song", "DELETE FROM list_song WHERE list_id = 1", [0, 1, 0, 0, 0, 0]).await;
+    assert!(by_triggers(&world, "lists").await);
+    world.sql("TRUNCATE list_song").await;
+    assert_eq!(written(&world.sync().await), [0, 2, 0, 0, 0, 0]);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_slow_transaction_is_not_overtaken() {
+    let world = World::with_mappings(THINGS, &things("things", "")).await;
+    world.sync().await;
+    world.sync().await;
+    let slow = world.client().await;
+    slow.batch_execute("BEGIN; UPDATE things SET number = -1 WHERE id = 1").await.unwrap();
+    for round in 0..3 {
+        world.sql(&format!("UPDATE things SET number = {round} + 100 WHERE id = 2")).await;
+        let report = world.sync().await;
+        assert_eq!(written(&report), [0, 1, 0, 0, 0, 0], "the fast one need not wait: {report:#?}");
+    }
+    slow.batch_execute("COMMIT").await.unwrap();
+    let report = world.sync().await;
+    assert_eq!(written(&report), [0, 1, 0, 0, 0, 0], "{report:#?}");
+    world.sync().await;
+    assert_eq!(world.count("pagerow.outbox").await, 0);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn no_failure_of_capture_fails_a_statement_and_none_is_overlooked() {
+    for harm in [
+        "DROP TABLE pagerow.outbox",
+        "ALTER TABLE pagerow.outbox ADD CHECK (source = 0) NOT VALID",
+        "ALTER TABLE pagerow.outbox DROP COLUMN xid",
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+         CREATE TRIGGER no BEFORE INSERT ON pagerow.outbox FOR EACH ROW EXECUTE FUNCTION no()",
+    ] {
+        let world = World::with_mappings(THINGS, &things("things", "")).await;
+        world.sync().await;
+        world.sync().await;
+        world.sql(harm).await;
+        // In a transaction that goes on while others are looked at.
+        let slow = world.client().await;
+        slow.batch_execute("BEGIN; UPDATE things SET number = -2 WHERE id = 5").await.unwrap();
+        world.sql("UPDATE things SET number = -1 WHERE id = 1; INSERT INTO things VALUES (100, 'new', 1); DELETE FROM things WHERE id = 2").await;
+        if harm.starts_with("ALTER TABLE pagerow.outbox ADD") {
+            let report = world.sync().await;
+            assert_eq!(written(&report), [1, 1, 1, 0, 0, 0], "{harm}: {report:#?}");
+            slow.batch_execute("COMMIT").await.unwrap();
+            let report = world.sync().await;
+            assert_eq!(written(&report), [0, 1, 0, 0, 0, 0], "{harm}: {report:#?}");
+            world.sql("ALTER TABLE pagerow.outbox DROP CONSTRAINT outbox_source_check").await;
+            world.sync().await;
+            arrives(&world, "things", "UPDATE things SET number = 333 WHERE id = 3", [0, 1, 0, 0, 0, 0])
+                .await;
+        } else if harm.starts_with("DROP") {
+            slow.batch_execute("COMMIT").await.unwrap();
+            let report = world.sync().await;
+            assert_eq!(written(&report), [1, 2, 1, 0, 0, 0], "{harm}: {report:#?}");
+            assert!(!by_triggers(&world, "things").await);
+        } else {
+            slow.batch_execute("COMMIT").await.unwrap();
+        }
+        assert_eq!(world.count("things WHERE number IN (-1, -2) OR id = 100").await, 3, "{harm}");
+    }
+}
+
+#[tokio::test]
+async fn a_locked_outbox_holds_nobody_up_for_longer_than_his_own_patience() {
+    let world = World::with_mappings(THINGS, &things("things", "")).await;
+    world.sync().await;
+    world.sync().await;
+    let locker = world.client().await;
+    locker.batch_execute("BEGIN; LOCK TABLE pagerow.outbox").await.unwrap();
+    let writer = world.client().await;
+    writer
+        .batch_execute("SET lock_timeout = '200ms'; UPDATE things SET number = -1 WHERE id = 1")
+        .await
+        .unwrap();
+    locker.batch_execute("ROLLBACK").await.unwrap();
+    let report = world.sync().await;
+    assert_eq!(written(&report), [0, 1, 0, 0, 0, 0], "{report:#?}");
+}
+
+#[tokio::test]
+async fn triggers_that_were_off_or_gone_for_a_while_are_noticed() {
+    let world = World::with_mappings(THINGS, &things("things", "")).await;
+    world.sync().await;
+    world.sync().await;
+    for (number, harm, mend) in [
+        (1, "ALTER TABLE things DISABLE TRIGGER USER", "ALTER TABLE things ENABLE TRIGGER USER"),
+        (
+            2,
+            "ALTER TABLE things DISABLE TRIGGER ALL",
+            "DO $$ DECLARE t text; BEGIN FOR t IN SELECT tgname FROM pg_trigger WHERE tgname LIKE 'pagerow%' LOOP
+               EXECUTE format('ALTER TABLE things ENABLE ALWAYS TRIGGER %I', t); END LOOP; END $$",
+        ),
+        (3, "DROP FUNCTION IF EXISTS pagerow.nothing()", "SELECT 1"),
+    ] {
+        world.sql(harm).await;
+        world.sql(&format!("UPDATE things SET number = {number} * 1000 WHERE id = 3; DELETE FROM things WHERE id = {number} + 10")).await;
+        world.sql(mend).await;
+        let report = world.sync().await;
+        assert_eq!(written(&report), [0, 1, 1, 0, 0, 0], "{harm}: {report:#?}");
+    }
+    // A session that replicates fires no ordinary triggers, and these it does.
+    world.sql("SET session_replication_role = replica; UPDATE things SET number = 5 WHERE id = 4").await;
+    assert_eq!(written(&world.sync().await), [0, 1, 0, 0, 0, 0]);
+    // Gone for good: as without capture.
+    world.sql("DO $$ DECLARE f text; BEGIN FOR f IN SELECT oid::regprocedure FROM pg_proc WHERE proname LIKE 'capture\\_%' LOOP
+        EXECUTE 'DROP FUNCTION ' || f || ' CASCADE'; END LOOP; END $$").await;
+    world.sql("UPDATE things SET number = 6 WHERE id = 4; DELETE FROM things WHERE id = 5").await;
+    assert_eq!(written(&world.sync().await), [0, 1, 1, 0, 0, 0]);
+    assert!(!by_triggers(&world, "things").await);
+    world.sql("UPDATE things SET number = 7 WHERE id = 4; DELETE FROM things WHERE id = 6").await;
+    assert_eq!(written(&world.sync().await), [0, 1, 1, 0, 0, 0]);
+    world.make().await;
+    world.sync().await;
+    arrives(&world, "things", "UPDATE things SET number = 8 WHERE id = 4", [0, 1, 0, 0, 0, 0]).await;
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_full_outbox_takes_nothing_more_and_everything_is_looked_at() {
+    let world = World::with_mappings(THINGS, &things("things", "")).await;
+    world.sync().await;
+    world.sync().await;
+    world.sql("SELECT setval('pagerow.outbox_seq', 60000)").await;
+    let slow = world.client().await;
+    slow.batch_execute("BEGIN; UPDATE things SET number = -2 WHERE id = 5").await.unwrap();
+    world.sql("UPDATE things SET number = -1 WHERE id = 1; DELETE FROM things WHERE id = 2").await;
+    assert_eq!(world.count("pagerow.outbox").await, 0);
+    let report = world.sync().await;
+    assert_eq!(written(&report), [0, 1, 1, 0, 0, 0], "{report:#?}");
+    slow.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(written(&world.sync().await), [0, 1, 0, 0, 0, 0]);
+    world.sync().await;
+    arrives(&world, "things", "UPDATE things SET number = 333 WHERE id = 3", [0, 1, 0, 0, 0, 0]).await;
+    assert!(by_triggers(&world, "things").await);
+}
+
+#[tokio::test]
+async fn what_another_server_wrote_into_a_copied_database_is_no_hindrance() {
+    let world = World::with_mappings(THINGS, &things("things", "")).await;
+    world.sync().await;
+    world.sync().await;
+    // A copy has the numbers of transactions of the server that it was copied from.
+    world
+        .sql(
+            "INSERT INTO pagerow.outbox_pruned SELECT source, '9000000000' FROM (SELECT jsonb_array_elements_text(position #> '{capture,sources}')::bigint
+                 AS source FROM pagerow.cursors WHERE side = 'postgres') s ON CONFLICT (source) DO UPDATE SET before = '9000000000';
+             INSERT INTO pagerow.outbox SELECT nextval('pagerow.outbox_seq'), source, '8000000000', ARRAY['1'] FROM pagerow.outbox_pruned",
+        )
+        .await;
+    world.sync().await;
+    arrives(&world, "things", "UPDATE things SET number = 333 WHERE id = 3", [0, 1, 0, 0, 0, 0]).await;
+    world.sync().await;
+    assert_eq!(world.count("pagerow.outbox").await, 0);
+    assert_eq!(world.count("pagerow.outbox_pruned WHERE before >= '8000000000'::xid8").await, 0);
+}
+
+#[tokio::test]
+async fn two_mappings_of_one_table_each_get_everything() {
+    let second = things("things", "where = \"number > 5\"").replace("mapping.things", "mapping.others");
+    let world = World::with_mappings(THINGS, &format!("{}{second}", things("things", ""))).await;
+    world.sync().await;
+    world.sync().await;
+    world.sql("UPDATE things SET number = 50 WHERE id = 1").await;
+    let mut engine = world.engine().await;
+    let of = |name: &str| vec![name.to_owned()];
+    let depth = pagerow::engine::Depth::Changes;
+    let one = engine.sync(&of("things"), depth, None, "test").await.unwrap();
+    assert_eq!(written(&one), [0, 1, 0, 0, 0, 0], "{one:#?}");
+    assert_eq!(world.count("pagerow.outbox").await, 1, "the other has not read it");
+    let two = engine.sync(&of("others"), depth, None, "test").await.unwrap();
+    assert_eq!(written(&two), [1, 0, 0, 0, 0, 0], "{two:#?}");
+    // One that was away for long is not waited for, and looks at everything.
+    world
+        .sql("UPDATE pagerow.cursors SET moved_at = now() - interval '4 days' WHERE mapping = 'others'")
+        .await;
+    world.sql("UPDATE things SET number = 60 WHERE id = 1").await;
+    engine.sync(&of("things"), depth, None, "test").await.unwrap();
+    engine.sync(&of("things"), depth, None, "test").await.unwrap();
+    assert_eq!(world.count("pagerow.outbox").await, 0);
+    let two = engine.sync(&of("others"), depth, None, "test").await.unwrap();
+    assert_eq!(written(&two), [0, 1, 0, 0, 0, 0], "{two:#?}");
+    engine.rest().await.unwrap();
+}
+
+#[tokio::test]
+async fn users_bound_by_row_security_write_and_reach_nothing_of_pagerow_s() {
+    let sql = "CREATE TABLE things (id int PRIMARY KEY, name text, number int, owner text DEFAULT current_user);
+        ALTER TABLE things ENABLE ROW LEVEL SECURITY;
+        DO $$ BEGIN CREATE ROLE captured_user; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON things TO captured_user;
+        CREATE POLICY own ON things TO captured_user USING (owner = current_user);
+        INSERT INTO things (id, name, number, owner) VALUES (1, 'hers', 1, 'captured_user'), (2, 'not hers', 2, 'x');";
+    let world = World::with_mappings(sql, &things("things", "")).await;
+    world.sync().await;
+    world.sync().await;
+    let her = world.client().await;
+    her.batch_execute("SET ROLE captured_user; SET statement_timeout = '3s'; UPDATE things SET number = 10; INSERT INTO things (id, name) VALUES (3, 'new')")
+        .await
+        .unwrap();
+    let report = world.sync().await;
+    assert_eq!(written(&report), [1, 1, 0, 0, 0, 0], "{report:#?}");
+    let function = world.row("SELECT proname FROM pg_proc WHERE proname LIKE 'capture\\_%'").await;
+    let function = function["proname"].as_str().unwrap().to_owned();
+    her.batch_execute("CREATE TEMP TABLE mine (id int, name text, number int)").await.unwrap();
+    for mischief in [
+        format!("SELECT pagerow.{function}()"),
+        format!(
+            "CREATE TRIGGER t AFTER INSERT ON mine REFERENCING NEW TABLE AS pagerow_new EXECUTE FUNCTION pagerow.{function}()"
+        ),
+        "SELECT * FROM pagerow.outbox".to_owned(),
+        "INSERT INTO pagerow.outbox (source) VALUES (1)".to_owned(),
+        "SELECT nextval('pagerow.outbox_gaps')".to_owned(),
+        "SELECT last_value FROM pagerow.outbox_floor".to_owned(),
+    ] {
+        let refused = her.batch_execute(&mischief).await.unwrap_err();
+        assert_eq!(refused.code().unwrap().code(), "42501", "{mischief}: {refused}");
+    }
+    // Every function that runs with its owner's rights has a fixed search path and is nobody else's to call.
+    let loose =
+        "pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'pagerow' AND p.prosecdef
+        AND (p.proacl IS NULL OR has_function_privilege('captured_user', p.oid, 'EXECUTE')
+             OR NOT coalesce(p.proconfig::text LIKE '%search_path=%', false))";
+    assert_eq!(world.count(loose).await, 0);
+}
+
+#[tokio::test]
+async fn writers_do_not_wait_for_one_another_nor_deadlock() {
+    let world = World::with_mappings(THINGS, &things("things", "")).await;
+    world.sync().await;
+    let one = world.client().await;
+    let two = world.client().await;
+    one.batch_execute("BEGIN; UPDATE things SET number = -1 WHERE id = 1; TRUNCATE pg_temp.x")
+        .await
+        .unwrap_err();
+    one.batch_execute("ROLLBACK; BEGIN; UPDATE things SET number = -1 WHERE id = 1").await.unwrap();
+    two.batch_execute("SET lock_timeout = '1s'; BEGIN; UPDATE things SET number = -1 WHERE id = 2; UPDATE things SET number = -1 WHERE id = 3; COMMIT")
+        .await
+        .unwrap();
+    one.batch_execute("COMMIT").await.unwrap();
+    // Many statements in one transaction, each with a savepoint of its own inside.
+    world.sql("DO $$ BEGIN FOR n IN 1..500 LOOP UPDATE things SET number = n WHERE id = 1 + n % 20; END LOOP; END $$").await;
+    world.sync().await;
+    world.equal().await;
+}
+
+#[tokio::test]
+async fn capture_can_be_off_or_go_by_edit_times() {
+    let sql = format!(
+        "{THINGS} ALTER TABLE things ADD updated_at timestamptz DEFAULT now(); CREATE INDEX ON things (updated_at);"
+    );
+    for (rules, key) in
+        [("capture = \"off\"", None), ("capture = \"poll\"\nupdated_at = \"updated_at\"", Some("edited"))]
+    {
+        let world = World::with_mappings(&sql, &things("things", rules)).await;
+        assert_eq!(triggers(&world, "things").await, 0, "{rules}");
+        world.sync().await;
+        world.sync().await;
+        world.sql("UPDATE things SET number = 100, updated_at = now() WHERE id = 1; INSERT INTO things VALUES (50, 'new', 1); DELETE FROM things WHERE id = 2").await;
+        let report = world.sync().await;
+        assert_eq!(written(&report), [1, 1, 1, 0, 0, 0], "{rules} {report:#?}");
+        for (name, there) in [("capture", false), ("edited", key.is_some())] {
+            let of = format!("pagerow.cursors WHERE side = 'postgres' AND position ? '{name}'");
+            assert_eq!(world.count(&of).await == 1, there, "{rules} {name}");
+        }
+        world.equal().await;
+        // From here on by triggers, and back.
+        world.reconfigure(|text| text.replace("capture = \"poll\"", "").replace("capture = \"off\"", ""));
+        world.make().await;
+        world.sync().await;
+        world.sql("UPDATE things SET number = 333 WHERE id = 3").await;
+        assert_eq!(written(&world.sync().await), [0, 1, 0, 0, 0, 0]);
+        assert!(by_triggers(&world, "things").await);
+        world.reconfigure(|text| text.replace("[mapping.things]", "[mapping.things]\ncapture = \"off\""));
+        world.make().await;
+        assert_eq!(triggers(&world, "things").await, 0, "{rules}");
+        world.sql("UPDATE things SET number = 4 WHERE id = 3; DELETE FROM things WHERE id = 4").await;
+        assert_eq!(written(&world.sync().await), [0, 1, 1, 0, 0, 0]);
+        world.nothing_left().await;
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_told_at_once_over_a_direct_connection_and_own_writes_are_not() {
+    use pagerow::postgres::{ConnectionString, Listener, capture::install::channel};
+    let world = World::with(THINGS).await;
+    world.configure(&things("things", "interval = \"1h\""));
+    world.reconfigure(|text| text.replace("[notion]", "listen_url = \"env:DATABASE_URL\"\n[notion]"));
+    world.make().await;
+    let target = ConnectionString::parse(&world.database.url).unwrap();
+    let mut listener = Listener::connect(&target, &channel("pagerow")).await.unwrap();
+    world.sync().await;
+    let source = world.source("Things").await;
+    let page = world.page(&source, "Name", "Thing 1").await;
+    world.edit(&page, json!({"Number": 77})).await;
+    assert_eq!(written(&world.sync().await), [0, 0, 0, 0, 1, 0]);
+    let quiet = tokio::time::timeout(Duration::from_millis(300), listener.woken()).await;
+    assert!(quiet.is_err(), "pagerow's own write is no news to it");
+    world.sql("UPDATE things SET number = 78 WHERE id = 1; UPDATE things SET number = 79 WHERE id = 1").await;
+    tokio::time::timeout(Duration::from_secs(10), listener.woken()).await.unwrap().unwrap();
+    // A transaction that is prepared must not have told anybody.
+    assert_eq!(world.row("SELECT current_setting('max_prepared_transactions') AS n").await["n"], "0");
+
+    let config = pagerow::config::Config::load(&world.file(), &[]).unwrap();
+    let mut engine = world.engine().await;
+    let stop = pagerow::engine::Stop::default();
+    let wake = pagerow::engine::Wake::default();
+    let mut schedule = pagerow::engine::Schedule::new([("things".to_owned(), Duration::from_secs(3600))]);
+    let (passed, mut passes) = tokio::sync::mpsc::unbounded_channel();
+    let kept = engine.keep_equal(&mut schedule, &wake, "test", |beat| {
+        if let pagerow::engine::Beat::Ended { result, .. } = beat {
+            passed.send(written(&result.unwrap())).unwrap();
+        }
+    });
+    let watched = async {
+        assert_eq!(passes.recv().await.unwrap(), [0, 1, 0, 0, 0, 0]);
+        eventually("somebody listens", Duration::from_secs(10), async || {
+            world.count("pg_stat_activity WHERE query LIKE '%; LISTEN \"pagerow_pagerow\"' AND datname = current_database()").await >= 2
+        })
+        .await;
+        world.sql("UPDATE things SET number = 80 WHERE id = 1").await;
+        assert_eq!(passes.recv().await.unwrap(), [0, 1, 0, 0, 0, 0]);
+    };
+    let calls = pagerow::wiring::call_on_changes(&config, &wake);
+    tokio::select! {
+        result = kept => result.unwrap(),
+        () = calls => (),
+        done = tokio::time::timeout(Duration::from_secs(20), watched) => done.unwrap(),
+    }
+    stop.ask();
+}
+
+/// The schema of everything but pagerow's own, as `pg_dump` writes it; `None` where there is no `pg_dump`.
+async fn dump(world: &World) -> Option<String> {
+    let output = tokio::process::Command::new("pg_dump")
+        .args(["--schema-only", "--exclude-schema=pagerow", "-d", &world.database.url])
+        .output()
+        .await
+        .ok()?;
+    if !output.status.success() {
+        eprintln!("NOT CHECKED: pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+        return None;
+    }
+    let text = String::from_utf8(output.stdout).unwrap();
+    // Newer versions of it fence the text with a word of chance.
+    Some(
+        text.lines()
+            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    )
+}
+
+#[tokio::test]
+async fn removing_leaves_the_database_as_it_was() {
+    use pagerow::store::Belongings;
+    let world = World::with(SHOP).await;
+    let before = dump(&world).await;
+    let columns =
+        "[mapping.products.columns]\npage_id = \"notion_page_id\"\nstatus = \"notion_sync_status\"\n";
+    world.configure(&format!("{MAPPINGS}{columns}"));
+    world.make().await;
+    world.sync().await;
+    world.sql("UPDATE products SET stock = 5 WHERE id = 1").await;
+    world.sync().await;
+    assert_eq!(world.count("products WHERE notion_page_id IS NOT NULL").await, 30);
+    let pool = world.store().await.pool().clone();
+    assert_ne!(dump(&world).await.is_some(), before.is_none());
+    let found = Belongings::find(&pool, "pagerow").await.unwrap();
+    assert_eq!(found.triggers.iter().map(|(_, count)| count).sum::<i64>(), 8, "{found:?}");
+    assert_eq!(found.bookkeeping.len(), 2, "{found:?}");
+    assert!(found.links == 35 && found.schema && found.busy.is_none(), "{found:?}");
+    // Somebody's view on pagerow's tables is his, and nothing goes with it.
+    world.sql("CREATE VIEW mine AS SELECT row_key FROM pagerow.links").await;
+    assert!(found.remove(&pool, "pagerow").await.is_err());
+    assert_eq!(triggers(&world, "products").await, 4, "all or nothing");
+    world.sql("DROP VIEW mine").await;
+    assert!(found.remove(&pool, "pagerow").await.unwrap());
+    assert_eq!(dump(&world).await, before);
+    assert_eq!(world.count("pg_namespace WHERE nspname = 'pagerow'").await, 0);
+    let again = Belongings::find(&pool, "pagerow").await.unwrap();
+    assert!(again.is_empty(), "{again:?}");
+    assert!(!again.remove(&pool, "pagerow").await.unwrap());
+    world.sql("UPDATE products SET stock = 6 WHERE id = 1; TRUNCATE products").await;
 }

@@ -395,7 +395,7 @@ async fn retention_takes_what_is_old_and_leaves_what_is_needed_and_the_audit_who
     world
         .sql(&format!(
             "UPDATE pagerow.runs SET finished_at = now() - interval '400 days' WHERE id <> {};
-             UPDATE pagerow.steps SET status = 'unknown' WHERE run_id = {doubtful};
+             UPDATE pagerow.steps SET status = 'unknown', mapping = 'not configured now' WHERE run_id = {doubtful};
              ALTER TABLE pagerow.audit DISABLE TRIGGER USER;
              UPDATE pagerow.audit SET at = now() - interval '400 days' WHERE seq <= 36;
              ALTER TABLE pagerow.audit ENABLE TRIGGER USER",
