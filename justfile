@@ -20,6 +20,10 @@ emulator *ARGS:
 bench *ARGS:
     cargo run --release -p pagerow --example bench -- {{ARGS}}
 
+# Ten minutes of everything going wrong at once on real parts, and a reckoning of every edit.
+soup *ARGS="--minutes 10":
+    cargo run -p pagerow --example soup -- {{ARGS}}
+
 # How much longer writers wait for the triggers of capture.
 capture-overhead:
     cargo run --release -p pagerow --example capture_overhead

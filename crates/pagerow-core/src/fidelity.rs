@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     mapping::{ColumnKind, Field, Options, PropertyKind},
+    mutant::{self, Mutant},
     rich_text,
     side::Side,
     value::Value,
@@ -109,6 +110,7 @@ pub fn in_notion(value: &Value, field: &Field) -> Fidelity {
         PropertyKind::People { known } => people::property(value, known),
         PropertyKind::Files => files::property(value),
         PropertyKind::Checkbox => match value {
+            Value::Null if mutant::is(Mutant::EmptyCheckbox) => Ok(Value::Null),
             Value::Null => Ok(Value::Bool(false)),
             other => number::boolean(other).map(Value::Bool).ok_or_else(|| mismatch(other, "a checkbox")),
         },

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::Digest,
+    mutant::{self, Mutant},
     plan::{Action, MappingPlan, Plan, Step},
     side::{Side, Sides},
 };
@@ -181,7 +182,7 @@ pub fn check(plan: Plan, against: &[Against], pass: &[Digest]) -> Result<Approve
     for (_, broken, passes) in weighed(&plan, hash, against, pass) {
         if passes { &mut overridden } else { &mut refusals }.extend(broken);
     }
-    if refusals.is_empty() {
+    if refusals.is_empty() || mutant::is(Mutant::NoGuard) {
         Ok(Approved { plan, hash, overridden })
     } else {
         Err(Box::new(Refused { plan, refusals }))

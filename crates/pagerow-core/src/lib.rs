@@ -16,6 +16,7 @@ pub mod guard;
 pub mod journal;
 pub mod mapping;
 pub mod merge;
+pub mod mutant;
 pub mod number;
 pub mod observation;
 pub mod plan;

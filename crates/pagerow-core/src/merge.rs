@@ -6,6 +6,7 @@ use crate::{
     change::{Change, change},
     fidelity::{self, Fidelity, Reason},
     mapping::{Field, Flow, Policy},
+    mutant::{self, Mutant},
     side::{Side, Sides},
     value::Value,
 };
@@ -102,6 +103,7 @@ fn contest(field: &Field, policy: Policy, now: Sides<&Value>, edited: Sides<Opti
 
 fn by_policy(policy: Policy, edited: Sides<Option<Timestamp>>) -> Option<Side> {
     match policy {
+        Policy::Manual if mutant::is(Mutant::ContestIsIgnored) => Some(Side::Postgres),
         Policy::Manual => None,
         Policy::PreferPostgres => Some(Side::Postgres),
         Policy::PreferNotion => Some(Side::Notion),

@@ -3,6 +3,7 @@
 use crate::{
     fidelity,
     mapping::{Mapping, PropertyKind},
+    mutant::{self, Mutant},
     plan::{Action, Because, By, Settlement, Step},
     record::Record,
     side::{Side, Sides},
@@ -59,11 +60,14 @@ pub fn after_step(
             Side::Postgres if fidelity::agree(shown, source, field) => shown,
             Side::Postgres if matches!(field.shows, PropertyKind::Body) => shown,
             // What a trigger makes of it goes nowhere: to write it again would never end.
-            Side::Postgres if !field.flow.reaches(Side::Notion) => shown,
+            Side::Postgres if !field.flow.reaches(Side::Notion) && !mutant::is(Mutant::TriggersEcho) => shown,
             Side::Postgres => &write.after,
         };
         base.of_mut(step.side).set(write.field, Some(settled.clone()));
         let other = base.of_mut(step.side.other());
+        if mutant::is(Mutant::OneBase) {
+            continue;
+        }
         if step.because != Because::Undone {
             other.set(write.field, Some(source.clone()));
         } else if other.get(write.field).is_none() {

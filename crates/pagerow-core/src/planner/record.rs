@@ -13,6 +13,7 @@ use crate::{
     fidelity::{self, Fidelity, Reason},
     mapping::{Field, KeySource, Mapping},
     merge::{Merged, compare, merge, take},
+    mutant::{self, Mutant},
     observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{
         Action, Because, By, Conflict, ConflictKind, Expect, FieldWrite, Parked, Settled, Settlement,
@@ -231,7 +232,8 @@ impl<'a> One<'a> {
 
     /// Whether the page should carry the row's key and was seen without it.
     fn unmarked(&self) -> bool {
-        self.mapping.key_property
+        !mutant::is(Mutant::NoMark)
+            && self.mapping.key_property
             && self.mapping.direction.reaches(Side::Notion)
             && match (self.pair.identity.key(), self.sighting(Side::Notion)) {
                 // A page cannot be marked with nothing.
@@ -511,7 +513,7 @@ impl<'a> One<'a> {
             && self.mapping.key_property
             && self.mapping.direction.reaches(Side::Notion)
             && (create.key.is_none() || page.marker.as_deref() != create.key.as_ref().map(RowKey::as_str));
-        wanted.then(|| Step {
+        (wanted && !mutant::is(Mutant::NoMark)).then(|| Step {
             mark: true,
             key: create.key.clone(),
             ..self.step(Side::Notion, Action::Update, Vec::new(), Because::Unmarked)

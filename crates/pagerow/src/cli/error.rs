@@ -162,7 +162,7 @@ impl CliError {
             EngineError::Rows { mapping, source } => Self::of_side(&mapping, message, &*source, database),
             EngineError::Pages { mapping, source } => Self::of_side(&mapping, message, &*source, database),
             EngineError::Refused(refused) => Self::of_stops(&refused.refusals, false),
-            EngineError::StalePlan { kept, now } => Self::new(Exit::Failed, "stale_plan", message)
+            EngineError::StalePlan { kept, now } => Self::new(Exit::Decisions, "stale_plan", message)
                 .with("kept", kept.to_string().into())
                 .with("now", now.to_string().into())
                 .advise("nothing was written; make a new plan with `pagerow plan --out FILE`"),

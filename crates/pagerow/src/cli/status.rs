@@ -19,7 +19,7 @@ use crate::{
     clock::Clock,
     replica::Cursor,
     store::PgStore,
-    store::{Attention, Cursors, Links, Runs},
+    store::{Attention, Cursors, Identities, Links, Runs},
     wiring,
 };
 
@@ -84,6 +84,7 @@ async fn standing(
         last_full: state.last_full,
         capture: cursor.as_ref().map(capture),
         lag,
+        bases_lost: store.remembered(mapping).await?.lost,
     })
 }
 
@@ -111,5 +112,6 @@ fn unseen(mapping: &str) -> MappingStatus {
         last_full: None,
         capture: None,
         lag: None,
+        bases_lost: None,
     }
 }

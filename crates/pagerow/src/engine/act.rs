@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     guard::{Approved, Refusal},
     mapping::{Field, Mapping},
+    mutant::{self, Mutant},
     plan::{Action, MappingPlan, Plan, Step, Why},
     record::{PageId, RowKey},
     settle,
@@ -130,15 +131,20 @@ impl<W: Parts> Engine<W> {
             total,
         };
         // A link that is gone must not lend its key to references any more: they are read anew.
-        if plan.mappings.iter().flat_map(|part| &part.settlements).any(|settlement| settlement.forget) {
+        if plan.mappings.iter().flat_map(|part| &part.settlements).any(|settlement| settlement.forget)
+            && !mutant::is(Mutant::GoneLinksLive)
+        {
             self.relatives = None;
+        }
+        if mutant::is(Mutant::CursorFirst) {
+            self.end_plan(which, plan, views, &vec![0; which.len()], &[]).await?;
         }
         let removes = plan.steps().any(|(_, step)| matches!(step.action, Action::Trash | Action::Delete));
         let mut relatives = self.take_relatives().await?;
         let work = Work { which, plan, views };
         // After an error nobody knows which links came to be either.
         self.write_waves(run, &mut acting, work, &mut relatives).await?;
-        self.relatives = (!removes).then_some(relatives);
+        self.relatives = (!removes || mutant::is(Mutant::GoneLinksLive)).then_some(relatives);
         Ok(())
     }
 
@@ -165,7 +171,7 @@ impl<W: Parts> Engine<W> {
                 let told = self.decision(&run.origin, id, "override", approved.hash().to_string());
                 self.store.audit(&mut tx, &[told]).await?;
             }
-            for part in &plan.mappings {
+            for part in plan.mappings.iter().filter(|_| !mutant::is(Mutant::CountIsKept)) {
                 self.store.forget_count(&mut tx, &part.mapping).await?;
             }
         }
@@ -256,7 +262,9 @@ impl<W: Parts> Engine<W> {
 
     async fn keep_findings(&self, tx: &mut Tx<W>, at: usize, part: &MappingPlan) -> Result<(), EngineError> {
         let mapping = &self.bound[at].mapping;
-        self.store.keep_conflicts(tx, mapping, &part.conflicts).await?;
+        if !mutant::is(Mutant::ConflictIsForgotten) {
+            self.store.keep_conflicts(tx, mapping, &part.conflicts).await?;
+        }
         for parked in &part.parked {
             let trouble = Trouble { parked: parked.clone(), attempts: 0, next_try: None, content: None };
             self.store.park(tx, mapping, &trouble).await?;

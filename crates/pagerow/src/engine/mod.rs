@@ -27,7 +27,7 @@ mod undo;
 mod verify;
 mod weights;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use pagerow_core::{guard::Limits, mapping::Mapping};
 
@@ -123,6 +123,8 @@ pub struct Engine<W: Parts> {
     went_back: bool,
     /// Why the bases are not relied on, where that may not be written down.
     presumed: Option<String>,
+    /// By mapping, run and number: when an open step may last have gone out, in seconds of [`Clock::uptime`].
+    lost_at: BTreeMap<usize, BTreeMap<(i64, i32), f64>>,
     renewal: Option<Box<dyn Renewal<W>>>,
 }
 
@@ -146,6 +148,7 @@ impl<W: Parts> Engine<W> {
             last_run: 0,
             went_back: false,
             presumed: None,
+            lost_at: BTreeMap::new(),
             renewal: None,
         }
     }

@@ -6,6 +6,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -14,6 +15,7 @@ use pagerow_core::{
     digest::Digest,
     fidelity::Reason,
     journal::Status,
+    mutant::{self, Mutant},
     observation::{Absence, Observation},
     plan::{Action, Because, Expect, Plan, Step},
     record::{PageId, Record, RowKey},
@@ -43,6 +45,8 @@ const FRESH: Duration = Duration::from_secs(2);
 const BATCH: usize = 256;
 /// Fewest, where the rate limit allows no more in the time that a look stays fresh.
 const SMALL_BATCH: usize = 8;
+/// Notion's word for a data source that takes no further pages.
+const ROW_LIMIT: &str = "row_limit_exceeded";
 /// Calls that may be on their way at once; the limiter has the last word.
 const IN_FLIGHT: usize = 32;
 
@@ -61,6 +65,8 @@ struct Watch {
     checked: Instant,
     /// Pages that were edited since the look.
     moved: BTreeMap<PageId, Option<Digest>>,
+    /// The data source takes no further pages.
+    full: OnceLock<Failed>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -82,7 +88,10 @@ impl<W: Parts> Engine<W> {
             .enumerate()
             .map(|(part, view)| {
                 let cursor = view.cursors.notion.clone();
-                (part, Watch { cursor, checked: view.looked_at, moved: BTreeMap::new() })
+                (
+                    part,
+                    Watch { cursor, checked: view.looked_at, moved: BTreeMap::new(), full: OnceLock::new() },
+                )
             })
             .collect();
         let mut items = steps.iter().zip(run.next_seq..).map(|(&(part, step), seq)| Item {
@@ -157,7 +166,7 @@ impl<W: Parts> Engine<W> {
         batch: &[Item<'_>],
         relatives: &Relatives,
     ) -> Result<(), EngineError> {
-        if batch.is_empty() {
+        if batch.is_empty() || mutant::is(Mutant::NoIntent) {
             return Ok(());
         }
         // What the journal says is what is sent: recovery must not take a reference that waits for one that was
@@ -238,8 +247,21 @@ impl<W: Parts> Engine<W> {
                 if self.stop.is_asked() {
                     return (item, not_sent(item));
                 }
-                let moved = watches.get(&item.part).map(|watch| &watch.moved);
-                (item, self.send(item, moved, relatives, born).await)
+                let watch = watches.get(&item.part);
+                let full = watch.map(|watch| &watch.full).filter(|_| item.step.action == Action::Create);
+                if let Some(failed) = full.and_then(OnceLock::get) {
+                    // One more would be refused like the one before; each waits, and is listed.
+                    let how = How::Failed(failed.clone());
+                    return (item, Ended { how, ..not_sent(item) });
+                }
+                let ended = self.send(item, watch.map(|watch| &watch.moved), relatives, born).await;
+                if let (How::Failed(failed), Some(full)) = (&ended.how, full)
+                    && failed.reason.code == ROW_LIMIT
+                {
+                    // Whoever is told second says the same.
+                    let _told = full.set(failed.clone());
+                }
+                (item, ended)
             })
             .buffer_unordered(IN_FLIGHT)
             .collect()
@@ -256,7 +278,7 @@ impl<W: Parts> Engine<W> {
         steps: impl Iterator<Item = &'p Step>,
         relatives: &Relatives,
     ) -> Result<(), EngineError> {
-        if watch.checked.elapsed() <= FRESH {
+        if watch.checked.elapsed() <= FRESH || mutant::is(Mutant::NobodyLooksAgain) {
             return Ok(());
         }
         // The wait for the limiter comes first, or the look would be old before the write goes out.
@@ -398,6 +420,9 @@ fn digest(observation: Observation) -> Option<Digest> {
 /// Whether the page was edited since the look that the step was planned on.
 fn is_stale(step: &Step, moved: Option<&BTreeMap<PageId, Option<Digest>>>) -> bool {
     let Some(now) = step.page.and_then(|page| moved?.get(&page)) else { return false };
+    if mutant::is(Mutant::StaleIsWritten) {
+        return false;
+    }
     match step.expect {
         Expect::Seen(expected) => *now != Some(expected),
         // It was in the trash, and a look for changes only shows what is not.

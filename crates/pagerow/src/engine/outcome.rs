@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     journal::{self, Event as Happening, Status},
     mapping::Mapping,
+    mutant::{self, Mutant},
     observation::Sighting,
     plan::{Action, Because, Parked, Step},
     record::{PageId, Record, RowKey},
@@ -217,10 +218,12 @@ impl<W: Parts> Engine<W> {
             let name = (step.key.clone(), step.page);
             let failed = match &end.how {
                 How::Done { .. } | How::Moot => continue,
+                How::Stale if mutant::is(Mutant::StaleIsForgotten) => continue,
                 How::Stale | How::Unknown(_) => {
                     again.push(name);
                     continue;
                 }
+                How::Failed(_) if mutant::is(Mutant::FailureIsForgotten) => continue,
                 How::Failed(failed) => failed,
             };
             let attempts = view.parked.get(&name).map_or(1, |parked| parked.attempts.unsigned_abs() + 1);

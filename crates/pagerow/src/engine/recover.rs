@@ -6,6 +6,7 @@ use pagerow_core::{
     fidelity::Reason,
     journal::Status,
     mapping::{Mapping, PropertyKind},
+    mutant::{self, Mutant},
     observation::{Absence, Observation, Sighting},
     plan::{Action, FieldWrite, Step},
     record::{PageId, Record, RowKey},
@@ -54,7 +55,11 @@ impl<W: Parts> Engine<W> {
         (run.doubts, run.unsure) = (0, 0);
         let mut doubtful = Vec::with_capacity(which.len());
         for &at in which {
-            let open = self.open_steps(&self.bound[at]).await?;
+            let mut open = self.open_steps(&self.bound[at]).await?;
+            if mutant::is(Mutant::UnknownIsForgotten) {
+                open.clear();
+            }
+            self.keep_ages(at, &mut open);
             if open.is_empty() {
                 doubtful.push(BTreeSet::new());
                 continue;
@@ -82,6 +87,23 @@ impl<W: Parts> Engine<W> {
             doubtful.push(doubts.keys);
         }
         Ok(doubtful)
+    }
+
+    /// How long ago each of these steps may last have gone out. The database's clock tells it when a step is first seen;
+    /// from then on it is counted by a clock that nobody sets: time must not seem to have passed for a page to turn up.
+    fn keep_ages(&mut self, at: usize, open: &mut [OpenStep]) {
+        let now = self.clock.uptime().as_secs_f64();
+        let known = self.lost_at.remove(&at).unwrap_or_default();
+        let mut lost_at = BTreeMap::new();
+        for one in open.iter_mut() {
+            let name = (one.run, one.seq);
+            let lost = known.get(&name).copied().unwrap_or(now - one.age.max(0.0));
+            one.age = now - lost;
+            lost_at.insert(name, lost);
+        }
+        if !lost_at.is_empty() {
+            self.lost_at.insert(at, lost_at);
+        }
     }
 
     /// The open steps of a mapping. What is still only intended was given up on its way by this very engine.
@@ -233,7 +255,8 @@ impl<W: Parts> Engine<W> {
                     self.conclude(&mut tx, &[open], "double", why).await?;
                 }
                 ([], _) => {
-                    let may_turn_up = open.age < bound.settings.doubt.as_secs_f64();
+                    let may_turn_up = open.age < bound.settings.doubt.as_secs_f64()
+                        && !mutant::is(Mutant::NotFoundIsNotApplied);
                     if may_turn_up || found.is_unsure {
                         doubts.keys.extend(open.step.key.clone());
                         doubts.passing += usize::from(may_turn_up);
@@ -289,7 +312,11 @@ impl<W: Parts> Engine<W> {
         sighting: &Sighting,
     ) -> Result<(), EngineError> {
         let Some(key) = open.step.key.clone() else { return Ok(()) };
-        let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
+        let answer = if mutant::is(Mutant::FoundIsAsItWas) {
+            sighting.record.clone()
+        } else {
+            as_answered(&bound.mapping, &open.step, &sighting.record)
+        };
         let base = settle::after_step(&bound.mapping, &open.step, &answer, unread(bound), &[]);
         let link =
             LinkWrite { id: open.step.link, key: key.clone(), page, base, unsettled: false, apart: None };

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use pagerow_core::{
     guard::Refusal,
-    plan::{Action, Step},
+    plan::{Action, Because, Step},
     side::Side,
 };
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ pub struct MappingReport {
     pub unchanged: u64,
     pub conflicts: u64,
     pub parked: u64,
+    /// Records that one side deleted and the other edited: the edit won, and they are there again.
+    #[serde(default)]
+    pub revived: u64,
     /// Doubles, which a person has to look at.
     pub doubles: u64,
     pub calls: u64,
@@ -133,6 +136,7 @@ impl Run {
     /// Counts a step that was done.
     pub(super) fn count(&mut self, mapping: &str, step: &Step) {
         let report = self.of(mapping);
+        report.revived += u64::from(step.because == Because::EditBeatsDeletion);
         let counter = match (step.side, step.action) {
             (Side::Notion, Action::Create) => &mut report.to_notion.created,
             (Side::Notion, Action::Update | Action::Restore) => &mut report.to_notion.updated,

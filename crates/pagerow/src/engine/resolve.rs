@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     answer::{Take, Whole},
+    audit::Entry,
     digest::Digest,
     guard::{self, Refusal},
     plan::{Conflict, ConflictKind, Plan},
@@ -19,7 +20,8 @@ use super::{
     report::{Report, Run},
 };
 use crate::store::{
-    Attention as _, Closing, OpenConflict, ParkedRecord, Runs as _, Transaction as _, Transactions as _,
+    Attention as _, Audit as _, Closing, OpenConflict, ParkedRecord, Runs as _, Transaction as _,
+    Transactions as _,
 };
 
 /// Plans until the answer has arrived on both sides.
@@ -167,6 +169,19 @@ impl<W: Parts> Engine<W> {
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
         self.store.close_conflicts(&mut tx, &closings).await?;
+        let told = resolutions.iter().filter(is_done).map(|one| {
+            let (conflict, about) = (&one.conflict.conflict, one.answer.resolution());
+            let about = format!("conflict {}: {about}", one.conflict.id);
+            Entry {
+                run: run.id,
+                mapping: Some(one.conflict.mapping.clone()),
+                key: conflict.key.clone(),
+                page: conflict.page,
+                ..self.decision(&run.origin, run.id.unwrap_or_default(), "resolve", about)
+            }
+        });
+        let told: Vec<Entry> = told.collect();
+        self.store.audit(&mut tx, &told).await?;
         Ok(tx.commit().await?)
     }
 

@@ -65,13 +65,15 @@ impl<W: Parts> Engine<W> {
     /// [`EngineError::NoSuchRun`], [`EngineError::RunOpen`], [`EngineError::AlreadyUndone`] and
     /// [`EngineError::NotUndoable`]; and when a side cannot be looked at.
     pub async fn plan_undo(&mut self, run: i64) -> Result<UndoPlan, EngineError> {
+        self.find_its_place().await?;
         let (steps, which) = self.to_undo(run).await?;
         let mut doubtful = Vec::with_capacity(which.len());
         for &at in &which {
             let open = self.store.open_steps(&self.bound[at].mapping.name).await?;
             doubtful.push(open.into_iter().filter_map(|open| open.step.key).collect());
         }
-        let prepared = self.prepare_undo(run, steps, which, &doubtful).await?;
+        // On the heap: what looks at both sides is large.
+        let prepared = Box::pin(self.prepare_undo(run, steps, which, &doubtful)).await?;
         let Prepared { which, decided, .. } = &prepared;
         let against = self.weights(which, &decided.plan, &decided.views).await?;
         let refusals = match guard::check(prepared.decided.plan.clone(), &against, &[]) {
@@ -94,10 +96,12 @@ impl<W: Parts> Engine<W> {
         pass: Option<Digest>,
     ) -> Result<Report, EngineError> {
         self.take_lease().await?;
+        self.find_its_place().await?;
         let (steps, which) = self.to_undo(run).await?;
         let mut acts = Run::new(&format!("undo {run}"), self.calls());
         let doubtful = self.finish_open_steps(&mut acts, &which).await?;
-        let prepared = self.prepare_undo(run, steps, which, &doubtful).await?;
+        // On the heap: what looks at both sides is large.
+        let prepared = Box::pin(self.prepare_undo(run, steps, which, &doubtful)).await?;
         let Prepared { which, decided, waiting, .. } = prepared;
         let against = self.weights(&which, &decided.plan, &decided.views).await?;
         let approved = guard::check(decided.plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
@@ -105,7 +109,7 @@ impl<W: Parts> Engine<W> {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
         }
         let wanted = approved.plan().steps().count() as u64;
-        let result = self.carry_out(&mut acts, &which, &approved, &decided.views, waiting).await;
+        let result = Box::pin(self.carry_out(&mut acts, &which, &approved, &decided.views, waiting)).await;
         let whole = result.is_ok() && written(&acts) == wanted;
         if let (true, Some(by)) = (whole, acts.id) {
             let mut tx = self.store.begin().await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use pagerow_core::mutant::{self, Mutant};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -334,7 +335,9 @@ fn repeatable(error: &NotionError, effect: Effect) -> bool {
         NotionError::Server(_)
         | NotionError::ConnectionLost(_)
         | NotionError::Timeout
-        | NotionError::UnreadableAnswer { .. } => effect == Effect::Read,
+        | NotionError::UnreadableAnswer { .. } => {
+            effect == Effect::Read || mutant::is(Mutant::WritesAreRepeated)
+        }
         _ => false,
     }
 }

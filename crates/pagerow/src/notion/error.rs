@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use pagerow_core::mutant::{self, Mutant};
+
 use super::transport::Cause;
 
 /// A call that did not succeed.
@@ -145,6 +147,11 @@ impl NotionError {
     /// What became of the write that failed this way.
     pub fn fate(&self) -> Fate {
         match self {
+            Self::Timeout if mutant::is(Mutant::TimeoutIsNotApplied) => Fate::NotApplied,
+            Self::ConnectionLost(_) if mutant::is(Mutant::BrokenIsNotApplied) => Fate::NotApplied,
+            Self::Server(_) if mutant::is(Mutant::ServerErrorIsNotApplied) => Fate::NotApplied,
+            Self::Saved { .. } if mutant::is(Mutant::SavedIsNotApplied) => Fate::NotApplied,
+            Self::UnreadableAnswer { .. } if mutant::is(Mutant::CutAnswerIsNotApplied) => Fate::NotApplied,
             Self::Saved { committed, .. } | Self::UnreadableAnswer { committed, .. } => {
                 Fate::Applied { committed: committed.clone() }
             }

@@ -66,14 +66,15 @@ pub struct SqlError {
 }
 
 impl Tx {
-    /// Begins a transaction that writes: `READ COMMITTED`, with limits on waiting for locks and on each statement.
+    /// Begins a transaction that writes: `READ COMMITTED`, with limits on waiting for locks and on each statement. It
+    /// does not insist on writing: hosts make databases read only by default when their disk is nearly full.
     ///
     /// # Errors
     /// [`TxError::Connection`] when the pool has none, [`TxError::Lost`] when it breaks at once.
     pub async fn begin(pool: &Pool) -> Result<Self, TxError> {
         Self::open(
             pool,
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+            "BEGIN ISOLATION LEVEL READ COMMITTED; \
              SET LOCAL lock_timeout = '5s'; \
              SET LOCAL statement_timeout = '120s'; \
              SET LOCAL idle_in_transaction_session_timeout = '300s'; \

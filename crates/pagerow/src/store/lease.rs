@@ -223,7 +223,8 @@ impl PgStore {
         };
         let row = found.first().ok_or(StoreError::Lost("a lease"))?;
         let (before, ended, until): (String, bool, Timestamp) = (row.get(0), row.get(1), row.get(2));
-        if !ended && before != holder && !is_gone(&before) {
+        let is_over = before == holder || is_gone(&before);
+        if !ended && !is_over {
             return Err(StoreError::Held { holder: before, seconds: row.get(3), until });
         }
         let taken = tx
@@ -242,8 +243,9 @@ impl PgStore {
                 ],
             )
             .await?;
-        // A holder sends nothing after its lease has ended.
-        self.lose_track(tx, None, Some(until)).await?;
+        // A holder sends nothing after its lease has ended. Of one that may still run, only this clock says when that was,
+        // and clocks are set: what it was about to send may go out until it counts on its lease no longer.
+        self.lose_track(tx, None, is_over.then_some(until)).await?;
         self.close_abandoned_runs(tx, &before).await?;
         taken.first().map(|row| row.get(0)).ok_or(StoreError::Lost("a lease"))
     }

@@ -200,14 +200,14 @@ async fn a_kept_plan_is_carried_out_as_it_was_shown_or_not_at_all() {
     assert_eq!(desk.fails(2, &["apply", "nowhere.json"]).await["kind"], "usage");
 
     sql(&desk, "UPDATE supplier SET city = 'Kiel' WHERE id = 2").await;
-    let stale = desk.fails(1, &["apply", "plan.json"]).await;
+    let stale = desk.fails(3, &["apply", "plan.json"]).await;
     assert_eq!((&stale["kind"], &stale["kept"]), (&json!("stale_plan"), &shown["hash"]));
     assert_eq!(desk.json(0, &["runs"]).await["runs"].as_array().unwrap().len(), 1, "nothing was written");
 
     desk.json(0, &["plan", "suppliers", "--out", "plan.json"]).await;
     let applied = desk.json(0, &["apply", "plan.json"]).await;
     assert_eq!(of(&applied, "suppliers")["to_notion"]["updated"], 2);
-    assert_eq!(desk.fails(1, &["apply", "plan.json"]).await["kind"], "stale_plan");
+    assert_eq!(desk.fails(3, &["apply", "plan.json"]).await["kind"], "stale_plan");
     assert_eq!(desk.json(0, &["verify"]).await["equal"], true);
 }
 
@@ -382,6 +382,60 @@ async fn the_emulator_says_where_it_is_and_stops_when_asked() {
     let pid = rustix::process::Pid::from_raw(running.id().unwrap().cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(running.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_shown_and_taken_back_by_command() {
+    let desk = synced_shop().await;
+    sql(&desk, "UPDATE supplier SET city = 'Berlin' WHERE id = 1").await;
+    let run = desk.json(0, &["sync"]).await["run"].clone();
+    let number = run.to_string();
+
+    // Nobody confirms, nothing is known of that run, or the number is none.
+    assert_eq!(desk.fails(2, &["undo", &number]).await["key"], "--yes");
+    let unknown = desk.fails(2, &["undo", "4711", "--yes"]).await;
+    assert_eq!((&unknown["code"], &unknown["key"]), (&json!("no_such_run"), &json!("RUN")));
+    desk.fails(2, &["undo", "latest"]).await;
+
+    let shown = desk.json(0, &["undo", &number, "--dry-run"]).await;
+    let step = &shown["plan"]["mappings"][0]["steps"][0];
+    assert_eq!(
+        (&step["side"], &step["action"], &step["because"]),
+        (&json!("notion"), &json!("update"), &json!("undone"))
+    );
+    assert_eq!(step["fields"]["city"]["before"], "Berlin");
+    assert_eq!((&shown["left"], &shown["report"]), (&json!([]), &Json::Null));
+    assert_eq!(of(&desk.json(0, &["plan"]).await, "suppliers")["steps"], json!([]), "nothing was written");
+
+    let undone = desk.json(0, &["undo", &number, "--yes"]).await;
+    let by = undone["report"]["run"].clone();
+    assert_eq!((&undone["undoes"], &undone["report"]["quiet"]), (&run, &json!(true)));
+    let again = desk.fails(2, &["undo", &number, "--yes"]).await;
+    assert_eq!((&again["code"], &again["by"]), (&json!("already_undone"), &by));
+    assert_eq!(desk.json(0, &["sync"]).await["run"], Json::Null, "what was taken back is quiet");
+
+    let runs = desk.json(0, &["runs", "--mapping", "suppliers", "--by", "undo"]).await;
+    assert_eq!((&runs["runs"][0]["id"], &runs["runs"][0]["origin"]), (&by, &json!(format!("undo {number}"))));
+    let runs = desk.json(0, &["runs", "--limit", "1", "--before", &by.to_string()]).await;
+    assert_eq!((&runs["runs"][0]["id"], &runs["runs"][0]["undone_by"]), (&run, &by));
+    assert!(!runs["runs"][0]["who"].as_str().unwrap().is_empty());
+
+    let history = desk.json(0, &["history", "suppliers", "1"]).await;
+    let told: Vec<&Json> = history["steps"].as_array().unwrap().iter().map(|step| &step["run"]).collect();
+    assert_eq!((told[0], told[1], told.len()), (&by, &run, 3));
+    let page = history["steps"][0]["page_id"].as_str().unwrap();
+    assert_eq!(desk.json(0, &["history", "suppliers", page]).await["steps"], history["steps"]);
+
+    let verdict = desk.json(0, &["audit", "--verify"]).await;
+    assert_eq!((&verdict["verified"], &verdict["broken"]), (&json!(true), &Json::Null));
+    let last = desk.json(0, &["audit", "--limit", "1"]).await;
+    assert_eq!(
+        (&last["audit"][0]["action"], &last["audit"][0]["about"]),
+        (&json!("undo"), &json!(format!("run {number}")))
+    );
+    assert_eq!(last["audit"][0]["hash"], verdict["head"]["hash"]);
+    sql(&desk, "ALTER TABLE pagerow.audit DISABLE TRIGGER USER; UPDATE pagerow.audit SET entry = entry || ' ' WHERE seq = 2").await;
+    assert_eq!(desk.json(1, &["audit", "--verify"]).await["broken"]["seq"], 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

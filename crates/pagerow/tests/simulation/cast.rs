@@ -101,6 +101,7 @@ impl Cast {
             stage: Arc::clone(&self.stage),
             notion: Arc::clone(&self.notion),
             ledger: Arc::clone(&self.ledger),
+            waits_until: Arc::default(),
         };
         let address =
             Address { base_url: "http://notion.invalid".to_owned(), token: self.notion.token().into() };

@@ -30,9 +30,4 @@ impl Dice {
     pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[usize::try_from(self.bits() % items.len() as u64).unwrap_or(0)]
     }
-
-    /// A sequence of its own, so that drawing from one does not move the other.
-    pub(crate) fn split(&mut self) -> Self {
-        Self(self.bits())
-    }
 }

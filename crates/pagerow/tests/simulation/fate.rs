@@ -27,6 +27,11 @@ impl Script {
         if dice.percent(30) {
             burst(&mut dice, quiet_at, &mut events);
         }
+        let mut world = world;
+        if dice.percent(35) {
+            storm(&mut dice, quiet_at, &mut events);
+            world.lag = dice.between(30, 120) * 1000;
+        }
         for _ in 0..dice.between(0, 12) {
             events.push(Event { at: dice.between(0, quiet_at), what: trouble(&mut dice) });
         }
@@ -44,7 +49,7 @@ fn world(dice: &mut Dice) -> WorldSpec {
         mappings,
         rows,
         lag: if dice.percent(30) { dice.between(1, 60) * 1000 } else { 0 },
-        cap: if dice.percent(30) { dice.between(40, 60) } else { 10_000 },
+        cap: if dice.percent(30) { dice.between(10, 20) } else { 10_000 },
         calls_a_minute: dice.percent(15).then(|| dice.between(60, 180)),
     }
 }
@@ -147,6 +152,28 @@ fn burst(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
             What::Page(PageDeed::Edit { table, pick, cell, as_bot: false })
         };
         events.push(Event { at, what });
+    }
+}
+
+/// The answers to many writes are lost, while queries are far behind.
+fn storm(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
+    let begins = dice.between(0, quiet_at);
+    for _ in 0..dice.between(4, 10) {
+        let at = (begins + dice.between(0, 40_000)).min(quiet_at);
+        let says = |status| NetworkKind::Says { status, applied: true };
+        let kinds = [
+            NetworkKind::Broken { applied: true },
+            NetworkKind::Hang { applied: true },
+            NetworkKind::Truncated,
+            NetworkKind::Late { after: dice.between(1, 30) * 1000 },
+            says(Says::Error),
+            says(Says::Saved),
+            says(Says::Timeout),
+        ];
+        let fault = NetworkFault { kind: *dice.pick(&kinds), writes_only: true };
+        events.push(Event { at, what: What::Network { fault, calls: 1 } });
+        let insert = RowDeed::Insert { table: dice.bits() % 8, value: dice.bits() % 100_000 };
+        events.push(Event { at, what: What::Row(insert) });
     }
 }
 

@@ -10,6 +10,8 @@ mod end;
 mod fate;
 mod kind;
 mod model;
+#[cfg(feature = "mutants")]
+mod mutants;
 mod network;
 mod people;
 mod play;

@@ -1,6 +1,12 @@
 //! The way between an engine and Notion: how long it takes, and what gets lost on it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -11,7 +17,7 @@ use pagerow::notion::{
 };
 use reqwest::{
     Method,
-    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
@@ -28,6 +34,8 @@ pub(crate) struct Network {
     pub(crate) stage: Arc<Stage>,
     pub(crate) notion: Arc<InProcess>,
     pub(crate) ledger: Arc<Ledger>,
+    /// Until when Notion has asked this engine to wait, in milliseconds since the beginning.
+    pub(crate) waits_until: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Network {
@@ -38,7 +46,19 @@ impl std::fmt::Debug for Network {
 
 impl Transport for Network {
     fn send(&self, request: Request) -> BoxFuture<'_, Result<Response, Lost>> {
-        Box::pin(self.carry(request))
+        Box::pin(async move {
+            let now = self.stage.elapsed();
+            if now < self.waits_until.load(Ordering::Relaxed) {
+                self.stage.blame(format!("a call to {} while Notion asked to wait", request.url.path()));
+            }
+            let answer = self.carry(request).await;
+            if let Ok(Response { status: 429 | 529, headers, .. }) = &answer {
+                let wait = headers.get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse::<u64>().ok());
+                let until = self.stage.elapsed() + wait.unwrap_or(0) * 1000;
+                self.waits_until.fetch_max(until, Ordering::Relaxed);
+            }
+            answer
+        })
     }
 }
 

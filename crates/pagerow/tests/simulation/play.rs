@@ -38,17 +38,19 @@ pub(crate) fn play(script: &Script, told: bool) -> Played {
     // The engine's future need not be able to move between threads.
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let cast = Cast::new(script, told);
-        let mut violations = act(&cast, script).await;
-        if violations.is_empty() {
-            violations = end::violations(&cast, script).await;
-        }
+        let mut violations = match act(&cast, script).await {
+            Quiet::Reached => end::violations(&cast, script).await,
+            Quiet::CannotBeRead => Vec::new(),
+            Quiet::Never(why) => vec![format!("it did not become quiet in {ROUNDS} rounds: {why}")],
+        };
+        violations.extend(cast.stage.misdeeds());
         let (trace, lines) = cast.stage.trace();
         Played { violations, trace, lines, tally: cast.stage.tally() }
     })
 }
 
-/// Both phases. Answers why it did not become quiet.
-async fn act(cast: &Cast, script: &Script) -> Vec<String> {
+/// Both phases.
+async fn act(cast: &Cast, script: &Script) -> Quiet {
     for number in 0..script.world.rows {
         for table in 0..cast.mappings.len() as u64 {
             cast.do_to_row(&RowDeed::Insert { table, value: number * 31 + table }).await;
@@ -98,31 +100,54 @@ async fn act(cast: &Cast, script: &Script) -> Vec<String> {
     cast.stage.machine_skew.store(0, Ordering::Relaxed);
     // What is still on its way arrives, and people finish what they have begun.
     tokio::time::sleep(Duration::from_secs(250)).await;
-    become_quiet(cast).await
+    become_quiet(cast, script).await
+}
+
+/// How it ended.
+enum Quiet {
+    Reached,
+    /// Notion cannot list what is there, and pagerow says so. Nothing else can be asked of it.
+    CannotBeRead,
+    Never(String),
 }
 
 /// Syncs until nothing is left to do.
-async fn become_quiet(cast: &Cast) -> Vec<String> {
+async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
     let mut engine = cast.engine();
     let (mut last, mut pass, mut calm) = (String::new(), None, 0);
-    for round in 0..ROUNDS {
-        let depth = if round % 3 == 2 { Depth::Everything } else { Depth::Changes };
+    let (mut depth, mut has_looked) = (Depth::Changes, false);
+    for _ in 0..ROUNDS {
         match run(cast, &mut engine, depth, pass.take()).await {
-            Ok(true) if depth == Depth::Everything && (cast.next_try().is_none() || calm > 5) => {
-                let rested = engine.rest().await;
-                return rested.err().map(|error| error.to_string()).into_iter().collect();
+            Ok(ran) => {
+                let is_over = ran.is_quiet && (cast.next_try().is_none() || calm > 5);
+                // What waits for another record is tried for ever, ever more rarely.
+                calm = if ran.is_quiet { calm + 1 } else { 0 };
+                if depth == Depth::Everything {
+                    if ran.wrote > 0 && !has_looked && script.is_gentle() {
+                        return Quiet::Never(
+                            "a full look found what looks for changes had missed".to_owned(),
+                        );
+                    }
+                    has_looked = true;
+                    if is_over {
+                        return match engine.rest().await {
+                            Ok(()) => Quiet::Reached,
+                            Err(error) => Quiet::Never(error.to_string()),
+                        };
+                    }
+                }
+                // Only when changes alone have made everything equal is everything looked at.
+                depth = if ran.is_quiet { Depth::Everything } else { Depth::Changes };
             }
-            // What waits for another record is tried for ever, ever more rarely.
-            Ok(true) => calm += 1,
-            Ok(false) => calm = 0,
             // A person looks at it, and it is what they meant.
             Err(Failure::Stopped(plan)) => pass = Some(plan),
+            Err(Failure::TooDense) => return Quiet::CannotBeRead,
             Err(Failure::Other(error)) => last = error,
         }
         let pause = cast.next_try().unwrap_or_default().max(Duration::from_secs(5));
         tokio::time::sleep(pause).await;
     }
-    vec![format!("it did not become quiet in {ROUNDS} rounds: {last}")]
+    Quiet::Never(last)
 }
 
 /// Something that is done to Notion and taken back later.

@@ -105,20 +105,30 @@ async fn work(cast: Cast) {
     }
 }
 
+/// What a sync came to.
+pub(crate) struct Ran {
+    /// It found nothing to do, and nothing is left.
+    pub(crate) is_quiet: bool,
+    /// How many records it wrote.
+    pub(crate) wrote: u64,
+}
+
 /// Why a sync came to nothing.
 pub(crate) enum Failure {
     /// A guard stopped this plan.
     Stopped(Digest),
+    /// More pages were made in one minute than Notion lists, so that nothing can be read completely.
+    TooDense,
     Other(String),
 }
 
-/// One sync, with its end in the trace. Answers whether it found nothing to do and nothing left.
+/// One sync, with its end in the trace.
 pub(crate) async fn run(
     cast: &Cast,
     engine: &mut Engine<Modelled>,
     depth: Depth,
     pass: Option<Digest>,
-) -> Result<bool, Failure> {
+) -> Result<Ran, Failure> {
     // What failed before may be tried again, and fail again.
     let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(90));
     match engine.sync(&[], depth, pass, "simulation").await {
@@ -129,9 +139,9 @@ pub(crate) async fn run(
                 let (there, here) = (part.to_notion, part.to_postgres);
                 there.created + there.updated + there.trashed + here.inserted + here.updated + here.deleted
             };
-            let is_still =
-                report.run.is_none() || waits && report.mappings.iter().all(|part| wrote(part) == 0);
-            Ok(report.quiet && is_still)
+            let wrote = report.mappings.iter().map(wrote).sum();
+            let is_quiet = report.quiet && (report.run.is_none() || waits && wrote == 0);
+            Ok(Ran { is_quiet, wrote })
         }
         Err(error) => {
             cast.stage.count("a sync failed");
@@ -141,8 +151,22 @@ pub(crate) async fn run(
                     cast.stage.count("a guard stopped a plan");
                     Failure::Stopped(refused.plan.hash())
                 }
-                error => Failure::Other(error.to_string()),
+                error if with_causes(&error).contains("were created in the minute") => {
+                    cast.stage.count("too many pages of one minute");
+                    Failure::TooDense
+                }
+                error => Failure::Other(with_causes(&error)),
             })
         }
     }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text.push_str(&format!(": {deeper}"));
+        cause = deeper.source();
+    }
+    text
 }

@@ -233,6 +233,26 @@ pub(crate) enum StoreFault {
     CommitAnswerLost,
 }
 
+impl Script {
+    /// Whether nothing happens in it that only a full look can tell: pages that vanish from lists.
+    pub(crate) fn is_gentle(&self) -> bool {
+        self.events.iter().all(|event| match &event.what {
+            What::Row(deed) => !matches!(deed, RowDeed::Truncate { .. } | RowDeed::Mark { .. }),
+            What::Page(deed) => matches!(deed, PageDeed::Create { .. } | PageDeed::Edit { .. }),
+            What::Network { .. }
+            | What::Store { .. }
+            | What::Crash { .. }
+            | What::Freeze { .. }
+            | What::Outage { .. } => true,
+            What::SecondEngine { .. }
+            | What::Clock { .. }
+            | What::Revoked { .. }
+            | What::Unshared { .. }
+            | What::DatabaseTrashed { .. } => false,
+        })
+    }
+}
+
 impl StoreFault {
     pub(crate) fn hits_commit(self) -> bool {
         matches!(self, Self::CommitLost | Self::CommitAnswerLost)

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{play::play, script::Script, stage::lock};
+use crate::{
+    play::{Played, play},
+    script::Script,
+    stage::lock,
+};
 
 /// What has to happen in some simulation, or the simulations prove less than they claim.
 const SOMETIMES: &[&str] = &[
@@ -32,7 +36,7 @@ const SOMETIMES: &[&str] = &[
 
 /// What came of many simulations.
 pub(crate) struct Season {
-    seeds: u64,
+    pub(crate) seeds: u64,
     took: Duration,
     pub(crate) failures: BTreeMap<u64, Vec<String>>,
     tally: BTreeMap<&'static str, u64>,
@@ -41,10 +45,19 @@ pub(crate) struct Season {
 impl Season {
     /// Plays these seeds.
     pub(crate) fn play(seeds: Range<u64>) -> Self {
+        Self::play_with(seeds, |seed| play(&Script::of(seed), false), false)
+    }
+
+    /// Plays these seeds in a way of its own, until the first one fails where that is enough.
+    pub(crate) fn play_with(
+        seeds: Range<u64>,
+        play: impl Fn(u64) -> Played + Sync,
+        is_one_enough: bool,
+    ) -> Self {
         let began = Instant::now();
         let next = AtomicU64::new(seeds.start);
         let season = Mutex::new(Self {
-            seeds: seeds.end - seeds.start,
+            seeds: 0,
             took: Duration::ZERO,
             failures: BTreeMap::new(),
             tally: SOMETIMES.iter().map(|what| (*what, 0)).collect(),
@@ -55,11 +68,13 @@ impl Season {
                 scope.spawn(|| {
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= seeds.end {
+                        let is_enough = is_one_enough && !lock(&season).failures.is_empty();
+                        if seed >= seeds.end || is_enough {
                             break;
                         }
-                        let played = play(&Script::of(seed), false);
+                        let played = play(seed);
                         let mut season = lock(&season);
+                        season.seeds += 1;
                         for (what, times) in played.tally {
                             *season.tally.entry(what).or_default() += times;
                         }

@@ -28,6 +28,7 @@ pub(crate) struct Stage {
     dice: Mutex<Dice>,
     trace: Mutex<Trace>,
     tally: Mutex<BTreeMap<&'static str, u64>>,
+    misdeeds: Mutex<Vec<String>>,
     network: Mutex<VecDeque<NetworkFault>>,
     store: Mutex<VecDeque<StoreFault>>,
     /// By how much the clocks of the database and of the machines that engines run on are wrong, in milliseconds.
@@ -52,6 +53,7 @@ impl Stage {
             dice: Mutex::new(Dice::new(seed ^ 0x5157_4745)),
             trace: Mutex::new(Trace { hash: Sha256::new(), lines: told.then(Vec::new) }),
             tally: Mutex::default(),
+            misdeeds: Mutex::default(),
             network: Mutex::default(),
             store: Mutex::default(),
             database_skew: AtomicI64::new(0),
@@ -115,6 +117,16 @@ impl Stage {
     /// Counts something that has to happen sometimes.
     pub(crate) fn count(&self, what: &'static str) {
         *lock(&self.tally).entry(what).or_default() += 1;
+    }
+
+    /// Notes something that must never happen.
+    pub(crate) fn blame(&self, what: String) {
+        self.tell(|| format!("!! {what}"));
+        lock(&self.misdeeds).push(what);
+    }
+
+    pub(crate) fn misdeeds(&self) -> Vec<String> {
+        lock(&self.misdeeds).clone()
     }
 
     pub(crate) fn tally(&self) -> BTreeMap<&'static str, u64> {

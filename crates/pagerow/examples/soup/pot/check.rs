@@ -230,11 +230,11 @@ impl End {
         Ok(Self { table: *table, rows, pages, links })
     }
 
-    fn key<'p>(page: &'p Json) -> &'p str {
+    fn key(page: &Json) -> &str {
         page["values"]["Supabase ID"].as_str().unwrap_or_default()
     }
 
-    fn id<'p>(page: &'p Json) -> &'p str {
+    fn id(page: &Json) -> &str {
         page["id"].as_str().unwrap_or_default()
     }
 
@@ -261,7 +261,8 @@ impl End {
             let mut records = ids.clone();
             records.push((*key).to_owned());
             if key.is_empty() || pages.len() > 1 {
-                if !key.is_empty() || !ids.iter().all(|id| waits.explains(name, &[id.clone()], "")) {
+                if !key.is_empty() || !ids.iter().all(|id| waits.explains(name, std::slice::from_ref(id), ""))
+                {
                     complain(format!("{name}: {} live pages carry the key {key:?}", pages.len()), records);
                 }
                 continue;
@@ -272,7 +273,8 @@ impl End {
         }
         for (key, row) in &self.rows {
             let Some([page]) = of_key.get(key.as_str()).map(Vec::as_slice) else {
-                if !of_key.contains_key(key.as_str()) && !waits.explains(name, &[key.clone()], "") {
+                if !of_key.contains_key(key.as_str()) && !waits.explains(name, std::slice::from_ref(key), "")
+                {
                     let page = self.links.get(key).cloned();
                     complain(
                         format!("{name}: the row {key} has no live page"),

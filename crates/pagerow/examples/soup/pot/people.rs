@@ -308,7 +308,9 @@ impl People {
                         return Ok(());
                     };
                     let pages = self.stage.pages(source, false).await?;
-                    (json!([chance.of(&pages).map(|page| page["id"].clone())]), None)
+                    // At the very beginning there are none yet.
+                    let Some(other) = chance.of(&pages) else { return Ok(()) };
+                    (json!([other["id"]]), None)
                 }
             },
         };

@@ -31,6 +31,13 @@ pub(crate) fn report(report: &Report, paused: usize) -> String {
         "doubles",
     ];
     let mut out = table(&head, rows, &[1, 2, 3, 4, 5, 6]);
+    let revived: u64 = report.mappings.iter().map(|one| one.revived).sum();
+    if let (1.., Some(run)) = (revived, report.run) {
+        out.push_str(&format!(
+            "\n{} on one side gave way to an edit on the other (`pagerow show {run}` tells which)",
+            counted(revived, "deletion", "deletions")
+        ));
+    }
     let run = report.run.map_or_else(|| "nothing to do".to_owned(), |run| format!("run {run}"));
     let rate = if report.seconds >= 1.0 && report.calls > 0 {
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]

@@ -26,6 +26,8 @@ pub(crate) struct MappingStatus {
     pub(crate) capture: Option<&'static str>,
     /// Seconds since the last look that settled.
     pub(crate) lag: Option<f64>,
+    /// Why what is remembered of it is not relied on, if so.
+    pub(crate) bases_lost: Option<String>,
 }
 
 /// The table of all mappings.
@@ -63,7 +65,16 @@ pub(crate) fn status(mappings: &[MappingStatus]) -> String {
         "capture",
         "last looked at",
     ];
-    table(&head, rows, &[2, 3, 4, 5, 6, 7])
+    let mut out = table(&head, rows, &[2, 3, 4, 5, 6, 7]);
+    for one in mappings {
+        if let Some(why) = &one.bases_lost {
+            out.push_str(&format!(
+                "\n{}: what pagerow remembers may be from the past ({why}): nothing is deleted, every difference is a conflict",
+                one.mapping
+            ));
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -85,6 +96,7 @@ mod tests {
             last_full: None,
             capture: None,
             lag: None,
+            bases_lost: None,
         };
         assert_eq!(
             status(&[fresh]),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
+    mutant::{self, Mutant},
     observation::{Absence, Link, Observation},
     record::{PageId, RowKey},
     side::{Side, Sides},
@@ -171,6 +172,13 @@ impl<'a, W: Parts> Sight<'a, W> {
                 && (parts.notion == Part::Everything || again || (moved && link.unsettled))
             {
                 pages.push(link.page);
+            }
+            if mutant::is(Mutant::UnseenIsTrashed)
+                && parts.notion == Part::Everything
+                && self.pages.mark(at) == Mark::Unseen
+            {
+                self.pages.fill(at, Observation::Absent(Absence::Trashed));
+                pages.pop();
             }
         }
         // Rows and pages that are due without a link.

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use pagerow_core::{
     answer::Answers,
+    mutant::{self, Mutant},
     observation::{Absence, Identity, Observation, Pair, TableFacts},
     plan::{Census, Skipped},
     record::{PageId, Record, RowKey},
@@ -137,11 +138,17 @@ impl<W: Parts> Engine<W> {
             self.see(bound, relatives, parts, &cursors, &state, &due, without_bases).await?;
         let links =
             if sight.index.len() as u64 >= looked.links { sight.index.len() as u64 } else { looked.links };
-        self.confirm(&mut sight).await?;
+        if !mutant::is(Mutant::ListIsBelieved) {
+            self.confirm(&mut sight).await?;
+        }
         sight.fill_in(&looked.parts, &due, doubtful).await?;
         if looked.parts.notion == Part::Changes {
-            sight.confirm_unlinked().await?;
-            self.find_unlinked(&mut sight, doubtful).await?;
+            if !mutant::is(Mutant::UnlinkedIsBelieved) {
+                sight.confirm_unlinked().await?;
+            }
+            if !mutant::is(Mutant::NobodySearches) {
+                self.find_unlinked(&mut sight, doubtful).await?;
+            }
         }
         self.find_buried(&mut sight).await?;
         let unchanged = sight.unchanged(links);

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pagerow_core::mutant::{self, Mutant};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -381,6 +382,10 @@ impl Permit {
         let now = Instant::now();
         let mut state = self.pacing.state();
         state.counters.refused += 1;
+        let retry_after = retry_after.map(|wait| match () {
+            () if mutant::is(Mutant::RetryAfterIsIgnored) => Duration::ZERO,
+            () => wait,
+        });
         let pause = retry_after.unwrap_or_else(|| {
             // Half of it at least, so that several processes with one token do not come back together.
             let share = state.chance.random_range(0.5..=1.0);

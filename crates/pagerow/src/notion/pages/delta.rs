@@ -1,7 +1,10 @@
 //! Which pages were edited since an earlier look, on Notion's own clock.
 
 use jiff::{SignedDuration, Timestamp};
-use pagerow_core::record::PageId;
+use pagerow_core::{
+    mutant::{self, Mutant},
+    record::PageId,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -51,7 +54,18 @@ impl Mark {
             _ => false,
         };
         // A long time after it, an edit in that same minute would carry a later time.
-        Some(if is_quiet { edited + 1 } else { edited - OVERLAP })
+        Some(match () {
+            () if is_quiet || mutant::is(Mutant::WatermarkIsExclusive) => edited + 1,
+            () if mutant::is(Mutant::NoOverlap) => edited,
+            () => edited - OVERLAP,
+        })
+    }
+
+    /// Whether edits were seen that are later than Notion's own time: its clock went back, and what was edited since
+    /// carries earlier times than what is asked for.
+    pub(super) fn is_ahead_of(&self, now: Timestamp) -> bool {
+        // The clocks of several servers differ a little.
+        self.edited.is_some_and(|edited| minute(edited) > minute(now) + 1)
     }
 
     /// The mark after a complete look that began when Notion's clock showed `began`, and saw `latest` as the latest
@@ -154,6 +168,15 @@ mod tests {
         assert_eq!(from(&mark).unwrap(), "2026-01-01T10:04:00Z");
         let earlier = mark.after(at("2026-01-01T09:00:00Z"), at("2026-01-01T10:10:00Z"), Vec::new());
         assert_eq!(from(&earlier).unwrap(), "2026-01-01T10:04:00Z", "never back");
+    }
+
+    #[test]
+    fn a_clock_that_went_back_is_noticed() {
+        let mark = Mark::default().after(at("2026-01-03T10:07:00Z"), at("2026-01-03T10:07:30Z"), Vec::new());
+        assert!(mark.is_ahead_of(at("2026-01-01T10:08:00Z").unwrap()));
+        assert!(!mark.is_ahead_of(at("2026-01-03T10:06:10Z").unwrap()), "a little is nothing");
+        assert!(!mark.is_ahead_of(at("2026-01-05T10:08:00Z").unwrap()));
+        assert!(!Mark::default().is_ahead_of(at("2026-01-05T10:08:00Z").unwrap()));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use pagerow_core::{
+    mutant::{self, Mutant},
     observation::{Absence, Observation},
     record::{PageId, RowKey},
 };
@@ -135,6 +136,9 @@ impl<'a> Look<'a> {
                 Some(Arrived::Edited(Ok(answer))) => {
                     self.listing -= 1;
                     self.began = self.began.or(answer.server_time);
+                    if self.began.is_some_and(|began| mark.is_ahead_of(began)) {
+                        return Ok(everything);
+                    }
                     let page = answer.body;
                     let edits: Vec<Minute> = page
                         .entries
@@ -375,7 +379,9 @@ impl<'a> Look<'a> {
                 Ok(page) => self.take_page(id, *page),
                 Err(NotionError::NotShared { .. }) => {
                     if self.seen.insert(id) {
-                        self.show(id, Observation::Absent(Absence::Unreachable));
+                        let trashed = mutant::is(Mutant::UnsharedIsTrashed);
+                        let how = if trashed { Absence::Trashed } else { Absence::Unreachable };
+                        self.show(id, Observation::Absent(how));
                     }
                 }
                 Err(error) => self.take_failure(id, error)?,
@@ -400,7 +406,13 @@ impl<'a> Look<'a> {
             if is_passing(&error) {
                 self.again.push(id);
             }
-            self.show(id, Observation::Unreadable(error.to_string()));
+            self.show(
+                id,
+                match () {
+                    () if mutant::is(Mutant::UnreadableIsAbsent) => Observation::Absent(Absence::Trashed),
+                    () => Observation::Unreadable(error.to_string()),
+                },
+            );
         }
         Ok(())
     }

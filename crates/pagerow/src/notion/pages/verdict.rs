@@ -45,9 +45,11 @@ pub(super) fn judge(error: &NotionError, action: Action, is_about_page: bool, cl
         // A new page's data source cannot be reached, or is in the trash.
         NotionError::NotShared { .. } if is_about_page => ended(Failure::Refused),
         NotionError::InTrash { .. } => ended(Failure::Refused),
-        NotionError::NotShared { .. } | NotionError::Invalid { .. } | NotionError::Unsendable(_) => {
-            ended(Failure::Record)
-        }
+        // Only new pages are concerned; changes of those that are there go on.
+        NotionError::RowLimit { .. }
+        | NotionError::NotShared { .. }
+        | NotionError::Invalid { .. }
+        | NotionError::Unsendable(_) => ended(Failure::Record),
         NotionError::RateLimited { scope: RateScope::Blocked, .. } => ended(Failure::Refused),
         NotionError::RateLimited { .. }
         | NotionError::Overloaded { .. }
@@ -56,17 +58,16 @@ pub(super) fn judge(error: &NotionError, action: Action, is_about_page: bool, cl
         NotionError::WrongToken(_)
         | NotionError::MissingCapability { .. }
         | NotionError::BlockLimit(_)
-        | NotionError::RowLimit { .. }
         | NotionError::WrongKindOfId { .. }
         | NotionError::SeveralDataSources { .. } => ended(Failure::Refused),
-        // Their fate is never "not applied".
+        // Their fate is never "not applied", unless a mutant says so.
         NotionError::Saved { .. }
         | NotionError::Server(_)
         | NotionError::Unexpected(_)
         | NotionError::UnreadableAnswer { .. }
         | NotionError::OnlyId { .. }
         | NotionError::ConnectionLost(_)
-        | NotionError::Timeout => ended(Failure::Unknown),
+        | NotionError::Timeout => ended(Failure::Passing),
     }
 }
 

@@ -8,6 +8,8 @@
 //! Reading starts with one window. It is split only while calls would otherwise be left unused, and only as often
 //! as a small share of the calls allows, since each split costs up to one call.
 
+use pagerow_core::mutant::{self, Mutant};
+
 /// Minutes since 1970 in UTC: as exact as Notion shows times.
 pub(super) type Minute = i64;
 
@@ -152,7 +154,7 @@ impl Windows {
         } else if listed.next_cursor.is_some() {
             window.asks.cursor = listed.next_cursor;
             window.state = State::Ready;
-        } else if listed.is_cut {
+        } else if listed.is_cut && !mutant::is(Mutant::CutListIsWhole) {
             let rest = window.go_on_behind_the_cut()?;
             self.windows.extend(rest);
         } else {

@@ -10,6 +10,7 @@ use pagerow_core::{
     digest::Digest,
     fidelity::Reason,
     mapping::PropertyKind,
+    mutant::{self, Mutant},
     observation::{Absence, Observation, Sighting},
     plan::{Action, Expect, FieldWrite, Step},
     record::PageId,
@@ -122,7 +123,9 @@ impl NotionPages {
             self.put(write, step.action, outgoing, &mut content)?;
         }
         let carries_key = step.mark || step.action == Action::Create;
-        if let Some((property, kind)) = self.key_property().filter(|_| carries_key) {
+        if let Some((property, kind)) =
+            self.key_property().filter(|_| carries_key && !mutant::is(Mutant::NoKey))
+        {
             let Some(key) = &step.key else {
                 return Err(impossible("key_missing", "the step does not say the row's key"));
             };

@@ -97,7 +97,20 @@ FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_namespace n ON n.oi
 WHERE t.tgrelid = ANY ($1) AND NOT t.tgisinternal
 ORDER BY t.tgrelid, t.tgname";
 
+/// One transaction: one picture of all tables, and a limit to the wait for somebody who has locked one of them.
 pub(super) async fn catalogue(session: &Session, names: Option<&[&str]>) -> Result<Catalogue, PostgresError> {
+    session.batch(BEGIN).await?;
+    let outcome = read_all(session, names).await;
+    let ended = session.batch("COMMIT").await;
+    let catalogue = outcome?;
+    ended?;
+    Ok(catalogue)
+}
+
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+                     SET LOCAL lock_timeout = '10s'; SET LOCAL statement_timeout = '120s'";
+
+async fn read_all(session: &Session, names: Option<&[&str]>) -> Result<Catalogue, PostgresError> {
     let (only_named, wanted) = (names.is_some(), names.unwrap_or_default().to_vec());
     let parameters: [Param<'_>; 2] = [(&only_named, Type::BOOL), (&wanted, Type::TEXT_ARRAY)];
     let rows = session.query(TABLES, &parameters).await?;

@@ -144,3 +144,30 @@ async fn a_very_long_retry_after_is_told_instead_of_waited_for() {
         recovers(&world).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_data_source_stops_new_pages_and_nothing_else() {
+    let world = with_work().await;
+    world.no_faults().await;
+    world.fault(json!({ "endpoint": "POST /v1/pages", "answer": "409_row_limit", "times": 40 })).await;
+    world.sql("INSERT INTO items SELECT n, 'Item ' || n, 'new' FROM generate_series(201, 400) n").await;
+    world.calls().await;
+    let answer = pagerow(&world, &["sync", "--json"]).await;
+    assert_eq!(answer.code, 3, "{}{}", answer.stdout, answer.stderr);
+    let report = answer.json();
+    assert_eq!(
+        report["mappings"][0]["to_notion"],
+        json!({ "created": 0, "updated": 30, "trashed": 0 }),
+        "{report:#}"
+    );
+    assert_eq!(report["mappings"][0]["parked"], 230);
+    // Those that were on their way when the first was refused, and no more.
+    let creates = world.calls().await.get("POST /v1/pages").copied().unwrap_or(0);
+    assert!((1..=32).contains(&creates), "{creates} calls");
+    let shown = pagerow(&world, &["parked"]).await;
+    assert!(shown.stdout.contains("is full"), "{}", shown.stdout);
+    world.no_faults().await;
+    world.sql("UPDATE pagerow.parked SET next_try = now()").await;
+    sync(&world).await;
+    at_rest(&world, ROWS + 230).await;
+}

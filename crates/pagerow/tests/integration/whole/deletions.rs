@@ -76,6 +76,7 @@ async fn an_edit_of_the_row_brings_its_trashed_page_back() {
     world.sql("UPDATE products SET stock = 71 WHERE id = 7").await;
     let report = world.full_sync().await;
     assert!(!report.needs_decision(), "{report:#?}");
+    assert_eq!(part(&report, "products").revived, 1, "{report:#?}");
     assert_eq!(world.page(&products, "Name", "Product 7").await.values["Stock"], 71);
     assert_eq!(world.equal().await, 35);
     world.nothing_left().await;
@@ -88,7 +89,8 @@ async fn an_edit_of_the_page_brings_its_deleted_row_back() {
     let page = world.page(&products, "Name", "Product 7").await;
     world.edit(&page, json!({"Stock": 72})).await;
     world.sql("DELETE FROM products WHERE id = 7").await;
-    world.sync().await;
+    let report = world.sync().await;
+    assert_eq!(part(&report, "products").revived, 1, "{report:#?}");
     assert_eq!(world.row("SELECT stock FROM products WHERE id = 7").await["stock"], 72);
     assert_eq!(world.equal().await, 35);
     world.nothing_left().await;
@@ -211,7 +213,7 @@ async fn pages_trashed_by_the_dozen_are_stopped_where_they_would_delete_rows() {
         world.trash(&page).await;
     }
     let stopped = refused(&world, Depth::Everything).await;
-    assert!(stopped.iter().any(|r| r.rule == Rule::MassDeletion && r.seen == 30), "{:?}", stopped);
+    assert!(stopped.iter().any(|r| r.rule == Rule::MassDeletion && r.seen == 30), "{stopped:?}");
     assert_eq!(world.count("products").await, 29);
 }
 

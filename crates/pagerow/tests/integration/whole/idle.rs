@@ -114,3 +114,26 @@ async fn edits_of_one_record_while_it_is_being_written_are_not_lost() {
     assert_eq!((&row["stock"], &row["price"]), (&json!(504), &json!(4.0)));
     world.equal().await;
 }
+
+#[tokio::test]
+async fn clocks_that_jump_by_days_hide_no_edit_and_make_none() {
+    let world = World::with_mappings(SHOP, MAPPINGS).await;
+    world.sync().await;
+    let products = world.source("Products").await;
+    let two_days = 2 * 24 * 60;
+    let mut stock = 500;
+    for jump in [two_days, -two_days, -two_days, two_days] {
+        world.minutes_pass(jump).await;
+        let page = world.page(&products, "Name", "Product 8").await;
+        for _ in 0..2 {
+            stock += 1;
+            world.edit(&page, serde_json::json!({"Stock": stock})).await;
+            world.sql(&format!("UPDATE products SET price = {stock} WHERE id = 9")).await;
+            let report = world.sync().await;
+            assert_eq!(written(&report), [0, 1, 0, 0, 1, 0], "{jump}: {report:#?}");
+            assert_eq!(world.row("SELECT stock FROM products WHERE id = 8").await["stock"], stock);
+        }
+        assert_eq!(written(&world.sync().await), [0; 6]);
+    }
+    assert_eq!(world.equal().await, 35);
+}

@@ -6,6 +6,7 @@ use pagerow::engine::{EngineError, NotUndone, Report, UndoPlan};
 use pagerow::store::RunFilter;
 use pagerow_core::undo::Cannot;
 use serde_json::{Value as Json, json};
+use tokio_postgres::error::SqlState;
 
 use super::{MAPPINGS, SHOP};
 use crate::support::world::{World, written};
@@ -60,14 +61,15 @@ async fn both(world: &World, table: &str, title: &str) -> Both {
 }
 
 async fn plan(world: &World, run: i64) -> Result<UndoPlan, EngineError> {
-    world.engine().await.plan_undo(run).await
+    let mut engine = Box::pin(world.engine()).await;
+    Box::pin(engine.plan_undo(run)).await
 }
 
 async fn undo(world: &World, run: i64) -> (Vec<NotUndone>, Report) {
-    let mut engine = world.engine().await;
-    let shown = engine.plan_undo(run).await.unwrap();
+    let mut engine = Box::pin(world.engine()).await;
+    let shown = Box::pin(engine.plan_undo(run)).await.unwrap();
     assert_eq!(shown.refusals, [], "{:#?}", shown.refusals);
-    let report = engine.undo(run, Some(shown.plan.hash()), None).await.unwrap();
+    let report = Box::pin(engine.undo(run, Some(shown.plan.hash()), None)).await.unwrap();
     engine.rest().await.unwrap();
     assert!(report.quiet, "{report:#?}");
     (shown.left, report)
@@ -81,8 +83,8 @@ async fn is_intact(world: &World) -> i64 {
 
 #[tokio::test]
 async fn a_run_of_500_changes_on_both_sides_is_undone_to_the_byte_and_20_later_edits_stay() {
-    let world = World::with_mappings(ITEMS, ITEMS_MAPPED).await;
-    world.sync().await;
+    let world = Box::pin(World::with_mappings(ITEMS, ITEMS_MAPPED)).await;
+    Box::pin(world.sync()).await;
     let source = world.source("Items").await;
     let page_of: BTreeMap<String, String> = world
         .pages(&source)
@@ -118,7 +120,7 @@ async fn a_run_of_500_changes_on_both_sides_is_undone_to_the_byte_and_20_later_e
     }
     world.minutes_pass(1).await;
     let before = both(&world, "items", "Items").await;
-    let report = world.full_sync().await;
+    let report = Box::pin(world.full_sync()).await;
     let run = report.run.unwrap();
     let [created, updated, trashed, inserted, edited, deleted] = written(&report);
     assert_eq!((created, trashed, inserted, deleted), (40, 30, 40, 30), "{report:#?}");
@@ -132,10 +134,10 @@ async fn a_run_of_500_changes_on_both_sides_is_undone_to_the_byte_and_20_later_e
         patch(n, json!({ "Price": 7_000 + n })).await;
     }
     world.minutes_pass(1).await;
-    world.full_sync().await;
+    Box::pin(world.full_sync()).await;
     let edited = both(&world, "items", "Items").await;
 
-    let (left, undone) = undo(&world, run).await;
+    let (left, undone) = Box::pin(undo(&world, run)).await;
     let now = both(&world, "items", "Items").await;
     let mut expected = before.clone();
     for n in 201..=210 {
@@ -157,8 +159,8 @@ async fn a_run_of_500_changes_on_both_sides_is_undone_to_the_byte_and_20_later_e
     assert!(left.iter().all(|left| matches!(left.left.why, Cannot::EditedSince { before: Some(_), .. })));
 
     // The next plan is empty, by a look at everything and by one for changes.
-    world.nothing_left().await;
-    assert_eq!(world.sync().await.run, None);
+    Box::pin(world.nothing_left()).await;
+    assert_eq!(Box::pin(world.sync()).await.run, None);
 
     // It is undone, and says by which run; the undo of the undo is the redo.
     let again = plan(&world, run).await;
@@ -166,13 +168,13 @@ async fn a_run_of_500_changes_on_both_sides_is_undone_to_the_byte_and_20_later_e
         matches!(again, Err(EngineError::AlreadyUndone { by, .. }) if Some(by) == undone.run),
         "{again:?}"
     );
-    let (left, redone) = undo(&world, undone.run.unwrap()).await;
+    let (left, redone) = Box::pin(undo(&world, undone.run.unwrap())).await;
     assert!(left.is_empty(), "{left:#?}");
     let now = both(&world, "items", "Items").await;
     assert_eq!(now.0, edited.0, "rows");
     assert_eq!(now.1, edited.1, "pages");
-    world.nothing_left().await;
-    let verdict = world.verify().await;
+    Box::pin(world.nothing_left()).await;
+    let verdict = Box::pin(world.verify()).await;
     assert!(verdict.equal, "{verdict:#?}");
 
     // The first run counts again, and may be undone again.
@@ -368,7 +370,7 @@ async fn the_audit_refuses_changes_and_names_what_was_changed_all_the_same() {
         "TRUNCATE pagerow.audit",
     ] {
         let refused = client.batch_execute(tampering).await.unwrap_err();
-        assert_eq!(refused.code().map(|code| code.code()), Some("42501"), "{tampering}: {refused:?}");
+        assert_eq!(refused.code().map(SqlState::code), Some("42501"), "{tampering}: {refused:?}");
     }
     // Whoever owns the table can take the trigger off; the chain tells.
     world

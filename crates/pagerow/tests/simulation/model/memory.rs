@@ -558,7 +558,8 @@ impl Leases for Server {
             self.stage.count("a lease was taken over");
         }
         let (epoch, is_first) = (row.epoch, known.is_none());
-        let since = known.map_or(now, |lease| lease.expires_at).min(now);
+        let over = known.filter(|lease| lease.holder == holder || is_gone(&lease.holder));
+        let since = over.map_or(now, |lease| lease.expires_at).min(now);
         tx.run(move |db| {
             db.memory.lease = Some(row.clone());
             if !is_first {

@@ -50,8 +50,6 @@ struct State {
     committed: Database,
     /// Rises with each commit.
     version: u64,
-    /// Rises with each restored backup: what was open before it is gone.
-    life: u64,
     next_transaction: u64,
     open: BTreeSet<u64>,
     locks: BTreeMap<Lock, u64>,
@@ -70,7 +68,8 @@ pub(crate) struct Tx {
     pub(crate) now: Timestamp,
     deeds: Vec<Deed>,
     view: Database,
-    seen: (u64, u64),
+    /// The version that `view` stands on.
+    seen: u64,
     is_lost: bool,
 }
 
@@ -79,7 +78,6 @@ impl Server {
         let state = State {
             committed: Database { tables, memory: Memory::default() },
             version: 0,
-            life: 0,
             next_transaction: 1000,
             open: BTreeSet::new(),
             locks: BTreeMap::new(),
@@ -94,7 +92,7 @@ impl Server {
         let number = state.next_transaction;
         state.next_transaction += 1;
         state.open.insert(number);
-        let (view, seen) = (state.committed.clone(), (state.life, state.version));
+        let (view, seen) = (state.committed.clone(), state.version);
         Tx {
             server: self.clone(),
             number,
@@ -133,30 +131,14 @@ impl Server {
         (state.open.first().copied().unwrap_or(state.next_transaction), state.next_transaction)
     }
 
-    /// Whether some transaction holds this.
-    pub(crate) fn is_locked(&self, what: &Lock) -> bool {
-        lock(&self.state).locks.contains_key(what)
-    }
-
     /// Carries out and commits what somebody else than pagerow does, all at once. `false`: the database refused it.
     pub(crate) fn write_at_once<E>(&self, mut tx: Tx, deed: impl Fn(&mut Database) -> Result<(), E>) -> bool {
-        tx.refresh().is_ok() && deed(&mut tx.view).is_ok() && tx.apply().is_ok()
-    }
-
-    /// Everything as it is, to be restored later.
-    pub(crate) fn backup(&self) -> Database {
-        lock(&self.state).committed.clone()
-    }
-
-    /// Puts a backup in the place of everything. Sequences and transaction numbers go on, as after a failover.
-    pub(crate) fn restore(&self, backup: Database) {
-        let mut state = lock(&self.state);
-        state.committed = backup;
-        state.version += 1;
-        state.life += 1;
-        state.open.clear();
-        state.locks.clear();
-        self.released.notify_waiters();
+        tx.refresh();
+        let done = deed(&mut tx.view).is_ok();
+        if done {
+            tx.apply();
+        }
+        done
     }
 
     fn broke(&self, fault: StoreFault) -> StoreError {
@@ -185,7 +167,7 @@ impl Tx {
             self.is_lost = true;
             return Err(self.server.broke(fault));
         }
-        self.refresh()?;
+        self.refresh();
         let done = deed(&mut self.view);
         self.deeds.push(Box::new(move |database| {
             deed(database);
@@ -200,9 +182,6 @@ impl Tx {
             let released = self.server.released.notified();
             {
                 let mut state = lock(&self.server.state);
-                if state.life != self.seen.0 {
-                    return Err(lost());
-                }
                 match state.locks.get(what) {
                     None => {
                         state.locks.insert(what.clone(), self.number);
@@ -221,26 +200,20 @@ impl Tx {
     }
 
     /// What others have committed since comes under what was done here.
-    fn refresh(&mut self) -> Result<(), StoreError> {
+    fn refresh(&mut self) {
         let state = lock(&self.server.state);
-        let now = (state.life, state.version);
-        if now.0 != self.seen.0 {
-            return Err(lost());
-        }
-        if now != self.seen {
+        if state.version != self.seen {
             self.view = state.committed.clone();
-            self.seen = now;
+            self.seen = state.version;
             self.deeds.iter().for_each(|deed| deed(&mut self.view));
         }
-        Ok(())
     }
 
-    fn apply(&mut self) -> Result<(), StoreError> {
-        self.refresh()?;
+    fn apply(&mut self) {
+        self.refresh();
         let mut state = lock(&self.server.state);
         state.committed = std::mem::take(&mut self.view);
         state.version += 1;
-        Ok(())
     }
 }
 
@@ -251,9 +224,9 @@ impl Transaction for Tx {
             return Err(lost());
         }
         match self.server.stage.store_fault(true) {
-            None => self.apply()?,
+            None => self.apply(),
             Some(StoreFault::CommitAnswerLost) => {
-                self.apply()?;
+                self.apply();
                 return Err(self.server.broke(StoreFault::CommitAnswerLost));
             }
             Some(fault) => return Err(self.server.broke(fault)),
@@ -267,10 +240,8 @@ impl Transaction for Tx {
 impl Drop for Tx {
     fn drop(&mut self) {
         let mut state = lock(&self.server.state);
-        if state.life == self.seen.0 {
-            state.open.remove(&self.number);
-            state.locks.retain(|_, holder| *holder != self.number);
-        }
+        state.open.remove(&self.number);
+        state.locks.retain(|_, holder| *holder != self.number);
         self.server.released.notify_waiters();
     }
 }

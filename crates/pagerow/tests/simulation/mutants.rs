@@ -1,0 +1,39 @@
+//! Whether the simulations would notice: each known bug is switched on by itself, and has to be caught within 200 seeds.
+
+use pagerow_core::mutant::{self, Mutant};
+
+use crate::{play::play, script::Script, season::Season};
+
+/// Seeds in which a bug has to show.
+const SEEDS: u64 = 200;
+
+#[test]
+fn every_known_bug_is_caught() {
+    let wanted = std::env::var("PAGEROW_MUTANT").ok();
+    let mutants =
+        Mutant::ALL.iter().filter(|mutant| wanted.as_ref().is_none_or(|name| format!("{mutant:?}") == *name));
+    let mut escaped = Vec::new();
+    for &mutant in mutants {
+        let season = Season::play_with(
+            0..SEEDS,
+            |seed| {
+                mutant::switch(Some(mutant));
+                let played = play(&Script::of(seed), false);
+                mutant::switch(None);
+                played
+            },
+            true,
+        );
+        let missed = if season.seeds == SEEDS { season.never() } else { Vec::new() };
+        let how = match (season.failures.iter().next(), missed.first()) {
+            (Some((seed, violations)), _) => format!("seed {seed}: {}", violations[0]),
+            (None, Some(never)) => format!("never happened: {never}"),
+            (None, None) => {
+                escaped.push(mutant);
+                "NOT CAUGHT".to_owned()
+            }
+        };
+        println!("{:<24} {:<72} {how}", format!("{mutant:?}"), mutant.wrong());
+    }
+    assert!(escaped.is_empty(), "not caught: {escaped:?}");
+}
