@@ -257,7 +257,7 @@ fn lost_words(cast: &Cast, script: &Script) -> Vec<String> {
         let blind = 2_500 + script.world.lag;
         let property = cast.property_ids(word.cell);
         let overtaken = |id: &&str| cast.ledger.was_overtaken(&word.record, id, word.at, blind);
-        if word.side == Side::Notion && property.iter().any(|id| overtaken(&id)) {
+        if word.side == Side::Notion && property.iter().any(overtaken) {
             cast.stage.count("an edit fell into the gap of an unconditional write");
             continue;
         }
@@ -271,11 +271,11 @@ async fn unrest(cast: &Cast) -> Vec<String> {
     let mut engine = cast.engine();
     let mut found = Vec::new();
     for depth in [Depth::Changes, Depth::Everything] {
-        match run(cast, &mut engine, depth, None).await {
+        match run(cast, &mut engine, depth, Vec::new()).await {
             Ok(ran) if ran.is_quiet => {}
             Ok(_) => found.push(format!("a further look at {depth:?} still finds something to do")),
             Err(Failure::Stopped(_)) => {
-                found.push(format!("a further look at {depth:?} is stopped by a guard"))
+                found.push(format!("a further look at {depth:?} is stopped by a guard"));
             }
             Err(Failure::TooDense) => {}
             Err(Failure::Other(error)) => found.push(format!("a further look at {depth:?} fails: {error}")),

@@ -185,7 +185,7 @@ fn trouble(dice: &mut Dice) -> What {
             What::Network { fault, calls: dice.between(1, 4) }
         }
         15..=20 => {
-            let kinds = [StoreFault::StatementLost, StoreFault::CommitLost, StoreFault::CommitAnswerLost];
+            let kinds = [StoreFault::Statement, StoreFault::Commit, StoreFault::CommitAnswer];
             What::Store { fault: *dice.pick(&kinds), times: dice.between(1, 2) }
         }
         21..=30 => What::Crash { polls: dice.between(0, 160), down: dice.between(0, 100) * 1000 },

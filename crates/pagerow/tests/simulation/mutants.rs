@@ -18,8 +18,12 @@ fn every_known_bug_is_caught() {
             0..SEEDS,
             |seed| {
                 mutant::switch(Some(mutant));
-                let played = play(&Script::of(seed), false);
+                let mut played = play(&Script::of(seed), false);
                 mutant::switch(None);
+                // Only what the bug does counts.
+                if !played.violations.is_empty() && !play(&Script::of(seed), false).violations.is_empty() {
+                    played.violations.clear();
+                }
                 played
             },
             true,

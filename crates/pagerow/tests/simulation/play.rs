@@ -87,7 +87,7 @@ async fn act(cast: &Cast, script: &Script) -> Quiet {
             What::Revoked { span } => cast.for_a_while(*span, Blow::Revoked),
             What::Unshared { table, span } => cast.for_a_while(*span, Blow::Unshared(cast.place(*table))),
             What::DatabaseTrashed { table, span } => {
-                cast.for_a_while(*span, Blow::Trashed(cast.place(*table)))
+                cast.for_a_while(*span, Blow::Trashed(cast.place(*table)));
             }
         }
     }
@@ -114,10 +114,10 @@ enum Quiet {
 /// Syncs until nothing is left to do.
 async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
     let mut engine = cast.engine();
-    let (mut last, mut pass, mut calm) = (String::new(), None, 0);
+    let (mut last, mut pass, mut calm) = (String::new(), Vec::new(), 0);
     let (mut depth, mut has_looked) = (Depth::Changes, false);
     for _ in 0..ROUNDS {
-        match run(cast, &mut engine, depth, pass.take()).await {
+        match run(cast, &mut engine, depth, std::mem::take(&mut pass)).await {
             Ok(ran) => {
                 let is_over = ran.is_quiet && (cast.next_try().is_none() || calm > 5);
                 // What waits for another record is tried for ever, ever more rarely.
@@ -140,7 +140,7 @@ async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
                 depth = if ran.is_quiet { Depth::Everything } else { Depth::Changes };
             }
             // A person looks at it, and it is what they meant.
-            Err(Failure::Stopped(plan)) => pass = Some(plan),
+            Err(Failure::Stopped(names)) => pass = names,
             Err(Failure::TooDense) => return Quiet::CannotBeRead,
             Err(Failure::Other(error)) => last = error,
         }

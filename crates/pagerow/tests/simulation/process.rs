@@ -1,6 +1,7 @@
 //! Engines as processes: each works in a loop until it is killed at some await, and another one takes its place.
 
 use std::{
+    collections::BTreeSet,
     pin::Pin,
     sync::{
         Arc,
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use pagerow::engine::{Depth, Engine, EngineError, MappingReport};
+use pagerow::engine::{Consent, Depth, Engine, MappingReport};
 use pagerow_core::digest::Digest;
 
 use tokio::time::Sleep;
@@ -100,7 +101,7 @@ async fn work(cast: Cast) {
     loop {
         let depth = if cast.stage.percent(10) { Depth::Everything } else { Depth::Changes };
         // A failure is in the trace, and the next sync comes anyway.
-        let _told = run(&cast, &mut engine, depth, None).await;
+        let _told = run(&cast, &mut engine, depth, Vec::new()).await;
         cast.stage.pass(1_000, 30_000).await;
     }
 }
@@ -115,8 +116,8 @@ pub(crate) struct Ran {
 
 /// Why a sync came to nothing.
 pub(crate) enum Failure {
-    /// A guard stopped this plan.
-    Stopped(Digest),
+    /// A guard stopped what has these names.
+    Stopped(Vec<Digest>),
     /// More pages were made in one minute than Notion lists, so that nothing can be read completely.
     TooDense,
     Other(String),
@@ -127,14 +128,19 @@ pub(crate) async fn run(
     cast: &Cast,
     engine: &mut Engine<Modelled>,
     depth: Depth,
-    pass: Option<Digest>,
+    pass: Vec<Digest>,
 ) -> Result<Ran, Failure> {
     // What failed before may be tried again, and fail again.
     let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(90));
-    match engine.sync(&[], depth, pass, "simulation").await {
+    match engine.sync(&[], depth, Consent::to(pass), "simulation").await {
         Ok(report) => {
             cast.stage
                 .tell(|| format!("sync {depth:?}: {}", serde_json::to_string(&report).unwrap_or_default()));
+            if !report.stopped.is_empty() {
+                cast.stage.count("a guard stopped a plan");
+                let names: BTreeSet<Digest> = report.stopped.iter().filter_map(|stop| stop.pass).collect();
+                return Err(Failure::Stopped(names.into_iter().collect()));
+            }
             let wrote = |part: &MappingReport| {
                 let (there, here) = (part.to_notion, part.to_postgres);
                 there.created + there.updated + there.trashed + here.inserted + here.updated + here.deleted
@@ -147,10 +153,6 @@ pub(crate) async fn run(
             cast.stage.count("a sync failed");
             cast.stage.tell(|| format!("sync {depth:?} failed: {error}"));
             Err(match error {
-                EngineError::Refused(refused) => {
-                    cast.stage.count("a guard stopped a plan");
-                    Failure::Stopped(refused.plan.hash())
-                }
                 error if with_causes(&error).contains("were created in the minute") => {
                     cast.stage.count("too many pages of one minute");
                     Failure::TooDense

@@ -226,11 +226,11 @@ pub(crate) enum Says {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StoreFault {
     /// The connection breaks at a statement.
-    StatementLost,
+    Statement,
     /// The connection breaks at a commit, which does not take place.
-    CommitLost,
+    Commit,
     /// The connection breaks at a commit, which takes place.
-    CommitAnswerLost,
+    CommitAnswer,
 }
 
 impl Script {
@@ -255,14 +255,14 @@ impl Script {
 
 impl StoreFault {
     pub(crate) fn hits_commit(self) -> bool {
-        matches!(self, Self::CommitLost | Self::CommitAnswerLost)
+        matches!(self, Self::Commit | Self::CommitAnswer)
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::StatementLost => "database: connection lost at a statement",
-            Self::CommitLost => "database: connection lost before a commit",
-            Self::CommitAnswerLost => "database: answer to a commit lost",
+            Self::Statement => "database: connection lost at a statement",
+            Self::Commit => "database: connection lost before a commit",
+            Self::CommitAnswer => "database: answer to a commit lost",
         }
     }
 }

@@ -225,9 +225,9 @@ impl Transaction for Tx {
         }
         match self.server.stage.store_fault(true) {
             None => self.apply(),
-            Some(StoreFault::CommitAnswerLost) => {
+            Some(StoreFault::CommitAnswer) => {
                 self.apply();
-                return Err(self.server.broke(StoreFault::CommitAnswerLost));
+                return Err(self.server.broke(StoreFault::CommitAnswer));
             }
             Some(fault) => return Err(self.server.broke(fault)),
         }
