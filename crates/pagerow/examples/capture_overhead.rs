@@ -20,7 +20,7 @@ use tokio_postgres::{Client, NoTls};
 const ROWS: u32 = 100_000;
 
 /// Inserts of one row in each turn.
-const SINGLES: u32 = 500;
+const SINGLES: u32 = 250;
 
 const TABLES: &str = "
 CREATE TABLE {table} (
@@ -104,7 +104,7 @@ async fn singles(client: &Client, kind: &str) -> Result<bool> {
 
 async fn large(client: &Client) -> Result<bool> {
     let mut turns = [const { Vec::new() }; LARGE.len()];
-    for turn in 0..9 {
+    for turn in 0..7 {
         client.batch_execute("TRUNCATE plain, captured, pagerow.outbox; CHECKPOINT").await?;
         for ((_, statement), turns) in LARGE.iter().zip(&mut turns) {
             let mut took = [0.0; 2];
@@ -120,7 +120,8 @@ async fn large(client: &Client) -> Result<bool> {
             client.batch_execute("VACUUM plain, captured").await?;
         }
         let told: i64 = client.query_one("SELECT count(*) FROM pagerow.outbox", &[]).await?.get(0);
-        anyhow::ensure!(told == 3, "every statement was told");
+        // The TRUNCATE is one, too.
+        anyhow::ensure!(told == 4, "every statement was told");
     }
     let mut holds = true;
     for ((name, _), turns) in LARGE.iter().zip(&turns) {

@@ -7,9 +7,11 @@ use serde_json::json;
 use super::{console::Console, error::CliError, exit::Exit, progress::Meter, render::table::counted};
 use crate::{
     config::Config,
+    postgres::catalogue::quoted,
     setup::{
-        Found, connect,
+        self, Found, connect,
         schema::{self, Applied, SchemaPlan},
+        tables::{self, TableInfo},
     },
     store::Belongings,
     wiring::{self, Wiring},
@@ -111,7 +113,10 @@ async fn remove(args: &RemoveArgs, config: &Path, console: &Console) -> Result<E
     let schema = &config.postgres.schema;
     let explain = |error| CliError::of_store(error, &database);
     let found = Belongings::find(database.pool(), schema).await.map_err(explain)?;
-    let (goes, stays) = (leaving(&found, schema), staying(&found, &config));
+    let session = database.session().await?;
+    let tables = setup::inspect::tables(&session, schema).await?;
+    drop(session);
+    let (goes, stays) = (leaving(&found, schema), staying(&found, &config, &tables));
     let answer = |removed: bool| json!({ "removed": removed, "goes": goes, "stays": stays });
     if found.is_empty() {
         console.answer(&answer(false), || {
@@ -147,7 +152,8 @@ fn leaving(found: &Belongings, schema: &str) -> Vec<String> {
     let mut goes: Vec<String> =
         found.triggers.iter().map(|(table, count)| format!("{count} triggers on {table}")).collect();
     if !found.functions.is_empty() {
-        goes.push(format!("{} functions that they call", found.functions.len()));
+        let what = if found.functions.len() == 1 { "function" } else { "functions" };
+        goes.push(format!("{} {what} that they call", found.functions.len()));
     }
     goes.extend(
         found
@@ -167,7 +173,7 @@ fn leaving(found: &Belongings, schema: &str) -> Vec<String> {
     goes
 }
 
-fn staying(found: &Belongings, config: &Config) -> Vec<String> {
+fn staying(found: &Belongings, config: &Config, tables: &[TableInfo]) -> Vec<String> {
     let mut stays: Vec<String> = found
         .data
         .iter()
@@ -179,6 +185,7 @@ fn staying(found: &Belongings, config: &Config) -> Vec<String> {
         })
         .collect();
     for mapping in &config.mappings {
+        let Some(table) = tables::find(tables, &mapping.table) else { continue };
         let columns = &mapping.columns;
         let kept = [
             &columns.page_id,
@@ -188,12 +195,14 @@ fn staying(found: &Belongings, config: &Config) -> Vec<String> {
             &columns.synced,
             &columns.checksum,
         ];
-        let own = |name: &str| found.bookkeeping.iter().any(|(_, column)| column == name);
+        let goes = (quoted(&table.schema), quoted(&table.name));
+        let goes = format!("{}.{}", goes.0, goes.1);
+        let own = |name: &str| found.bookkeeping.iter().any(|(of, column)| *of == goes && column == name);
         let kept: Vec<&str> = kept
             .into_iter()
             .flatten()
             .map(|column| column.value.as_str())
-            .filter(|name| !own(name))
+            .filter(|name| table.column(name).is_some() && !own(name))
             .collect();
         if !kept.is_empty() {
             stays.push(format!(

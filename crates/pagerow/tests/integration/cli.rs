@@ -338,9 +338,15 @@ async fn a_data_source_that_cannot_be_used_is_named_at_its_line() {
     let more = json!({"parent": {"type": "database_id", "database_id": database}, "properties": {"Name": {"title": {}}},
         "title": [{"text": {"content": "Other"}}]});
     desk.workspace.api("POST", "/v1/data_sources", more).await;
+    // It was bound before: this mapping waits, and what leads to it; the rest flows.
+    let several = desk.json(3, &["plan"]).await;
+    assert_eq!(several["paused"][0]["code"], "several_data_sources", "{several}");
+    assert!(several["paused"][0]["advice"].as_str().unwrap().contains(&id), "{several}");
+    // What was never bound in these words is a mistake in the file, at its line.
+    let other = good.replace(&id, &database).replace("\"public.supplier\"", "\"supplier\"");
+    std::fs::write(desk.file("pagerow.toml"), other).unwrap();
     let several = desk.fails(2, &["plan"]).await;
     assert_eq!(several["code"], "several_data_sources", "{several}");
-    assert!(several["advice"].as_str().unwrap().contains(&id), "{several}");
     assert!(several["line"].is_u64(), "{several}");
 
     let nobodys = "00000000-0000-4000-8000-000000000000";

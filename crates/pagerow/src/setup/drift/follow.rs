@@ -146,7 +146,9 @@ pub(in crate::setup) fn follow(config: &Config, found: &Found) -> Followed {
 }
 
 fn follow_table(mapping: &mut MappingConfig, memory: &Memory, found: &Found, followed: &mut Followed) {
-    if tables::find(&found.tables, &mapping.table).is_some() || memory.table_oid == 0 {
+    // Another name in the file is another wish, not the same table under a new name.
+    let is_bound = memory.table_oid != 0 && memory.table == mapping.table.value;
+    if !is_bound || tables::find(&found.tables, &mapping.table).is_some() {
         return;
     }
     let Some(table) = found.tables.iter().find(|table| table.oid == memory.table_oid) else { return };

@@ -27,6 +27,8 @@ pub struct Memory {
     /// What its section said about tables, columns and properties, the fields apart. While it says the same, what does
     /// not fit any more is drift, not a mistake.
     pub says: String,
+    /// The file's name for the table.
+    pub table: String,
     pub table_oid: u32,
     pub data_source: String,
     /// By the configuration's name for it.
@@ -176,6 +178,7 @@ pub(in crate::setup) fn meaning(
     let mut meaning = Meaning { memory: old.clone(), ..Meaning::default() };
     let memory = &mut meaning.memory;
     memory.says = section_says(says);
+    memory.table.clone_from(&says.table.value);
     memory.table_oid = table.oid;
     memory.data_source = source.id.clone();
     let paused = |column: &str| followed.field_pause(name, column);

@@ -44,8 +44,8 @@ impl Followed {
     }
 
     fn pause_for(&self, config: &Config, found: &Found, error: &ConfigError) -> Option<Pause> {
-        // That a data source is to be made is no drift.
-        let key = error.key.as_ref().filter(|_| error.code != "not_made")?;
+        // That a data source is to be made is no drift, and what the whole connection lacks is no mapping's.
+        let key = error.key.as_ref().filter(|_| !["not_made", "missing_capability"].contains(&error.code))?;
         let under = |prefix: &str| {
             key == prefix || key.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('.'))
         };

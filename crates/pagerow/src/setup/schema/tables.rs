@@ -9,15 +9,17 @@ use crate::{
 };
 
 /// Replaces errors about missing tables and columns by the statements that make them, where the mapping says
-/// `manage_schema = true`, its data source is there, and the name is no slip for one that exists.
+/// `manage_schema = true`, its data source is there, and the name is no slip for one that exists. Columns for pagerow's own
+/// marks are made wherever a mapping names them.
 pub(super) fn changes(look: &mut Look<'_>) -> Vec<SchemaChange> {
     let mut changes = Vec::new();
     let config = look.config;
     for mapping in &config.mappings {
+        // Whoever names such a column wants it, whatever else pagerow may make.
+        changes.extend(bookkeeping(look, mapping));
         if !mapping.manage_schema {
             continue;
         }
-        changes.extend(bookkeeping(look, mapping));
         let Some(SourceFound::Found(source)) = look.found.sources.get(&mapping.name) else { continue };
         if take(look, "no_such_table", &mapping.table.key) {
             changes.push(create_table(look, mapping, source));
