@@ -102,7 +102,7 @@ fn errors_say_where_and_what() {
             format!("{HEAD}[sync]\nsize = 1\n"),
             "unknown_key",
             Some(6),
-            &["valid keys are compare_interval, direction"],
+            &["valid keys are capture, compare_interval, direction"],
         ),
         (
             format!("{HEAD}[sync]\ndirection = \"to_noton\"\n"),
@@ -442,6 +442,7 @@ fn the_example_is_valid_and_shows_the_defaults() {
         let mut rules = rules.clone();
         rules.direction = Setting::default_of("", rules.direction.value);
         rules.on_page_trashed = Setting::default_of("", OnPageTrashed::Ask);
+        rules.capture = Setting::default_of("", rules.capture.value);
         format!("{rules:?}")
     };
     assert_eq!(rules(&config.rules), rules(&empty.rules));

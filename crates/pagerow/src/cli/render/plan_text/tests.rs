@@ -176,8 +176,9 @@ fn scripts_read_the_same_as_stable_json() {
                         "fields": {}},
                 ],
                 "conflicts": [{"key": "5", "page_id": id(5), "kind": "field", "deleted_on": null, "column": "note",
-                    "property": null, "base": "a", "postgres": "b", "notion": "c", "postgres_time": null,
-                    "notion_time": "1970-01-01T00:00:00Z"}],
+                    "property": null, "base": "a", "base_postgres": "a", "base_notion": null, "postgres": "b",
+                    "notion": "c", "postgres_time": null, "notion_time": "1970-01-01T00:00:00Z",
+                    "postgres_author": null, "notion_author": null}],
                 "parked": [{"key": "6", "page_id": null, "side": "notion", "column": "note",
                     "reason": "the text is too long", "value": null, "limit": "200000", "code": "too_long"}],
                 "skipped": [
