@@ -130,21 +130,19 @@ impl<W: Parts> Engine<W> {
             done: 0,
             total,
         };
-        // A link that is gone must not lend its key to references any more: they are read anew.
-        if plan.mappings.iter().flat_map(|part| &part.settlements).any(|settlement| settlement.forget)
-            && !mutant::is(Mutant::GoneLinksLive)
-        {
-            self.relatives = None;
-        }
+        // A link that is gone must not lend its key to references for long: they are read anew for the next run. In
+        // this one, what the database does to those that referred to a deleted row is still understood.
+        let forgets = plan.mappings.iter().flat_map(|part| &part.settlements).any(|settled| settled.forget);
+        let removes = plan.steps().any(|(_, step)| matches!(step.action, Action::Trash | Action::Delete));
+        self.outdated |= (forgets || removes) && !mutant::is(Mutant::GoneLinksLive);
         if mutant::is(Mutant::CursorFirst) {
             self.end_plan(which, plan, views, &vec![0; which.len()], &[]).await?;
         }
-        let removes = plan.steps().any(|(_, step)| matches!(step.action, Action::Trash | Action::Delete));
         let mut relatives = self.take_relatives().await?;
         let work = Work { which, plan, views };
         // After an error nobody knows which links came to be either.
         self.write_waves(run, &mut acting, work, &mut relatives).await?;
-        self.relatives = (!removes || mutant::is(Mutant::GoneLinksLive)).then_some(relatives);
+        self.relatives = Some(relatives);
         Ok(())
     }
 

@@ -17,6 +17,9 @@ impl<W: Parts> Engine<W> {
     /// Takes the lease, or renews it. That of a process of this machine which is gone is taken at once; any other one is
     /// waited for, as long as nothing shows that its holder lives.
     pub(super) async fn take_lease(&mut self) -> Result<(), EngineError> {
+        if std::mem::take(&mut self.outdated) {
+            self.relatives = None;
+        }
         let mut epoch = 0;
         if let Some(lease) = &self.lease {
             let begun = self.clock.uptime();

@@ -117,6 +117,8 @@ pub struct Engine<W: Parts> {
     lease: Option<Lease>,
     /// Links of the mappings to which others refer; read once, since only the holder of the lease changes them.
     relatives: Option<Relatives>,
+    /// Some links that the relatives know are gone by now.
+    outdated: bool,
     /// The number of the last run that was seen in the store.
     last_run: i64,
     /// The lease's fencing number went backwards.
@@ -145,6 +147,7 @@ impl<W: Parts> Engine<W> {
             pruned: None,
             lease: None,
             relatives: None,
+            outdated: false,
             last_run: 0,
             went_back: false,
             presumed: None,
