@@ -21,7 +21,13 @@ async fn triggers(world: &World, table: &str) -> i64 {
 /// How often a table was read from its beginning to its end.
 async fn scans(world: &World, table: &str) -> i64 {
     let client = world.client().await;
-    client.batch_execute("SELECT pg_stat_force_next_flush()").await.unwrap();
+    // What a connection has counted is known when it has ended.
+    eventually("all others have hung up", Duration::from_secs(60), async || {
+        let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        client.query_one(others, &[]).await.unwrap().get::<_, i64>(0) == 0
+    })
+    .await;
     let sql = format!("SELECT seq_scan FROM pg_stat_all_tables WHERE relid = '{table}'::regclass");
     client.query_one(&sql, &[]).await.unwrap().get(0)
 }
@@ -306,6 +312,7 @@ async fn no_failure_of_capture_fails_a_statement_and_none_is_overlooked() {
             let report = world.sync().await;
             assert_eq!(written(&report), [1, 1, 1, 0, 0, 0], "{harm}: {report:#?}");
             slow.batch_execute("COMMIT").await.unwrap();
+            drop(slow);
             let report = world.sync().await;
             assert_eq!(written(&report), [0, 1, 0, 0, 0, 0], "{harm}: {report:#?}");
             world.sql("ALTER TABLE pagerow.outbox DROP CONSTRAINT outbox_source_check").await;
@@ -392,6 +399,7 @@ async fn a_full_outbox_takes_nothing_more_and_everything_is_looked_at() {
     let report = world.sync().await;
     assert_eq!(written(&report), [0, 1, 1, 0, 0, 0], "{report:#?}");
     slow.batch_execute("COMMIT").await.unwrap();
+    drop(slow);
     assert_eq!(written(&world.sync().await), [0, 1, 0, 0, 0, 0]);
     world.sync().await;
     arrives(&world, "things", "UPDATE things SET number = 333 WHERE id = 3", [0, 1, 0, 0, 0, 0]).await;
