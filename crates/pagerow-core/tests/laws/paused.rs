@@ -32,8 +32,8 @@ fn no_plan_touches_a_paused_field() {
         }
         for (link, base) in &bases {
             if let Some(now) = world.links.get(link) {
-                let now =
-                    [now.base.postgres.get(place), now.base.notion.get(place)].map(|value| value.cloned());
+                let now = [now.base.postgres.get(place), now.base.notion.get(place)]
+                    .map(Option::<&pagerow_core::value::Value>::cloned);
                 assert_eq!(now, *base, "the base of a paused field moved");
             }
         }

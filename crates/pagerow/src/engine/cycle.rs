@@ -85,10 +85,10 @@ impl<W: Parts> Engine<W> {
 
         // A look may take long, and nothing is lost with it.
         let stop = self.stop.clone();
-        let views = Self::unless_stopped(stop, self.look_at_all(&which, depth, &doubtful)).await?;
+        let views = Self::unless_stopped(stop, Box::pin(self.look_at_all(&which, depth, &doubtful))).await?;
         let decided = self.decide(&which, views);
-        let checked = self.check(run, which, depth, &doubtful, decided, consent).await?;
-        self.act(run, &checked.which, checked.approved, &checked.views).await
+        let checked = Box::pin(self.check(run, which, depth, &doubtful, decided, consent)).await?;
+        Box::pin(self.act(run, &checked.which, checked.approved, &checked.views)).await
     }
 
     /// Looks at every mapping, one after another: they share the rate limit anyway.

@@ -74,7 +74,7 @@ impl<W: Parts> Engine<W> {
         self.take_lease().await?;
         self.find_its_place().await?;
         let mut run = Run::new(origin, self.calls());
-        let mut result = self.until_quiet(&mut run, &which, depth, &consent).await;
+        let mut result = Box::pin(self.until_quiet(&mut run, &which, depth, &consent)).await;
         while self.suspects(&run, result.as_ref().copied()) {
             (run.misfits, run.renewals) = (0, run.renewals + 1);
             self.count_calls(&mut run, &which);
@@ -84,7 +84,7 @@ impl<W: Parts> Engine<W> {
                     which =
                         if left.is_empty() && !mappings.is_empty() { Vec::new() } else { self.which(&left)? };
                     run.calls_before = self.calls();
-                    result = self.until_quiet(&mut run, &which, depth, &consent).await;
+                    result = Box::pin(self.until_quiet(&mut run, &which, depth, &consent)).await;
                 }
                 Ok(false) => {
                     run.calls_before = self.calls();
@@ -122,7 +122,7 @@ impl<W: Parts> Engine<W> {
         self.find_its_place().await?;
         let mut run = Run::new(origin, self.calls());
         let consent = Consent { only: Some(kept.hash()), ..consent };
-        let result = self.cycle(&mut run, &which, Depth::Everything, &consent).await;
+        let result = Box::pin(self.cycle(&mut run, &which, Depth::Everything, &consent)).await;
         // Whether a further plan would be empty is not looked at; that all of this one was written is known.
         let quiet = result.as_ref().map(|_| run.failed == 0 && run.doubts + run.unsure == 0);
         let closed = self.close(run, &which, quiet, result.as_ref().err()).await;

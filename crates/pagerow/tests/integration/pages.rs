@@ -491,7 +491,7 @@ async fn refusals_say_what_they_mean() {
     bench.notion.control("PATCH", &path, json!({ "properties": { "Qty": null } })).await;
     let step = change(Action::Update, page, vec![(0, text(secret)), (2, Value::Number(7.into()))]);
     let Outcome::Failed(failed) = bench.write(&step).await else { panic!("it cannot be written") };
-    assert_eq!((failed.failure, failed.reason.code.as_str()), (Failure::Record, "validation_error"));
+    assert_eq!((failed.failure, failed.reason.code.as_str()), (Failure::Record, "no_such_property"));
     assert!(!failed.reason.text.contains(secret), "{}", failed.reason.text);
     // And the look goes on without the property, which is then not read.
     let (seen, looked) = bench.look(Scope::Everything).await;

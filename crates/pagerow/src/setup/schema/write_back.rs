@@ -116,16 +116,22 @@ fn amended(section: &mut Item, edit: &ConfigEdit) -> bool {
                 }
             }
             let Some(table) = field.as_table_like_mut() else { return false };
-            if table.get("values").is_none() {
+            let is_new = table.get("values").is_none();
+            if is_new {
                 table.insert("values", Item::Value(Value::InlineTable(toml_edit::InlineTable::new())));
             }
             let Some(values) = table.get_mut("values").and_then(Item::as_table_like_mut) else {
                 return false;
             };
-            match values.get_mut(value) {
+            let done = match values.get_mut(value) {
                 Some(item) => put(item, to),
                 None => values.insert(value, toml_edit::value(to)).is_none(),
+            };
+            // What stood last keeps the space before the brace, which now stands before a comma.
+            if let (true, Some(inline)) = (is_new, field.as_inline_table_mut()) {
+                inline.fmt();
             }
+            done
         }
     }
 }

@@ -101,7 +101,7 @@ async fn a_database_no_longer_shared_is_no_deletion() {
     let (code, error) = interrupted(&world, async || share("unshare").await).await;
     assert!(matches!(code, 1 | 2), "{error:#}");
     let again = pagerow(&world, &["sync", "--full", "--json"]).await;
-    assert!(matches!(again.code, 1 | 2), "{}{}", again.stdout, again.stderr);
+    assert_eq!(again.code, 3, "{}{}", again.stdout, again.stderr);
     assert!(again.stderr.contains("not shared"), "{}", again.stderr);
     share("share").await;
     recovers(&world).await;
@@ -118,7 +118,8 @@ async fn a_database_in_the_trash_is_no_deletion() {
     .await;
     assert!(matches!(code, 1 | 2), "{error:#}");
     let again = pagerow(&world, &["sync", "--full", "--json"]).await;
-    assert!(matches!(again.code, 1 | 2), "{}{}", again.stdout, again.stderr);
+    assert_eq!(again.code, 3, "{}{}", again.stdout, again.stderr);
+    assert!(again.stderr.contains("trash"), "{}", again.stderr);
     world.control("POST", &format!("{path}/restore"), &json!({})).await;
     recovers(&world).await;
 }

@@ -52,6 +52,15 @@ const THINGS: &str = "CREATE TABLE things (id int PRIMARY KEY, name text, number
 
 /// A statement, the sync after it, and then nothing is left; the table is never read in full for it.
 async fn arrives(world: &World, table: &str, statement: &str, expected: [u64; 6]) {
+    // After a change of triggers everything is looked at until every older transaction of the server has ended, other
+    // tests' among them.
+    for _ in 0..200 {
+        let before = scans(world, table).await;
+        assert_eq!(written(&world.sync().await), [0; 6]);
+        if scans(world, table).await == before {
+            break;
+        }
+    }
     let before = scans(world, table).await;
     world.sql(statement).await;
     let after_statement = scans(world, table).await;
@@ -133,8 +142,9 @@ async fn a_truncated_table_is_looked_at_as_a_whole_and_deletes_nothing() {
     world.sync().await;
     world.sql("TRUNCATE products").await;
     assert_eq!(world.count("pagerow.outbox WHERE keys IS NULL").await, 1);
-    let refused = world.try_sync().await.unwrap_err();
-    assert!(matches!(refused, pagerow::engine::EngineError::Refused(_)), "{refused}");
+    let report = world.try_sync().await.unwrap();
+    assert!(!report.stopped.is_empty(), "{report:#?}");
+    assert_eq!(written(&report), [0; 6], "{report:#?}");
     let products = world.source("Products").await;
     assert_eq!(world.pages(&products).await.len(), 30);
 }
