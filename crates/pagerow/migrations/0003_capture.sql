@@ -13,7 +13,7 @@ alter table {schema}.outbox alter column keys set storage external;
 comment on table {schema}.outbox is 'Keys of rows to look at, one line a statement. A hint, never evidence.';
 comment on column {schema}.outbox.source is 'Names a table with the columns of its key: see the trigger function of this number.';
 comment on column {schema}.outbox.xid is 'The transaction that wrote the rows; ids are not in the order of commits.';
-comment on column {schema}.outbox.keys is 'NULL: look at everything (the table was truncated, or there are too many to name).';
+comment on column {schema}.outbox.keys is 'NULL: look at everything, since the table was truncated; more than 1,000: too many to name, likewise.';
 comment on sequence {schema}.outbox_gaps is 'Goes up, whatever becomes of the transaction, when a change could not be written down.';
 
 create table {schema}.outbox_pruned (

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{MOST_BYTES, MOST_BYTES_OF_KEYS, MOST_KEYS, Source};
+use super::{MOST_BYTES, MOST_KEYS, Source};
 use crate::postgres::catalogue::{literal, quoted};
 
 /// What a trigger waits for, with `pg_trigger.tgtype` and the transition tables that it reads.
@@ -30,7 +30,7 @@ impl Source {
     /// fails by it, and is counted by a sequence, which keeps the count whatever becomes of the transaction.
     ///
     /// Each expression costs about as much as an index would, since it is made ready anew in every transaction: hence
-    /// one statement for everything.
+    /// one statement with as few of them as can be, and too many keys are seen by who reads them.
     #[must_use]
     pub fn body(&self, notifies: bool) -> String {
         let own = quoted(&self.own_schema);
@@ -44,13 +44,10 @@ impl Source {
             )
         };
         let (new, old) = (named("n", "pagerow_new"), named("o", "pagerow_old"));
-        let write = |keys: &str| {
+        let write = |keys: &str, some: &str| {
             format!(
-                "INSERT INTO {own}.outbox (source, keys)
-        SELECT {id}, CASE WHEN cardinality(named) <= 100
-            OR (cardinality(named) < {most} AND pg_total_relation_size({outbox}) < {MOST_BYTES_OF_KEYS}) THEN named END
-        FROM (SELECT ARRAY({keys}) AS named OFFSET 0) AS statement
-        WHERE cardinality(named) > 0 AND pg_relation_size({outbox}) < {MOST_BYTES};",
+                "INSERT INTO {own}.outbox (source, keys) SELECT {id}, ARRAY({keys})
+        WHERE pg_relation_size({outbox}) < {MOST_BYTES} AND EXISTS (SELECT FROM {some});",
                 id = self.id
             )
         };
@@ -87,9 +84,9 @@ EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END
 ",
-            inserted = write(&new),
-            updated = write(&format!("({new}) UNION ({old})")),
-            deleted = write(&old),
+            inserted = write(&new, "pagerow_new"),
+            updated = write(&format!("({new}) UNION ({old})"), "pagerow_new"),
+            deleted = write(&old, "pagerow_old"),
             id = self.id,
             own_gaps = literal(&format!("{own}.outbox_gaps")),
         )
