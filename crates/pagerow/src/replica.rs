@@ -67,12 +67,20 @@ impl Relatives {
     pub fn add(&mut self, mapping: &str, key: RowKey, page: PageId) {
         if !self.pages.contains_key(mapping) {
             self.pages.insert(mapping.to_owned(), BTreeMap::new());
+        }
+        if !self.keys.contains_key(mapping) {
             self.keys.insert(mapping.to_owned(), BTreeMap::new());
         }
         if let (Some(pages), Some(keys)) = (self.pages.get_mut(mapping), self.keys.get_mut(mapping)) {
             pages.insert(key.clone(), page);
             keys.insert(page, key);
         }
+    }
+
+    /// Adds a page whose row and link are gone: what still names the page goes on meaning that row, and nothing is
+    /// written by it.
+    pub fn remember(&mut self, mapping: &str, key: RowKey, page: PageId) {
+        self.keys.entry(mapping.to_owned()).or_default().entry(page).or_insert(key);
     }
 
     /// The page of a row.

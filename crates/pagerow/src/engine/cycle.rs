@@ -199,6 +199,8 @@ impl<W: Parts> Engine<W> {
         let mut relatives = Relatives::default();
         for name in self.related() {
             self.store.each_link(&name, &mut |link| relatives.add(&name, link.key, link.page)).await?;
+            // A page in the trash is named by others until they are edited, and means what it meant.
+            self.store.each_buried(&name, &mut |key, page| relatives.remember(&name, key, page)).await?;
         }
         Ok(relatives)
     }

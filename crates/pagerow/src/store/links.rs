@@ -163,6 +163,16 @@ pub trait Links: Transactions {
         pages: &[PageId],
     ) -> impl Future<Output = Result<Vec<Link>, StoreError>> + Send;
 
+    /// The row and the page of every forgotten link of a mapping.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn each_buried(
+        &self,
+        mapping: &str,
+        found: &mut (dyn FnMut(RowKey, PageId) + Send),
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Lets forgotten links count again, unsettled; numbers that are not buried change nothing.
     ///
     /// # Errors
@@ -478,6 +488,26 @@ impl Links for PgStore {
             .await?;
         tx.commit().await?;
         rows.iter().map(|row| link(row, mapping)).collect()
+    }
+
+    async fn each_buried(
+        &self,
+        mapping: &str,
+        found: &mut (dyn FnMut(RowKey, PageId) + Send),
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select row_key, page_id from {}.buried_links where connection_id = $1 and mapping = $2 order by id",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        rows.iter().for_each(|row| found(row.get::<_, &str>(0).into(), PageId(row.get(1))));
+        Ok(())
     }
 
     async fn raise_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {

@@ -99,10 +99,11 @@ async fn a_database_no_longer_shared_is_no_deletion() {
         }
     };
     let (code, error) = interrupted(&world, async || share("unshare").await).await;
-    assert!(matches!(code, 1 | 2), "{error:#}");
+    // Whether the run fails or the mapping is paused in its middle, is a matter of when it is noticed.
+    assert!(matches!(code, 1..=3), "{error:#}");
     let again = pagerow(&world, &["sync", "--full", "--json"]).await;
     assert_eq!(again.code, 3, "{}{}", again.stdout, again.stderr);
-    assert!(again.stderr.contains("not shared"), "{}", again.stderr);
+    assert!(again.stdout.contains("not shared"), "{}", again.stdout);
     share("share").await;
     recovers(&world).await;
 }
@@ -116,10 +117,11 @@ async fn a_database_in_the_trash_is_no_deletion() {
         world.control("POST", &format!("{path}/trash"), &json!({})).await;
     })
     .await;
-    assert!(matches!(code, 1 | 2), "{error:#}");
+    // Whether the run fails or the mapping is paused in its middle, is a matter of when it is noticed.
+    assert!(matches!(code, 1..=3), "{error:#}");
     let again = pagerow(&world, &["sync", "--full", "--json"]).await;
     assert_eq!(again.code, 3, "{}{}", again.stdout, again.stderr);
-    assert!(again.stderr.contains("trash"), "{}", again.stderr);
+    assert!(again.stdout.contains("trash"), "{}", again.stdout);
     world.control("POST", &format!("{path}/restore"), &json!({})).await;
     recovers(&world).await;
 }

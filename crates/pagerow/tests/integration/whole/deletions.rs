@@ -1,6 +1,6 @@
 //! Nothing is deleted for lack of information, and much is deleted only when a person says so.
 
-use pagerow::engine::{Depth, EngineError};
+use pagerow::engine::Depth;
 use pagerow_core::guard::{Refusal, Rule};
 use serde_json::json;
 

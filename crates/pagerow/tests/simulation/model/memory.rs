@@ -308,6 +308,22 @@ impl Links for Server {
         self.read(|db| db.memory.buried.values().filter(named).map(|link| link.whole()).collect()).await
     }
 
+    async fn each_buried(
+        &self,
+        mapping: &str,
+        found: &mut (dyn FnMut(RowKey, PageId) + Send),
+    ) -> Result<(), StoreError> {
+        let of_mapping = |link: &&Arc<LinkRow>| link.mapping == mapping;
+        let buried: Vec<(RowKey, PageId)> = self
+            .read(|db| {
+                let links = db.memory.buried.values().filter(of_mapping);
+                links.map(|link| (link.key.clone(), link.page)).collect()
+            })
+            .await?;
+        buried.into_iter().for_each(|(key, page)| found(key, page));
+        Ok(())
+    }
+
     async fn raise_links(&self, tx: &mut Tx, ids: &[i64]) -> Result<(), StoreError> {
         let ids = ids.to_vec();
         let raised = tx
