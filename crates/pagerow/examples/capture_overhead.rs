@@ -3,6 +3,8 @@
 //! `cargo run --release -p pagerow --example capture_overhead`. Each statement is run on a table with triggers and on
 //! one without, in turns, over one connection, against a Postgres of its own; the figure is the median of the ratios of
 //! all turns. Ends with 1 when one is above what is promised: 30 % on inserts of one row, 60 % on statements of 100,000.
+//! Inserts whose commits need not reach the disk are the worst case, which is shown and not promised: next to nothing is
+//! left of an insert then but what the trigger does, an insert.
 
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
@@ -55,7 +57,7 @@ async fn measure() -> Result<ExitCode> {
         let url = postgres.url("overhead");
         let client = prepare(&url).await?;
         let kind = if durable { "commits reach the disk" } else { "commits reach memory" };
-        holds &= singles(&client, kind).await?;
+        holds &= singles(&client, kind, durable.then_some(0.3)).await?;
         if durable {
             holds &= large(&client).await?;
         }
@@ -80,7 +82,7 @@ async fn prepare(url: &str) -> Result<Client> {
     Ok(client)
 }
 
-async fn singles(client: &Client, kind: &str) -> Result<bool> {
+async fn singles(client: &Client, kind: &str, promised: Option<f64>) -> Result<bool> {
     let mut turns = Vec::new();
     for turn in 0..24 {
         let mut took = [0.0; 2];
@@ -99,7 +101,7 @@ async fn singles(client: &Client, kind: &str) -> Result<bool> {
     let named: i64 = client.query_one("SELECT count(*) FROM pagerow.outbox", &[]).await?.get(0);
     anyhow::ensure!(named == i64::from(24 * SINGLES), "every row was named");
     client.batch_execute("TRUNCATE plain, captured, pagerow.outbox").await?;
-    show(&format!("insert of one row, {kind}"), &turns, 1e6, "µs", 0.3)
+    show(&format!("insert of one row, {kind}"), &turns, 1e6, "µs", promised)
 }
 
 async fn large(client: &Client) -> Result<bool> {
@@ -125,13 +127,13 @@ async fn large(client: &Client) -> Result<bool> {
     }
     let mut holds = true;
     for ((name, _), turns) in LARGE.iter().zip(&turns) {
-        holds &= show(&format!("{name} of 100,000 rows"), turns, 1e3, "ms", 0.6)?;
+        holds &= show(&format!("{name} of 100,000 rows"), turns, 1e3, "ms", Some(0.6))?;
     }
     Ok(holds)
 }
 
 /// Prints one line; answers whether what is promised holds.
-fn show(what: &str, turns: &[[f64; 2]], scale: f64, unit: &str, promised: f64) -> Result<bool> {
+fn show(what: &str, turns: &[[f64; 2]], scale: f64, unit: &str, promised: Option<f64>) -> Result<bool> {
     let median = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().context("no turn")
@@ -139,11 +141,11 @@ fn show(what: &str, turns: &[[f64; 2]], scale: f64, unit: &str, promised: f64) -
     let [without, with] = [0, 1].map(|which| median(turns.iter().map(|turn| turn[which] * scale).collect()));
     let longer = median(turns.iter().map(|turn| turn[1] / turn[0] - 1.0).collect())?;
     println!(
-        "{what:<44} {:>9.1} {unit} {:>9.1} {unit} {:>8.1}% {:>8.0}%",
+        "{what:<44} {:>9.1} {unit} {:>9.1} {unit} {:>8.1}% {:>9}",
         without?,
         with?,
         longer * 100.0,
-        promised * 100.0
+        promised.map_or_else(|| "–".to_owned(), |promised| format!("{:.0}%", promised * 100.0))
     );
-    Ok(longer <= promised)
+    Ok(promised.is_none_or(|promised| longer <= promised))
 }

@@ -15,14 +15,11 @@ use super::{
     table::{FieldSource, Table},
 };
 
-/// More keys than this are not named by one statement: everything is looked at instead.
-pub const MOST_KEYS: usize = 10_000;
+/// A statement that touches more rows names about so many, which stands for all of them: everything is looked at.
+pub const MOST_KEYS: usize = 1_000;
 
-/// More statements than this do not wait in the outbox: it takes no further ones until somebody has looked at everything.
-pub const MOST_STATEMENTS: i64 = 50_000;
-
-/// Kilobytes of outbox beyond which statements with many rows name no keys.
-pub const MOST_KILOBYTES: i64 = 262_144;
+/// The outbox takes nothing more beyond this size, some 100,000 statements, until somebody has looked at everything.
+pub const MOST_BYTES: i64 = 8 << 20;
 
 /// One table whose statements are captured, and the columns by which they name the mapping's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]

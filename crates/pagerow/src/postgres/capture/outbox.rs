@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pagerow_core::record::RowKey;
 use tokio_postgres::types::Type;
 
-use super::state::CaptureMark;
+use super::{MOST_KEYS, state::CaptureMark};
 use crate::postgres::{
     catalogue::quoted,
     transaction::{Tx, TxError},
@@ -36,7 +36,7 @@ pub(in crate::postgres) async fn named(
         return Ok(None);
     }
     let sql = format!(
-        "SELECT DISTINCT name FROM {own}.outbox LEFT JOIN LATERAL unnest(keys) AS name ON true \
+        "SELECT DISTINCT name FROM {own}.outbox LEFT JOIN LATERAL unnest(CASE WHEN cardinality(keys) <= {MOST_KEYS} THEN keys END) AS name ON true \
          WHERE source = ANY ($1) AND xid >= $2::text::xid8 LIMIT {}",
         most + 1
     );

@@ -4,9 +4,9 @@ use deadpool_postgres::Pool;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::{Row, types::Type};
 
-use super::{MOST_STATEMENTS, Source, install::EVENTS};
+use super::{MOST_BYTES, Source, install::EVENTS};
 use crate::postgres::{
-    catalogue::quoted,
+    catalogue::{literal, quoted},
     rows::RowsError,
     transaction::{Param, Tx, TxError},
 };
@@ -67,17 +67,18 @@ SELECT tree.place, tree.relation::regclass::text, c.relkind::text,
 FROM tree JOIN source USING (place) JOIN pg_class c ON c.oid = tree.relation LEFT JOIN pg_proc p ON p.oid = source.function
 ORDER BY tree.place, tree.relation";
 
-/// The counters beside the outbox. They are no part of any snapshot: this is how they stand now.
+/// How often something could not be written down, and whether the outbox takes more. Neither is part of a snapshot: this
+/// is how it stands now.
 fn counters(own: &str) -> String {
     format!(
-        "SELECT (SELECT last_value + is_called::int4 FROM {own}.outbox_gaps), \
-         (SELECT last_value FROM {own}.outbox_seq) - (SELECT last_value FROM {own}.outbox_floor) < {MOST_STATEMENTS}"
+        "SELECT (SELECT last_value + is_called::int4 FROM {own}.outbox_gaps), pg_relation_size({}) < {MOST_BYTES}",
+        literal(&format!("{own}.outbox"))
     )
 }
 
 /// Whether pagerow's own tables for capture are there.
 async fn is_there(tx: &mut Tx, own: &str) -> Result<bool, TxError> {
-    let names: Vec<String> = ["outbox", "outbox_pruned", "outbox_seq", "outbox_floor", "outbox_gaps"]
+    let names: Vec<String> = ["outbox", "outbox_pruned", "outbox_assured", "outbox_gaps"]
         .map(|name| format!("{own}.{name}"))
         .into();
     let sql = "SELECT bool_and(to_regclass(name) IS NOT NULL) FROM unnest($1::text[]) AS name";
@@ -211,19 +212,37 @@ impl Assurance {
         if counted.first().is_some_and(|row| !row.get::<_, bool>(1)) {
             let gaps = format!("{own}.outbox_gaps");
             tx.query("SELECT nextval($1::text::regclass)", &[(&gaps, Type::TEXT)]).await?;
-            let floor = format!("{own}.outbox_floor");
-            let open =
-                format!("SELECT setval($1::text::regclass, (SELECT last_value FROM {own}.outbox_seq))");
-            tx.query(&open, &[(&floor, Type::TEXT)]).await?;
+            tx.commit().await?;
+            empty(pool, &own).await?;
+            tx = Tx::begin(pool).await?;
         }
-        let gaps = tx.query(&counters(&own), &[]).await?.first().map_or(0, |row| row.get(0));
-        // A statement of its own, after the counters: whoever went without capture until now has a smaller number.
-        let until = tx.query("SELECT pg_snapshot_xmax(pg_current_snapshot())::text", &[]).await?;
+        let gaps: i64 = tx.query(&counters(&own), &[]).await?.first().map_or(0, |row| row.get(0));
+        // A statement of its own, after the counters: whoever went without capture until now has a smaller number. That
+        // holds for good, so that on a busy server the first answer is not outrun by ever later ones. A larger one that
+        // is kept comes from another server, from which this database was copied.
+        let until = format!(
+            "INSERT INTO {own}.outbox_assured AS known VALUES ($1, pg_snapshot_xmax(pg_current_snapshot())) \
+             ON CONFLICT (gaps) DO UPDATE SET until = least(known.until, excluded.until) RETURNING until::text"
+        );
+        let until = tx.query(&until, &[(&gaps, Type::INT8)]).await?;
+        tx.execute(&format!("DELETE FROM {own}.outbox_assured WHERE gaps < $1"), &[(&gaps, Type::INT8)])
+            .await?;
         tx.commit().await?;
         let until: Option<String> = until.first().map(|row| row.get(0));
         let until = until
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| RowsError::Key("no transaction number".to_owned()))?;
         Ok(Some(Self { gaps, until }))
+    }
+}
+
+/// Empties the outbox, unless somebody's long transaction stands in the way: then it stays full, and everything is looked
+/// at until a later try comes through.
+async fn empty(pool: &Pool, own: &str) -> Result<(), RowsError> {
+    let mut tx = Tx::begin(pool).await?;
+    match tx.batch_execute(&format!("SET LOCAL lock_timeout = '1s'; TRUNCATE {own}.outbox")).await {
+        Ok(()) => Ok(tx.commit().await?),
+        Err(error) if error.may_pass() => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
