@@ -44,6 +44,8 @@ pub struct Against {
     pub emptied: Sides<bool>,
     /// New records that are equal to a linked one.
     pub alike: u64,
+    /// Conflicts of the plan that a person has been asked about already.
+    pub asked: u64,
 }
 
 impl From<Limits> for Against {
@@ -281,8 +283,9 @@ impl Weighing<'_> {
         self.refusals.push(Refusal { mapping, rule, seen, limit, text, advice, pass: None });
     }
 
-    fn acts(&self) -> bool {
-        !self.part.steps.is_empty() || !self.part.conflicts.is_empty()
+    /// Whether it would write, or ask something that was not asked before.
+    fn acts(&self, against: &Against) -> bool {
+        !self.part.steps.is_empty() || self.part.conflicts.len() as u64 > against.asked
     }
 
     fn identity(&mut self, against: &Against) {
@@ -291,7 +294,7 @@ impl Weighing<'_> {
             let advice = "make a new plan with `pagerow plan`";
             self.refuse(Rule::SchemaChanged, 1, 0, text, advice);
         }
-        if let (Some(replaced), true) = (&against.replaced, self.acts()) {
+        if let (Some(replaced), true) = (&against.replaced, self.acts(against)) {
             let Replaced { table, was, is } = replaced;
             let writes = self.part.steps.len() as u64;
             let text = format!(
@@ -324,7 +327,7 @@ impl Weighing<'_> {
             Some(records) => *records == 0,
             None => removals >= links,
         };
-        if is_empty && self.acts() && (links > 1 || (links == 1 && *against.emptied.of(side))) {
+        if is_empty && self.acts(against) && (links > 1 || (links == 1 && *against.emptied.of(side))) {
             let text = format!(
                 "{side} holds no record, and {links} are linked; an emptied side is not taken for truth"
             );

@@ -2,12 +2,12 @@
 
 use pagerow_core::{
     guard::{Against, Replaced},
-    plan::{Action, MappingPlan, Plan},
+    plan::{Action, Conflict, ConflictKind, MappingPlan, Plan},
     side::Side,
 };
 
 use super::{Bound, Engine, EngineError, Parts, look::View};
-use crate::store::Tallies;
+use crate::store::{Attention as _, Tallies as _};
 
 impl<W: Parts> Engine<W> {
     /// By the plan's mappings, in order.
@@ -56,6 +56,23 @@ impl<W: Parts> Engine<W> {
         if part.census.links > 0 && new.len() as u64 > against.limits.floor {
             against.alike = self.store.alike(&part.mapping, &new).await?;
         }
+        // Asked again and again, a question that was let pass once would stop every run to come.
+        if part.steps.is_empty() && !part.conflicts.is_empty() {
+            let open = self.store.open_conflicts(Some(&part.mapping)).await?;
+            let is_open = |asked: &&Conflict| open.iter().any(|open| is_same_question(&open.conflict, asked));
+            against.asked = part.conflicts.iter().filter(is_open).count() as u64;
+        }
         Ok(against)
     }
+}
+
+fn is_same_question(one: &Conflict, other: &Conflict) -> bool {
+    let is_same_record = (one.link, &one.key, one.page) == (other.link, &other.key, other.page);
+    is_same_record
+        && match (&one.kind, &other.kind) {
+            (ConflictKind::Field { field: one, .. }, ConflictKind::Field { field: other, .. }) => one == other,
+            (ConflictKind::Deleted { on: one, .. }, ConflictKind::Deleted { on: other, .. }) => one == other,
+            (ConflictKind::Field { .. }, ConflictKind::Deleted { .. })
+            | (ConflictKind::Deleted { .. }, ConflictKind::Field { .. }) => false,
+        }
 }

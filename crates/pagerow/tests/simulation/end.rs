@@ -124,8 +124,7 @@ impl<'a> Here<'a> {
         let kept = stays && page.is_some_and(|page| self.trashed.contains_key(&page));
         kept || self.mapping.direction == Flow::ToPostgres
             || self.is_named(Some(key), page, None)
-            // Two pages carry its key: which of them is its own is for a person to say.
-            || self.pages.iter().any(|(id, page)| self.is_copy(*id) && key_of(page) == Some(key.as_str()))
+            || self.is_on_a_copy(key)
     }
 
     fn may_lack_row(&self, page: PageId, key: Option<&RowKey>) -> bool {
@@ -134,7 +133,15 @@ impl<'a> Here<'a> {
             && owner.is_some_and(|key| self.cast.ledger.is_removed(&removed_row(self.at, key)));
         // A one-way mapping may not delete.
         let one_way = self.mapping.direction != Flow::Both;
-        kept || one_way || self.is_copy(page) || self.is_named(owner, Some(page), None)
+        kept || one_way
+            || self.is_copy(page)
+            || key.is_some_and(|key| self.is_on_a_copy(key))
+            || self.is_named(owner, Some(page), None)
+    }
+
+    /// Whether two pages carry this key, because somebody copied one: which of them is the row's is for a person to say.
+    fn is_on_a_copy(&self, key: &RowKey) -> bool {
+        self.pages.iter().any(|(id, page)| self.is_copy(*id) && key_of(page) == Some(key.as_str()))
     }
 
     fn is_copy(&self, page: PageId) -> bool {
