@@ -23,6 +23,7 @@ pub mod plan;
 pub mod planner;
 pub mod record;
 pub mod retry;
+pub mod rewind;
 pub mod rich_text;
 pub mod settle;
 pub mod side;

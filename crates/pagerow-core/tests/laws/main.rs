@@ -29,10 +29,11 @@ mod paused;
 #[cfg(test)]
 mod returns;
 #[cfg(test)]
+mod rewind;
+#[cfg(test)]
 mod rich_text;
 #[cfg(test)]
 mod small_world;
-#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod world;
