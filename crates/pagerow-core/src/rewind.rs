@@ -51,6 +51,9 @@ pub fn rewind(mapping: &Mapping, past: Vec<Past>, settled: &BTreeMap<PageId, Sid
     let shared = shared_keys(&records);
     for (page, past) in records {
         let Some(last) = past.last().map(|past| &past.done.step) else { continue };
+        // A step that was planned before the row had its key says none.
+        let key = past.iter().rev().find_map(|past| past.done.step.key.clone());
+        let last = &Step { key, ..last.clone() };
         if last.key.as_ref().is_some_and(|key| shared.contains(key)) {
             // Which of the pages was the row's at the moment takes a person.
             out.left.push(left(last, Cannot::Unlinked));

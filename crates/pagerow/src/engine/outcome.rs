@@ -160,8 +160,10 @@ impl<W: Parts> Engine<W> {
     ) -> Result<BTreeMap<i32, LinkWrite>, EngineError> {
         let mut ids: BTreeMap<i32, i64> =
             ended.iter().filter_map(|end| Some((end.seq, end.step.link?))).collect();
+        // What is made anew has no link yet, unless its other half came back before it.
+        let may_be_linked = |step: &Step| step.action != Action::Create || step.because == Because::Undone;
         let nameless: Vec<&&Ended<'_>> =
-            ended.iter().filter(|end| end.step.link.is_none() && end.step.action != Action::Create).collect();
+            ended.iter().filter(|end| end.step.link.is_none() && may_be_linked(end.step)).collect();
         if !nameless.is_empty() {
             let keys: Vec<RowKey> = nameless.iter().filter_map(|end| end.step.key.clone()).collect();
             let pages: Vec<PageId> = nameless.iter().filter_map(|end| end.step.page).collect();

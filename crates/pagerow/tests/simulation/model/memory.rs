@@ -82,7 +82,7 @@ pub(crate) struct StepRow {
     pub(crate) reason: Option<Reason>,
     pub(crate) columns: Vec<String>,
     pub(crate) shown: Option<String>,
-    intended_at: Timestamp,
+    pub(crate) intended_at: Timestamp,
     pub(crate) finished_at: Option<Timestamp>,
 }
 
