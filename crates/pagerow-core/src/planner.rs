@@ -11,6 +11,7 @@ use crate::{
     mapping::Mapping,
     observation::Pair,
     plan::{Census, Conflict, MappingPlan, Parked, Plan, Settlement, Skipped, Step},
+    side::Side,
 };
 
 /// Makes one mapping's part of a plan, record by record.
@@ -20,6 +21,8 @@ pub struct Planner<'a> {
     considered: u64,
     /// See [`Planner::of_lost_bases`].
     lost: bool,
+    /// See [`Planner::recovering`].
+    recovering: Option<Side>,
     out: Entries,
 }
 
@@ -47,7 +50,7 @@ impl<'a> Planner<'a> {
     /// A planner for one mapping; `census` holds the numbers that only the observer knows.
     #[must_use]
     pub fn new(mapping: &'a Mapping, census: Census) -> Self {
-        Self { mapping, census, considered: 0, lost: false, out: Entries::default() }
+        Self { mapping, census, considered: 0, lost: false, recovering: None, out: Entries::default() }
     }
 
     /// What was remembered of the mapping is not to be relied on: it may be from the past. A record of which some base is
@@ -56,6 +59,15 @@ impl<'a> Planner<'a> {
     #[must_use]
     pub fn of_lost_bases(mut self, lost: bool) -> Self {
         self.lost = lost;
+        self
+    }
+
+    /// This side is being rebuilt from the other one: a half that is missing there is made again, under the key or with
+    /// the link that it had, instead of the other half being deleted. Halves that are both there are merged as ever, as
+    /// far as that writes to this side; everything else waits for the next sync. Nothing is deleted.
+    #[must_use]
+    pub fn recovering(mut self, side: Option<Side>) -> Self {
+        self.recovering = side;
         self
     }
 
@@ -68,7 +80,8 @@ impl<'a> Planner<'a> {
     pub fn consider_with(&mut self, pair: &Pair, answers: &Answers) {
         self.considered += 1;
         let before = self.out.len();
-        record::plan_record(self.mapping, pair, answers, self.lost, &mut self.out);
+        let mode = record::Mode { lost: self.lost, recovering: self.recovering };
+        record::plan_record(self.mapping, pair, answers, mode, &mut self.out);
         if self.out.len() == before {
             self.census.unchanged += 1;
         }
