@@ -20,8 +20,8 @@ pub fn recover(side: Side, known: Known, state: Sides<State<'_>>) -> Decision {
         (_, Unreadable(why), _) => Decision::Skip(Why::Unreadable(side, why.to_owned())),
         (_, _, Unreadable(why)) => Decision::Skip(Why::Unreadable(side.other(), why.to_owned())),
 
-        // Both halves are there: field by field, as ever.
-        (Known::Linked, Same, Same) => Decision::Quiet,
+        // Both halves are there: field by field, as ever. Two that are as they were settled may still refer to what is
+        // lost.
         (
             Known::Linked | Known::Apart(_) | Known::Adopted | Known::Buried,
             Same | Changed,

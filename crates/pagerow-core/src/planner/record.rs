@@ -1,10 +1,10 @@
 //! One record: from its two observations to entries of the plan.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Entries;
+use super::{Entries, NONE, Unpaged};
 use crate::{
     answer::{Answers, Take, Whole},
     change::{Change, change},
@@ -22,11 +22,17 @@ use crate::{
     record::{Record, RowKey},
     recovery::recover,
     side::{Side, Sides},
-    value::Value,
+    value::{Ref, Value},
 };
 
 /// Plans one record; adds nothing when there is nothing to do and nothing to say.
-pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, mode: Mode, out: &mut Entries) {
+pub(super) fn plan_record(
+    mapping: &Mapping,
+    pair: &Pair,
+    answers: &Answers,
+    mode: Mode<'_>,
+    out: &mut Entries,
+) {
     let one = One { mapping, pair, answers, mode };
     let decision = match mode.recovering {
         Some(side) => recover(side, one.known(), one.states()),
@@ -67,12 +73,20 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, mod
 }
 
 /// By which rules a record is planned, beside the mapping's.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Mode {
+#[derive(Clone, Copy)]
+pub(crate) struct Mode<'a> {
     /// Where a base is unknown, it was lost.
     pub(crate) lost: bool,
     /// The side that is being rebuilt from the other one.
     pub(crate) recovering: Option<Side>,
+    /// Rows whose pages are gone for good.
+    pub(crate) unpaged: &'a Unpaged,
+}
+
+impl Default for Mode<'_> {
+    fn default() -> Self {
+        Self { lost: false, recovering: None, unpaged: NONE }
+    }
 }
 
 /// One record with what is known of it.
@@ -80,7 +94,7 @@ pub(crate) struct One<'a> {
     pub(crate) mapping: &'a Mapping,
     pub(crate) pair: &'a Pair,
     pub(crate) answers: &'a Answers,
-    pub(crate) mode: Mode,
+    pub(crate) mode: Mode<'a>,
 }
 
 impl<'a> One<'a> {
@@ -369,6 +383,15 @@ impl<'a> One<'a> {
             let now = Sides { postgres: row, notion: page };
             let merged = if self.mode.lost && !self.has_base(number) {
                 compare(field, now)
+            } else if let Some(had) = self.lost_relatives(field, base.notion, page) {
+                let before = Sides { postgres: row, notion: had };
+                match merge(field, self.mapping.on_conflict, base, before, self.edited()) {
+                    Merged::Quiet | Merged::Settle => match fidelity::on(Side::Notion, row, field) {
+                        Fidelity::Stored(after) => Merged::Write { to: Side::Notion, after, decided: false },
+                        Fidelity::Unstorable(reason) => Merged::Park { to: Side::Notion, reason },
+                    },
+                    merged => merged,
+                }
             } else {
                 merge(field, self.mapping.on_conflict, base, now, self.edited())
             };
@@ -475,6 +498,27 @@ impl<'a> One<'a> {
             page: self.pair.identity.page(),
             why: Why::Unreadable(side.other(), why),
         });
+    }
+
+    /// What a relation said before pages that it names were gone for good; `None` where it names none. Notion may go on
+    /// naming them or not.
+    fn lost_relatives<'v>(
+        &self,
+        field: &Field,
+        base: Option<&'v Value>,
+        page: &'v Value,
+    ) -> Option<&'v Value> {
+        let unpaged = self.mode.unpaged.get(field.related()?)?;
+        let is_lost = |reference: &&Ref| match reference {
+            Ref::Row(key) => unpaged.contains(key),
+            Ref::Page(_) => false,
+        };
+        let has = references(page);
+        let had = base.map(references).unwrap_or_default();
+        if had != has && has.is_subset(&had) && had.difference(&has).all(is_lost) {
+            return base;
+        }
+        has.iter().any(is_lost).then_some(page)
     }
 
     /// The field as the mapping's direction leaves it; `None` when they exclude each other.
@@ -638,5 +682,15 @@ impl<'a> One<'a> {
             })
             .collect();
         self.step(side, action, fields, Because::Deleted)
+    }
+}
+
+/// The references in a value.
+fn references(value: &Value) -> BTreeSet<&Ref> {
+    match value {
+        Value::Ref(reference) => BTreeSet::from([reference]),
+        Value::Set(items) => items.iter().flat_map(references).collect(),
+        Value::List(items) => items.iter().flat_map(references).collect(),
+        _ => BTreeSet::new(),
     }
 }

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     digest::Digest,
     guard::{self, Against, Refusal},
-    mapping::Mapping,
-    observation::{Identity, Link, Observation, Pair, Sighting},
+    mapping::{Field, Mapping},
+    observation::{Absence, Identity, Link, Observation, Pair, Sighting},
     plan::{Action, Because, MappingPlan, Plan, Step},
-    planner::{Planner, assemble},
+    planner::{Planner, Unpaged, assemble},
     record::{PageId, RowKey},
-    side::Side,
+    side::{Side, Sides},
+    value::{Ref, Value},
 };
 
 use super::{
@@ -191,12 +192,18 @@ impl<W: Parts> Engine<W> {
         let stop = self.stop.clone();
         let looks = self.look_at_all(which, Depth::Everything, doubtful);
         let mut views = Self::unless_stopped(stop, looks).await?;
+        let unpaged = match what.side {
+            Side::Notion => self.unpaged(which, &views),
+            Side::Postgres => Unpaged::new(),
+        };
+        self.add_referrers(which, &mut views, &unpaged).await?;
         let (mut parts, mut referring) = (Vec::new(), Vec::new());
         for (&at, view) in which.iter().zip(&mut views) {
             let mapping = &*self.bound[at].mapping;
             let mut planner = Planner::new(mapping, view.census)
                 .of_lost_bases(view.lost.is_some())
-                .recovering(Some(what.side));
+                .recovering(Some(what.side))
+                .without_pages_of(&unpaged);
             let refers = mapping.fields.iter().any(|field| field.related().is_some());
             let mut lost = Vec::new();
             for pair in view.pairs.drain(..).filter(|pair| what.holds(pair)) {
@@ -214,6 +221,53 @@ impl<W: Parts> Engine<W> {
         let mut against = self.weights(which, &plan, &views).await?;
         against.iter_mut().for_each(|against| against.recovering = Some(what.side));
         Ok(Prepared { decided: Decided { plan, views }, against, referring })
+    }
+
+    /// By mapping, the rows whose pages are gone for good.
+    fn unpaged(&self, which: &[usize], views: &[View]) -> Unpaged {
+        let key = |pair: &Pair| match (&pair.identity, &pair.seen.notion) {
+            (Identity::Linked(link), Observation::Absent(Absence::Unreachable)) => Some(link.key.clone()),
+            _ => None,
+        };
+        let of_one = |(&at, view): (&usize, &View)| {
+            (self.bound[at].mapping.name.clone(), view.pairs.iter().filter_map(key).collect())
+        };
+        which.iter().zip(views).map(of_one).collect()
+    }
+
+    /// Adds records to the views that are as they were settled, and whose pages refer to pages that are gone for good.
+    async fn add_referrers(
+        &self,
+        which: &[usize],
+        views: &mut [View],
+        unpaged: &Unpaged,
+    ) -> Result<(), EngineError> {
+        for (&at, view) in which.iter().zip(views) {
+            let mapping = &*self.bound[at].mapping;
+            let lost = |field: &Field| unpaged.get(field.related()?).filter(|keys| !keys.is_empty());
+            let relations: Vec<(usize, &BTreeSet<RowKey>)> = (mapping.fields.iter().enumerate())
+                .filter_map(|(place, field)| Some((place, lost(field)?)))
+                .collect();
+            if relations.is_empty() {
+                continue;
+            }
+            let seen: BTreeSet<i64> = view.pairs.iter().filter_map(|pair| pair.identity.link()).collect();
+            let mut ids = Vec::new();
+            self.store.each_link(&mapping.name, &mut |link| ids.push(link.id)).await?;
+            ids.retain(|id| !seen.contains(id));
+            for chunk in ids.chunks(CHUNK) {
+                for link in self.store.links(mapping, chunk).await? {
+                    let refers = |(place, lost): &(usize, &BTreeSet<RowKey>)| {
+                        link.base.notion.get(*place).is_some_and(|value| names_one_of(value, lost))
+                    };
+                    if relations.iter().any(refers) {
+                        let seen = Sides { postgres: Observation::Unchanged, notion: Observation::Unchanged };
+                        view.pairs.push(Pair { identity: Identity::Linked(link), seen });
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The recovered side has another table than the one that was synced: it is this one from now on.
@@ -309,6 +363,15 @@ impl Recovery {
         };
         let key = || pair.identity.key().cloned().or_else(marker);
         self.records.is_empty() || key().is_some_and(|key| self.records.contains(&key))
+    }
+}
+
+fn names_one_of(value: &Value, keys: &BTreeSet<RowKey>) -> bool {
+    match value {
+        Value::Ref(Ref::Row(key)) => keys.contains(key),
+        Value::Set(items) => items.iter().any(|item| names_one_of(item, keys)),
+        Value::List(items) => items.iter().any(|item| names_one_of(item, keys)),
+        _ => false,
     }
 }
 
