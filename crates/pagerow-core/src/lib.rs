@@ -24,6 +24,7 @@ pub mod planner;
 pub mod record;
 pub mod recovery;
 pub mod retry;
+pub mod rewind;
 pub mod rich_text;
 pub mod settle;
 pub mod side;

@@ -30,10 +30,11 @@ mod recovery;
 #[cfg(test)]
 mod returns;
 #[cfg(test)]
+mod rewind;
+#[cfg(test)]
 mod rich_text;
 #[cfg(test)]
 mod small_world;
-#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod world;

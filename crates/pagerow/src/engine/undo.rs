@@ -352,7 +352,7 @@ fn named_now(mapping: &Mapping, steps: Vec<DoneStep>) -> Option<Vec<Done>> {
         }
         let shown =
             shown.into_iter().filter_map(|(column, value)| Some((mapping.field(&column)?, value))).collect();
-        Some(Done { seq, step: Step { fields, ..step }, shown })
+        Some(Done { seq, step: Step { fields, ..step }, shown, inferred: false })
     };
     steps.into_iter().map(now).collect()
 }
