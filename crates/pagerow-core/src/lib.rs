@@ -22,6 +22,7 @@ pub mod observation;
 pub mod plan;
 pub mod planner;
 pub mod record;
+pub mod recovery;
 pub mod retry;
 pub mod rewind;
 pub mod rich_text;

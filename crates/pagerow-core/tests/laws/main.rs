@@ -26,6 +26,7 @@ mod lost_bases;
 mod order;
 #[cfg(test)]
 mod paused;
+mod recovery;
 #[cfg(test)]
 mod returns;
 #[cfg(test)]

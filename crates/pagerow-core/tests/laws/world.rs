@@ -428,14 +428,22 @@ impl World {
         let (left_out, id) = match step.side {
             Side::Notion => {
                 let Some(key) = step.key.clone() else { panic!("a page is made for a row: {step:?}") };
-                if known.is_some() {
+                let again = step.link.filter(|_| step.because == Because::Recovered);
+                if known.is_some() && again.is_none() {
                     return false;
                 }
                 let empty = self.mapping.fields.iter().map(empty_property).collect();
                 let marker = step.mark.then(|| key.as_str().to_owned());
                 let page = self.add_page(empty, marker);
                 let left_out = self.write(step, Side::Notion, None, Some(page));
-                (left_out, self.add_link(key, page, self.unread()))
+                let id = match again {
+                    Some(id) => {
+                        self.links.get_mut(&id).expect("it is linked").page = page;
+                        id
+                    }
+                    None => self.add_link(key, page, self.unread()),
+                };
+                (left_out, id)
             }
             Side::Postgres => {
                 let Some(page) = step.page else { panic!("a row is made for a page: {step:?}") };

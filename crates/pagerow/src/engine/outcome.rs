@@ -105,7 +105,8 @@ impl<W: Parts> Engine<W> {
             let before = writes.get(&page).or(known);
             let base = before.map_or_else(|| unread(bound), |link| link.base.clone());
             let base = settle::after_step(&bound.mapping, step, &answer.record, base, &end.left_out);
-            if before.is_none_or(|link| link.id.is_none()) || step.because == Because::Back {
+            let is_again = matches!(step.because, Because::Back | Because::Recovered);
+            if before.is_none_or(|link| link.id.is_none()) || is_again {
                 fresh.push((key.clone(), page));
             }
             let name = (Some(key.clone()), Some(page));

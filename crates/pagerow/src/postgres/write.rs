@@ -9,7 +9,7 @@ use pagerow_core::{
     fidelity::Reason,
     mapping::ColumnKind,
     observation::{Absence, Observation, Sighting},
-    plan::{Action, Expect, Step},
+    plan::{Action, Because, Expect, Step},
     record::{Record, RowKey},
     retry::Failure,
     value::{Ref, Value},
@@ -288,6 +288,10 @@ fn values(
                     // The key itself says it.
                     continue;
                 }
+                if !writable && step.because == Because::Recovered {
+                    // Postgres makes it again.
+                    continue;
+                }
                 if !writable {
                     let text = format!("the column {} is made by Postgres", field.column);
                     return Err(record(Reason::new("read_only", text)));
@@ -300,6 +304,7 @@ fn values(
                 let text = format!("the field {} is paused", field.column);
                 return Err(record(Reason::new("paused", text)));
             }
+            Source::Expression { .. } if step.because == Because::Recovered => {}
             Source::Expression { .. } => {
                 let text = format!("{} is an expression and takes no values", field.column);
                 return Err(record(Reason::new("read_only", text)));
