@@ -51,11 +51,15 @@ fn main() -> ExitCode {
     for (name, evidence) in parts {
         let people = world::World::new(records, seed, evidence, None);
         println!("\n== {name}: {} rows, {} pages ==", people.rows.len(), people.pages.len());
-        good &= table::print(&people, reading, evidence);
+        good &= table::print(&people, reading);
         if let Some((real, file)) = &real {
             let people = world::World::new(real.len(), seed, evidence, Some(real));
-            println!("\n== {name}, titles of {file}: {} rows, {} pages ==", people.rows.len(), people.pages.len());
-            table::print(&people, reading, evidence);
+            println!(
+                "\n== {name}, titles of {file}: {} rows, {} pages ==",
+                people.rows.len(),
+                people.pages.len()
+            );
+            table::print(&people, reading);
         }
     }
     println!("\npeak memory, the generated records included: {} MiB", table::peak_memory());
@@ -67,7 +71,8 @@ fn arguments() -> Result<Arguments, String> {
         Arguments { records: 100_000, seed: 1, reading: Reading { transliterate: true }, sql: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut number = || words.next().and_then(|text| text.parse().ok()).ok_or(format!("{word} takes a number"));
+        let mut number =
+            || words.next().and_then(|text| text.parse().ok()).ok_or(format!("{word} takes a number"));
         match word.as_str() {
             "--records" => read.records = number()? as usize,
             "--seed" => read.seed = number()?,

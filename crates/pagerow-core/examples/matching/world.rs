@@ -26,8 +26,16 @@ pub(crate) enum Evidence {
 pub(crate) struct World {
     pub(crate) rows: Vec<Row>,
     pub(crate) pages: Vec<Page>,
-    /// The page of each row that has one, and what happened to its title.
-    pub(crate) truth: BTreeMap<RowKey, (PageId, Trouble)>,
+    /// The page of each row that has one.
+    pub(crate) truth: BTreeMap<RowKey, Truth>,
+}
+
+pub(crate) struct Truth {
+    pub(crate) page: PageId,
+    /// What happened to its title.
+    pub(crate) trouble: Trouble,
+    /// Whether no other record had the same title from the start; else nobody could tell by the title.
+    pub(crate) has_own_title: bool,
 }
 
 /// Of 100 records, so many have no page, and so many no row.
@@ -47,6 +55,7 @@ impl World {
         let mut chance = Chance::new(seed);
         let mut world = Self { rows: Vec::new(), pages: Vec::new(), truth: BTreeMap::new() };
         let mut number = 0;
+        let mut titles = BTreeMap::new();
         // Each record is there in 108 of 116 cases on a side.
         let things = real.map_or(records * (100 + ALONE) / 100 * 100 / (100 + NEIGHBOURS), <[String]>::len);
         for at in 0..things {
@@ -56,7 +65,7 @@ impl World {
             };
             let natural = format!("info{number}@example.org");
             let thing = Thing { title: named.title, content: content(&mut chance), natural };
-            world.add(&mut number, &thing, evidence, &mut chance);
+            titles.insert(world.add(&mut number, &thing, evidence, &mut chance), thing.title.clone());
             if real.is_none() && chance.percent(NEIGHBOURS) {
                 let mut fields = content(&mut chance);
                 // Neighbours have something in common beside the name.
@@ -67,18 +76,28 @@ impl World {
                 let natural =
                     if shared { thing.natural.clone() } else { format!("info{number}@example.org") };
                 let other = Thing { title: named.neighbour, content: fields, natural };
-                world.add(&mut number, &other, evidence, &mut chance);
+                titles.insert(world.add(&mut number, &other, evidence, &mut chance), other.title);
             }
+        }
+        let mut times: BTreeMap<String, u32> = BTreeMap::new();
+        for title in titles.values() {
+            *times.entry(title.to_lowercase()).or_default() += 1;
+        }
+        for (key, truth) in &mut world.truth {
+            truth.has_own_title = times[&titles[key].to_lowercase()] == 1;
         }
         chance.shuffle(&mut world.rows);
         chance.shuffle(&mut world.pages);
         world
     }
 
-    fn add(&mut self, number: &mut u32, thing: &Thing, evidence: Evidence, chance: &mut Chance) {
+    /// Adds a record to one side or both; its key.
+    fn add(&mut self, number: &mut u32, thing: &Thing, evidence: Evidence, chance: &mut Chance) -> RowKey {
         *number += 1;
         let key = RowKey::from(number.to_string());
-        let page = PageId(uuid::Uuid::from_u128(u128::from(*number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)));
+        let page = PageId(uuid::Uuid::from_u128(
+            u128::from(*number).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835),
+        ));
         let lot = chance.below(100 + ALONE);
         let (on_row, on_page) = (lot >= ALONE, lot < 100);
         let all = evidence == Evidence::All;
@@ -94,7 +113,7 @@ impl World {
             self.rows.push(Row { half, title: thing.title.clone(), content });
         }
         if !on_page {
-            return;
+            return key;
         }
         let (title, trouble) = trouble::change(&thing.title, chance);
         let edited = edited(&thing.content, chance);
@@ -119,8 +138,9 @@ impl World {
         }
         self.pages.push(made);
         if on_row {
-            self.truth.insert(key, (page, trouble));
+            self.truth.insert(key.clone(), Truth { page, trouble, has_own_title: true });
         }
+        key
     }
 }
 
@@ -130,12 +150,13 @@ fn checksum(title: &str, content: &[String]) -> String {
 
 const STATES: [&str; 6] = ["Draft", "Open", "In progress", "Waiting", "Done", "Cancelled"];
 const PLACES: [&str; 16] = [
-    "Berlin", "Hamburg", "Paris", "Lyon", "London", "Leeds", "Madrid", "Milano", "Wien", "Praha", "Boston", "Austin",
-    "Toronto", "Osaka", "Mumbai", "Nairobi",
+    "Berlin", "Hamburg", "Paris", "Lyon", "London", "Leeds", "Madrid", "Milano", "Wien", "Praha", "Boston",
+    "Austin", "Toronto", "Osaka", "Mumbai", "Nairobi",
 ];
 const NOTES: [&str; 24] = [
-    "urgent", "call", "again", "paid", "late", "contract", "sent", "sample", "waiting", "for", "reply", "from",
-    "customer", "delivery", "in", "two", "weeks", "discount", "agreed", "see", "mail", "new", "contact", "person",
+    "urgent", "call", "again", "paid", "late", "contract", "sent", "sample", "waiting", "for", "reply",
+    "from", "customer", "delivery", "in", "two", "weeks", "discount", "agreed", "see", "mail", "new",
+    "contact", "person",
 ];
 
 /// State, place, amount, day, a note.

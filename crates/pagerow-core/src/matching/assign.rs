@@ -76,13 +76,18 @@ impl Board<'_> {
         let least = self.edges[at].score.saturating_sub(TIE);
         let mut seen = BTreeSet::from([at]);
         let mut open = vec![at];
+        // Each row and page is asked for its edges once, however many of them are in doubt.
+        let (mut rows, mut pages) = (BTreeSet::new(), BTreeSet::new());
         while let Some(at) = open.pop() {
             let edge = self.edges[at];
-            for next in self.rows.edges(edge.row).iter().chain(self.pages.edges(edge.page)) {
-                let next = *next as usize;
-                let is_near = self.edges[next].score >= least && self.is_free(self.edges[next]);
-                if is_near && seen.insert(next) {
-                    open.push(next);
+            let of_row = if rows.insert(edge.row) { self.rows.edges(edge.row) } else { &[] };
+            let of_page = if pages.insert(edge.page) { self.pages.edges(edge.page) } else { &[] };
+            for list in [of_row, of_page] {
+                let near = list.iter().map(|next| *next as usize);
+                for next in near.take_while(|next| self.edges[*next].score >= least) {
+                    if self.is_free(self.edges[next]) && seen.insert(next) {
+                        open.push(next);
+                    }
                 }
             }
         }

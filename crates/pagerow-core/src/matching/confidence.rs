@@ -20,14 +20,14 @@ pub(super) fn together(title: u16, content: Option<u16>) -> u16 {
     content.map_or(title, |content| ((u32::from(title) * 7 + u32::from(content) * 3) / 10) as u16)
 }
 
-/// Of a pair with one title; `alone` where nobody else has it. Gives back what is next to it, too.
-pub(super) fn of_exact_title(edge: Edge, next: Option<u16>, alone: bool) -> (Confidence, Option<u16>) {
-    let content = edge.content.unwrap_or(0);
+/// Of a pair with one title; `alone` where nobody else has it.
+pub(super) fn of_exact_title(edge: Edge, next: Option<u16>, alone: bool) -> Confidence {
+    let margin = edge.score.saturating_sub(next.unwrap_or(0));
     let sure = match alone {
         true => edge.content.is_none_or(|content| content >= CONTENT_AGAINST),
-        false => content >= 500 && content >= next.unwrap_or(0) + 150,
+        false => edge.content.is_some_and(|content| content >= 500) && margin >= 45,
     };
-    (if sure { Confidence::Medium } else { Confidence::Low }, next)
+    if sure { Confidence::Medium } else { Confidence::Low }
 }
 
 /// Of a pair whose titles are only alike.

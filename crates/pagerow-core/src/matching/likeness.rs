@@ -78,7 +78,8 @@ impl Left<'_> {
         let mut places: Vec<(usize, usize)> = Vec::new();
         for (at, word) in self.one.iter().enumerate() {
             let is_free = |place: &usize| places.iter().all(|(_, taken)| taken != place);
-            let found = (0..self.two.len()).find(|place| std::ptr::eq(self.two[*place], *word) && is_free(place));
+            let found =
+                (0..self.two.len()).find(|place| std::ptr::eq(self.two[*place], *word) && is_free(place));
             places.extend(found.map(|place| (at, place)));
         }
         self.common += places.iter().map(|(at, _)| 2000 * self.one[*at].weight).sum::<u32>();

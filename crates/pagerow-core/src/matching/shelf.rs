@@ -26,8 +26,10 @@ pub(super) struct Shelf {
 impl Shelf {
     /// Puts texts on the shelf, each with its features ascending and without doubles.
     pub(super) fn new<'a>(texts: impl Iterator<Item = &'a [u64]> + Clone) -> Self {
-        let mut pairs: Vec<(u64, u32)> =
-            (0..).zip(texts.clone()).flat_map(|(at, text)| text.iter().map(move |feature| (*feature, at))).collect();
+        let mut pairs: Vec<(u64, u32)> = (0..)
+            .zip(texts.clone())
+            .flat_map(|(at, text)| text.iter().map(move |feature| (*feature, at)))
+            .collect();
         pairs.sort_unstable();
         let mut features: Vec<(u64, u32)> = Vec::new();
         for (at, (feature, _)) in (1..).zip(&pairs) {
@@ -37,7 +39,8 @@ impl Shelf {
             }
         }
         let postings = pairs.into_iter().map(|(_, text)| text).collect();
-        let mut shelf = Self { features, postings, weights: Vec::new(), common: vec![0; texts.clone().count()] };
+        let mut shelf =
+            Self { features, postings, weights: Vec::new(), common: vec![0; texts.clone().count()] };
         shelf.weights =
             texts.map(|text| text.iter().map(|feature| shelf.weight(shelf.of(*feature))).sum()).collect();
         shelf

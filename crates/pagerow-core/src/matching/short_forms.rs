@@ -63,8 +63,8 @@ const SHORT_FORMS: [(&str, &str); 43] = [
 
 const BY_THE_WAY: [&str; 36] = [
     "ab", "ag", "an", "and", "as", "bv", "cia", "cie", "co", "corp", "de", "der", "die", "for", "ges",
-    "gmbh", "inc", "kg", "la", "le", "llc", "llp", "ltd", "ltda", "no", "nv", "of", "oy", "plc", "sa", "sarl",
-    "sas", "spa", "srl", "the", "zoo",
+    "gmbh", "inc", "kg", "la", "le", "llc", "llp", "ltd", "ltda", "no", "nv", "of", "oy", "plc", "sa",
+    "sarl", "sas", "spa", "srl", "the", "zoo",
 ];
 
 #[cfg(test)]

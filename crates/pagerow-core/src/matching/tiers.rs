@@ -6,8 +6,8 @@ use super::{
     CANDIDATES_SHOWN, Candidate, Choices, Confidence, Match, Matching, Page, Question, Reading, Row, Score,
     Tier,
     assign::{Edge, assign},
-    content::Contents,
     confidence::{ASKED, CONTENT_LEAST, LEAST, TITLE_LEAST, of_exact_title, of_similar_title, together},
+    content::Contents,
     shelf::Shelf,
     titles::Titles,
 };
@@ -148,10 +148,10 @@ impl<'a> Table<'a> {
             let alone = rows.len() == 1 && pages.len() == 1;
             let edges = self.edges(&rows, &pages, |edge| {
                 let content = contents.compare(edge);
-                let score = if alone { 1000 } else { content.unwrap_or(0) };
+                let score = if alone { 1000 } else { together(1000, Some(content.unwrap_or(0))) };
                 Some(Edge { score, title: Some(1000), content, ..edge })
             });
-            self.assign(Tier::ExactTitle, edges, |edge, next| of_exact_title(edge, next, alone));
+            self.assign(Tier::ExactTitle, edges, |edge, next| (of_exact_title(edge, next, alone), next));
         }
     }
 
@@ -254,12 +254,7 @@ impl<'a> Table<'a> {
     }
 
     /// All edges between these rows and pages that a person has not refused, as they compare.
-    fn edges(
-        &self,
-        rows: &[usize],
-        pages: &[usize],
-        compare: impl Fn(Edge) -> Option<Edge>,
-    ) -> Vec<Edge> {
+    fn edges(&self, rows: &[usize], pages: &[usize], compare: impl Fn(Edge) -> Option<Edge>) -> Vec<Edge> {
         let all = rows.iter().flat_map(|row| pages.iter().map(move |page| edge(*row, *page, 0)));
         all.filter(|edge| self.may(*edge)).filter_map(compare).collect()
     }

@@ -30,6 +30,9 @@ pub(super) struct Titles {
     vocabulary: Vocabulary,
 }
 
+/// Most words of a title that are compared when it is not the same; beyond them it is a text.
+const WORDS: usize = 40;
+
 /// A title's words and how they sound.
 struct Spelled {
     words: Vec<String>,
@@ -67,10 +70,10 @@ impl Titles {
         Self { all, vocabulary }
     }
 
-    /// How alike two titles are. In one script they are compared by their letters, in two by how they sound, which
+    /// How alike two titles are that are not the same. In one script they are compared by their letters, in two by how they sound, which
     /// leaves a doubt.
     pub(super) fn compare(&self, one: &Title, two: &Title) -> Alike {
-        if one.is_foreign == two.is_foreign {
+        if one.is_foreign == two.is_foreign && one.words != two.words {
             return likeness::of_titles(&one.words, &two.words, &self.vocabulary);
         }
         let alike = likeness::of_titles(one.in_latin(), two.in_latin(), &self.vocabulary);
@@ -80,7 +83,9 @@ impl Titles {
 
 impl Title {
     fn new(spelled: Spelled, vocabulary: &Vocabulary) -> Self {
-        let Spelled { words, roman, rows, pages } = spelled;
+        let Spelled { mut words, mut roman, rows, pages } = spelled;
+        words.truncate(WORDS);
+        roman.truncate(WORDS);
         let mut features = Vec::new();
         features_of(&words, words.iter().any(|word| spelling::is_dense(word)), &mut features);
         features_of(&roman, false, &mut features);
