@@ -2,7 +2,7 @@
 //!
 //! Everything here is pure, total and deterministic: no IO, no clock, no chance, no hash-map order. The same
 //! inputs give the same plan, byte for byte. Reading order: [`value`], [`record`], [`mapping`], [`fidelity`],
-//! [`observation`], [`change`], [`merge`], [`decide`], [`adopt`], [`answer`], [`plan`], [`planner`], [`guard`],
+//! [`observation`], [`change`], [`merge`], [`decide`], [`adopt`], [`matching`], [`answer`], [`plan`], [`planner`], [`guard`],
 //! [`journal`], [`settle`], [`undo`], [`audit`], [`retry`].
 
 pub mod adopt;
@@ -15,6 +15,7 @@ pub mod fidelity;
 pub mod guard;
 pub mod journal;
 pub mod mapping;
+pub mod matching;
 pub mod merge;
 pub mod mutant;
 pub mod number;

@@ -23,6 +23,8 @@ mod loses_nothing;
 #[cfg(test)]
 mod lost_bases;
 #[cfg(test)]
+mod matching;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod paused;
