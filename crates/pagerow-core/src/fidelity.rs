@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    lens,
     mapping::{ColumnKind, Field, Options, PropertyKind},
     mutant::{self, Mutant},
     rich_text,
@@ -78,11 +79,18 @@ pub fn on(side: Side, value: &Value, field: &Field) -> Fidelity {
 }
 
 pub fn agree(postgres: &Value, notion: &Value, field: &Field) -> bool {
+    let once = field.lens.as_ref().is_some_and(|lens| lens.once);
+    if once && !postgres.is_null() && !notion.is_null() && lens::failure(notion).is_none() {
+        return true;
+    }
     matches!(in_notion(postgres, field), Fidelity::Stored(form) if form == *notion)
         || matches!(in_postgres(notion, field), Fidelity::Stored(form) if form == *postgres)
 }
 
 pub fn in_notion(value: &Value, field: &Field) -> Fidelity {
+    if let Some(reason) = lens::failure(value) {
+        return Fidelity::Unstorable(reason);
+    }
     let value = match (value, holds_one(&field.shows)) {
         (Value::List(items), true) => match items.as_slice() {
             [] => &Value::Null,
@@ -126,6 +134,9 @@ pub fn in_notion(value: &Value, field: &Field) -> Fidelity {
 }
 
 pub fn in_postgres(value: &Value, field: &Field) -> Fidelity {
+    if let Some(reason) = lens::failure(value) {
+        return Fidelity::Unstorable(reason);
+    }
     let worded = in_words(value, field);
     let value = worded.as_ref();
     let unlabelled;
@@ -147,6 +158,17 @@ pub fn in_postgres(value: &Value, field: &Field) -> Fidelity {
         }
         value => column::store(value, &field.holds),
     })
+}
+
+/// What a column of a kind makes of a value, whatever its property is.
+///
+/// # Errors
+/// Why it cannot hold it.
+pub fn in_column(value: &Value, kind: &ColumnKind, required: bool) -> Result<Value, Reason> {
+    match value {
+        Value::Null => column::nothing(kind, required),
+        value => column::store(value, kind),
+    }
 }
 
 /// What will be on a side if a value of the other side is written over what it holds now: like [`on`], and what the

@@ -1,7 +1,7 @@
 //! The rules of pagerow: which writes make a table and a data source equal, decided without touching either.
 //!
 //! Everything here is pure, total and deterministic: no IO, no clock, no chance, no hash-map order. The same
-//! inputs give the same plan, byte for byte. Reading order: [`value`], [`record`], [`mapping`], [`fidelity`],
+//! inputs give the same plan, byte for byte. Reading order: [`value`], [`record`], [`mapping`], [`fidelity`], [`expression`], [`lens`],
 //! [`observation`], [`change`], [`merge`], [`decide`], [`adopt`], [`answer`], [`plan`], [`planner`], [`guard`],
 //! [`journal`], [`settle`], [`undo`], [`audit`], [`retry`].
 
@@ -11,9 +11,11 @@ pub mod audit;
 pub mod change;
 pub mod decide;
 pub mod digest;
+pub mod expression;
 pub mod fidelity;
 pub mod guard;
 pub mod journal;
+pub mod lens;
 pub mod mapping;
 pub mod merge;
 pub mod mutant;

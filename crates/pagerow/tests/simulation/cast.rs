@@ -198,6 +198,7 @@ fn describe(
         flow: field.flow.and(spec.direction).unwrap_or(spec.direction),
         wins: None,
         labels: BTreeMap::new(),
+        lens: None,
     };
     let mapping = Mapping {
         name: spec.name.clone(),

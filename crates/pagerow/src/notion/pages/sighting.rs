@@ -253,6 +253,7 @@ mod tests {
             flow: Flow::Both,
             wins: None,
             labels: BTreeMap::new(),
+            lens: None,
         };
         Mapping {
             name: "m".into(),

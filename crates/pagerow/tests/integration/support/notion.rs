@@ -124,6 +124,7 @@ impl Table {
             flow: Flow::Both,
             wins: None,
             labels: BTreeMap::new(),
+            lens: None,
         }
     }
 

@@ -257,6 +257,7 @@ async fn describe(client: &Client, spec: &Spec) -> (Table, Mapping) {
             flow: Flow::Both,
             wins: None,
             labels: BTreeMap::new(),
+            lens: None,
         })
         .collect();
     let mapping = Mapping {
