@@ -33,7 +33,9 @@ pub struct Expression {
     to: Side,
     names: Arc<BTreeSet<String>>,
     uses_value: bool,
+    uses_time: bool,
     compares: bool,
+    literals: Arc<[String]>,
     program: Arc<minijinja::Expression<'static, 'static>>,
 }
 
@@ -60,10 +62,10 @@ pub enum Wrong {
 
 /// What an expression looks at.
 #[derive(Clone, Copy)]
-pub struct Inputs<'a> {
+pub struct Inputs<'a, 'v> {
     pub value: &'a Value,
     /// The row's columns or the page's properties, by name; `None` for what was not read.
-    pub around: &'a dyn Fn(&str) -> Option<&'a Value>,
+    pub around: &'a dyn Fn(&str) -> Option<&'v Value>,
     /// When the page was last edited.
     pub edited: Option<Timestamp>,
     /// In which the days and clock times of instants are read.
@@ -112,6 +114,8 @@ impl Expression {
             to,
             names: Arc::new(found.names),
             uses_value: variables.contains("value"),
+            uses_time: variables.contains("edited_at"),
+            literals: found.literals.into(),
             compares: found.compares,
             program: Arc::new(program),
         })
@@ -135,11 +139,23 @@ impl Expression {
         self.uses_value
     }
 
+    /// Whether it looks at anything but `value`.
+    #[must_use]
+    pub fn looks_around(&self) -> bool {
+        self.uses_time || !self.names.is_empty()
+    }
+
+    /// The texts that stand in it: what it is likely to be given.
+    #[must_use]
+    pub fn literals(&self) -> &[String] {
+        &self.literals
+    }
+
     /// What the expression makes of its inputs.
     ///
     /// # Errors
     /// A reason that holds no content: the expression fails for these inputs, takes too long, or makes too much.
-    pub fn evaluate(&self, inputs: Inputs<'_>) -> Result<Value, Reason> {
+    pub fn evaluate(&self, inputs: Inputs<'_, '_>) -> Result<Value, Reason> {
         let around = self.names.iter().map(|name| match (inputs.around)(name) {
             Some(value) => self.cell(value).map(|cell| (name.clone(), cell)),
             None => Err(failed(format!("{name} was not read"))),

@@ -44,19 +44,19 @@ impl Lens {
 
     /// What a row shows of its column's value. A failure is a value too, which fits nowhere and says why.
     #[must_use]
-    pub fn of_row<'a>(&self, value: &'a Value, row: &'a dyn Fn(&str) -> Option<&'a Value>, zone: &'a TimeZone) -> Value {
+    pub fn of_row<'v>(&self, value: &Value, row: &dyn Fn(&str) -> Option<&'v Value>, zone: &TimeZone) -> Value {
         let Some(expression) = &self.to_notion else { return value.clone() };
         shown(expression.evaluate(Inputs { value, around: row, edited: None, zone }))
     }
 
     /// What a page shows of its property's value, where the field only flows to Postgres.
     #[must_use]
-    pub fn of_page<'a>(
+    pub fn of_page<'v>(
         &self,
-        value: &'a Value,
-        page: &'a dyn Fn(&str) -> Option<&'a Value>,
+        value: &Value,
+        page: &dyn Fn(&str) -> Option<&'v Value>,
         edited: Timestamp,
-        zone: &'a TimeZone,
+        zone: &TimeZone,
     ) -> Value {
         let Some(expression) = self.from_notion.as_ref().filter(|_| self.to_notion.is_none()) else {
             return value.clone();

@@ -13,6 +13,8 @@ pub(super) struct Found {
     pub(super) tests: BTreeSet<String>,
     /// Whether an operator compares.
     pub(super) compares: bool,
+    /// The texts between quotes.
+    pub(super) literals: Vec<String>,
 }
 
 /// One word or sign.
@@ -52,6 +54,7 @@ pub(super) fn scan(text: &str, around: &str) -> Found {
             Token::Sign('|') => found.filters.extend(name(at + 1).map(str::to_owned)),
             Token::Sign('<' | '>') => found.compares = true,
             Token::Sign('=') => found.compares |= sign(at + 1) == Some('=') || before == Some('!'),
+            Token::Text(text) if !found.literals.contains(text) => found.literals.push(text.clone()),
             Token::Name(_) | Token::Text(_) | Token::Sign(_) => {}
         }
     }
