@@ -9,7 +9,11 @@ mod decimal;
 mod scan;
 mod words;
 
-use std::{collections::{BTreeMap, BTreeSet}, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use jiff::{Timestamp, tz::TimeZone};
 use minijinja::{ErrorKind, Value as Cell};

@@ -15,6 +15,7 @@ mod text;
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -146,7 +147,7 @@ pub fn in_postgres(value: &Value, field: &Field) -> Fidelity {
         unlabelled = options::without_labels(value, field);
         &unlabelled
     };
-    settle(match value {
+    let stored = match value {
         Value::Null => column::null(field),
         // The one value is the list's one item, commas and all.
         value
@@ -157,7 +158,14 @@ pub fn in_postgres(value: &Value, field: &Field) -> Fidelity {
             column::store(&Value::List(vec![value.clone()]), &field.holds)
         }
         value => column::store(value, &field.holds),
-    })
+    };
+    settle(stored.and_then(|stored| match &field.lens {
+        // What the row is to show is stored as what the column takes for it.
+        Some(lens) if field.flow.reaches(Side::Postgres) => {
+            lens.to_column(&stored, &TimeZone::UTC).map(|_| stored)
+        }
+        Some(_) | None => Ok(stored),
+    }))
 }
 
 /// What a column of a kind makes of a value, whatever its property is.

@@ -44,7 +44,12 @@ impl Lens {
 
     /// What a row shows of its column's value. A failure is a value too, which fits nowhere and says why.
     #[must_use]
-    pub fn of_row<'v>(&self, value: &Value, row: &dyn Fn(&str) -> Option<&'v Value>, zone: &TimeZone) -> Value {
+    pub fn of_row<'v>(
+        &self,
+        value: &Value,
+        row: &dyn Fn(&str) -> Option<&'v Value>,
+        zone: &TimeZone,
+    ) -> Value {
         let Some(expression) = &self.to_notion else { return value.clone() };
         shown(expression.evaluate(Inputs { value, around: row, edited: None, zone }))
     }
@@ -69,7 +74,9 @@ impl Lens {
     /// # Errors
     /// The expression fails, or the column cannot hold its result.
     pub fn to_column(&self, value: &Value, zone: &TimeZone) -> Result<Value, Reason> {
-        let (Some(expression), Some(_)) = (&self.from_notion, &self.to_notion) else { return Ok(value.clone()) };
+        let (Some(expression), Some(_)) = (&self.from_notion, &self.to_notion) else {
+            return Ok(value.clone());
+        };
         let made = expression.evaluate(Inputs { value, around: &|_| None, edited: None, zone })?;
         in_column(&made, self.column.as_ref().unwrap_or(&ColumnKind::Text { max: None }), self.required)
     }

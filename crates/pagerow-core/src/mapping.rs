@@ -288,7 +288,9 @@ impl Mapping {
         let fields: Vec<_> = self
             .fields
             .iter()
-            .map(|f| (&f.column, &f.property_id, f.shows.name(), &f.holds, f.flow, f.wins, &f.labels, &f.lens))
+            .map(|f| {
+                (&f.column, &f.property_id, f.shows.name(), &f.holds, f.flow, f.wins, &f.labels, &f.lens)
+            })
             .collect();
         let rules = (
             &self.name,

@@ -149,7 +149,9 @@ pub(super) fn value(cell: &Cell) -> Result<Value, String> {
             }
             Ok(Value::List(list))
         }
-        ValueKind::Undefined => Err("it makes nothing; end it with `else none` where that is meant".to_owned()),
+        ValueKind::Undefined => {
+            Err("it makes nothing; end it with `else none` where that is meant".to_owned())
+        }
         _ => Err("it makes something that is no value".to_owned()),
     }
 }

@@ -99,7 +99,8 @@ pub(super) fn compare(one: &Number, other: &Number) -> Ordering {
         (true, true) | (false, false) => {}
     }
     // Canonical texts have no leading and no trailing zeros.
-    let order = whole.len().cmp(&other_whole.len()).then(whole.cmp(other_whole)).then(fraction.cmp(other_fraction));
+    let order =
+        whole.len().cmp(&other_whole.len()).then(whole.cmp(other_whole)).then(fraction.cmp(other_fraction));
     if minus { order.reverse() } else { order }
 }
 

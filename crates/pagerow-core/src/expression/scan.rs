@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn names_are_found_wherever_they_stand() {
-        let found = scan("row.a ~ 'row.b | c' ~ row[\"Due Date\"]|upper if value.row is not none else x", "row");
+        let found =
+            scan("row.a ~ 'row.b | c' ~ row[\"Due Date\"]|upper if value.row is not none else x", "row");
         assert_eq!(found.names, names(&["a", "Due Date"]));
         assert_eq!((found.filters, found.tests), (names(&["upper"]), names(&["none"])));
         assert!(!found.whole && !found.compares);

@@ -109,7 +109,8 @@ fn days_and_times_are_ordered_and_written() {
 #[test]
 fn rows_and_pages_are_looked_at_by_name() {
     let row = [("material", text("Copper")), ("grade", Value::Null), ("two words", text("b"))];
-    let made = evaluate("[row.material, row.grade, row['two words']]|join(' ')", Side::Notion, &Value::Null, &row);
+    let made =
+        evaluate("[row.material, row.grade, row['two words']]|join(' ')", Side::Notion, &Value::Null, &row);
     assert_eq!(made.unwrap(), text("Copper b"));
     let done = "edited_at if value == 'Done' and page.Archived is none else none";
     let page = [("Archived", Value::Null)];

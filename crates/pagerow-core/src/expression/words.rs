@@ -28,13 +28,40 @@ pub(super) struct Zone(pub(super) TimeZone);
 impl Object for Zone {}
 
 pub(super) const FILTERS: &[&str] = &[
-    "capitalize", "ceil", "date", "default", "divide", "first", "fixed", "floor", "join", "last", "length", "lower",
-    "map", "max", "min", "minus", "number", "plus", "reject", "replace", "round", "select", "sort", "split", "text",
-    "time", "times", "title", "trim", "unique", "upper",
+    "capitalize",
+    "ceil",
+    "date",
+    "default",
+    "divide",
+    "first",
+    "fixed",
+    "floor",
+    "join",
+    "last",
+    "length",
+    "lower",
+    "map",
+    "max",
+    "min",
+    "minus",
+    "number",
+    "plus",
+    "reject",
+    "replace",
+    "round",
+    "select",
+    "sort",
+    "split",
+    "text",
+    "time",
+    "times",
+    "title",
+    "trim",
+    "unique",
+    "upper",
 ];
-pub(super) const TESTS: &[&str] = &[
-    "above", "below", "endingwith", "even", "none", "number", "odd", "same", "startingwith", "string",
-];
+pub(super) const TESTS: &[&str] =
+    &["above", "below", "endingwith", "even", "none", "number", "odd", "same", "startingwith", "string"];
 pub(super) const FUNCTIONS: &[&str] = &["day", "instant"];
 
 /// The one language, made once.
@@ -61,7 +88,10 @@ fn add_texts(words: &mut Environment<'static>) {
     words.add_filter("capitalize", |given: &Cell| texted(given, |text| capitalized(&text.to_lowercase())));
     words.add_filter("title", |given: &Cell| {
         texted(given, |text| {
-            text.to_lowercase().split_inclusive(|c: char| !c.is_alphanumeric() && c != '\'').map(capitalized).collect()
+            text.to_lowercase()
+                .split_inclusive(|c: char| !c.is_alphanumeric() && c != '\'')
+                .map(capitalized)
+                .collect()
         })
     });
     words.add_filter("replace", |given: &Cell, from: String, to: String| {
@@ -179,9 +209,14 @@ fn add_tests(words: &mut Environment<'static>) {
     words.add_test("number", |given: &Cell| {
         given.is_number() || matches!(given.downcast_object_ref(), Some(Whole(Value::Number(_))))
     });
-    words.add_test("above", |given: &Cell, other: Cell| compared(given, &other).map(std::cmp::Ordering::is_gt));
-    words.add_test("below", |given: &Cell, other: Cell| compared(given, &other).map(std::cmp::Ordering::is_lt));
-    words.add_test("same", |given: &Cell, other: Cell| compared(given, &other).map(std::cmp::Ordering::is_eq));
+    words.add_test("above", |given: &Cell, other: Cell| {
+        compared(given, &other).map(std::cmp::Ordering::is_gt)
+    });
+    words.add_test("below", |given: &Cell, other: Cell| {
+        compared(given, &other).map(std::cmp::Ordering::is_lt)
+    });
+    words
+        .add_test("same", |given: &Cell, other: Cell| compared(given, &other).map(std::cmp::Ordering::is_eq));
 }
 
 /// An error whose text may be told, since it holds no content.
@@ -190,7 +225,10 @@ fn ours(text: impl std::fmt::Display) -> Error {
 }
 
 /// Nothing stays nothing.
-fn given_or_none<T: Into<Cell>>(given: &Cell, of: impl FnOnce(&Cell) -> Result<T, Error>) -> Result<Cell, Error> {
+fn given_or_none<T: Into<Cell>>(
+    given: &Cell,
+    of: impl FnOnce(&Cell) -> Result<T, Error>,
+) -> Result<Cell, Error> {
     if given.is_none() { Ok(Cell::from(())) } else { of(given).map(Into::into) }
 }
 
@@ -234,7 +272,8 @@ fn reckoned(
 
 fn rounded(given: &Cell, digits: Option<u32>, how: Rounding) -> Result<Cell, Error> {
     given_or_none(given, |given| {
-        let made = decimal(given)?.rounded(digits.unwrap_or(0), how).and_then(Decimal::number).map_err(ours)?;
+        let made =
+            decimal(given)?.rounded(digits.unwrap_or(0), how).and_then(Decimal::number).map_err(ours)?;
         Ok(number_cell(&made))
     })
 }
@@ -251,7 +290,8 @@ fn compared(given: &Cell, other: &Cell) -> Result<std::cmp::Ordering, Error> {
 /// The zone of the one who asked.
 fn zone(state: &State<'_, '_>) -> TimeZone {
     let zone = state.lookup(ZONE);
-    zone.and_then(|zone| zone.downcast_object_ref::<Zone>().map(|zone| zone.0.clone())).unwrap_or(TimeZone::UTC)
+    zone.and_then(|zone| zone.downcast_object_ref::<Zone>().map(|zone| zone.0.clone()))
+        .unwrap_or(TimeZone::UTC)
 }
 
 fn day(given: &Cell, zone: &TimeZone) -> Result<Date, Error> {

@@ -274,8 +274,7 @@ impl FieldConfig {
                 "write relation = \"…\" with the name of that mapping",
             );
         }
-        if let (true, Some(other)) =
-            (self.has_expression(), self.relation.as_ref().or(self.through.as_ref()))
+        if let (true, Some(other)) = (self.has_expression(), self.relation.as_ref().or(self.through.as_ref()))
         {
             sound = false;
             complain(

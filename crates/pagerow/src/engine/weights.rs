@@ -70,7 +70,9 @@ fn is_same_question(one: &Conflict, other: &Conflict) -> bool {
     let is_same_record = (one.link, &one.key, one.page) == (other.link, &other.key, other.page);
     is_same_record
         && match (&one.kind, &other.kind) {
-            (ConflictKind::Field { field: one, .. }, ConflictKind::Field { field: other, .. }) => one == other,
+            (ConflictKind::Field { field: one, .. }, ConflictKind::Field { field: other, .. }) => {
+                one == other
+            }
             (ConflictKind::Deleted { on: one, .. }, ConflictKind::Deleted { on: other, .. }) => one == other,
             (ConflictKind::Field { .. }, ConflictKind::Deleted { .. })
             | (ConflictKind::Deleted { .. }, ConflictKind::Field { .. }) => false,

@@ -47,7 +47,11 @@ pub(super) struct Key {
 /// Where a field comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    Column { reader: Column, name: String, writable: bool },
+    Column {
+        reader: Column,
+        name: String,
+        writable: bool,
+    },
     /// Made of other columns.
     Derived,
     Join(Box<Join>),

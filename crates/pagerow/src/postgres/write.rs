@@ -298,13 +298,14 @@ fn values(
                     // A row that was kept whole has what its column held.
                     Some(_) if step.whole.is_some() => continue,
                     Some(lens) => {
-                        let held = before.and_then(|(record, behind)| {
-                            Some((behind.get(&place)?, record.get(place)?))
-                        });
+                        let held = before
+                            .and_then(|(record, behind)| Some((behind.get(&place)?, record.get(place)?)));
                         if held.is_some_and(|(held, shows)| !lens.brings_back(held, shows, &rows.zone)) {
                             return Err(record(not_brought_back(&field.column)));
                         }
-                        lens.to_column(&write.after, &rows.zone).map_err(record)?
+                        lens.to_column(&write.after, &rows.zone).map_err(|reason| {
+                            record(Reason { text: format!("{}: {}", field.column, reason.text), ..reason })
+                        })?
                     }
                     None => resolved(&write.after, &field.holds, relatives)?,
                 };
@@ -335,7 +336,9 @@ fn values(
 fn not_brought_back(column: &str) -> Reason {
     Reason::new(
         "lossy_pair",
-        format!("from_notion of {column} does not bring back what the column holds, so an edit in Notion would lose it"),
+        format!(
+            "from_notion of {column} does not bring back what the column holds, so an edit in Notion would lose it"
+        ),
     )
 }
 

@@ -292,11 +292,12 @@ fn beside_columns(draft: &Draft<'_>, mapping: &Mapping) -> Vec<BesideColumn> {
     let flows = |field: &&DraftField<'_>| {
         mapping.field(&field.config.column).is_some_and(|place| !mapping.fields[place].is_paused())
     };
-    let is_field = |column: &BesideColumn| {
-        draft.fields.iter().filter(flows).any(
-            |field| matches!(&field.source, FieldSource::Column { name, .. } if *name == column.name),
-        )
-    };
+    let is_field =
+        |column: &BesideColumn| {
+            draft.fields.iter().filter(flows).any(
+                |field| matches!(&field.source, FieldSource::Column { name, .. } if *name == column.name),
+            )
+        };
     let mut columns: Vec<BesideColumn> = Vec::new();
     for column in draft.fields.iter().filter(flows).flat_map(|field| &field.beside) {
         if !is_field(column) && !columns.contains(column) {

@@ -223,6 +223,7 @@ fn describe(
             kind: "rich_text".to_owned(),
         }),
         stamp: StampProperties::default(),
+        beside: Vec::new(),
         has_body: false,
         zone: "UTC".to_owned(),
     };

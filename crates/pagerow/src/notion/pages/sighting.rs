@@ -72,7 +72,11 @@ impl Lens {
             properties,
             key: source.key_property.as_ref().map(|property| id(&property.id)),
             checksum: source.stamp.checksum.as_deref().map(id),
-            beside: source.beside.iter().map(|beside| (beside.name.clone(), id(&beside.id), plain(beside))).collect(),
+            beside: source
+                .beside
+                .iter()
+                .map(|beside| (beside.name.clone(), id(&beside.id), plain(beside)))
+                .collect(),
             zone,
         }
     }

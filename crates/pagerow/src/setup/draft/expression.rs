@@ -1,5 +1,6 @@
 //! A field with expressions held against its table: are they sound, and what do they make of it?
 
+use jiff::tz::TimeZone;
 use pagerow_core::{
     expression::{Expression, Wrong},
     fidelity::Reason,
@@ -8,7 +9,6 @@ use pagerow_core::{
     side::Side,
     value::Value,
 };
-use jiff::tz::TimeZone;
 
 use super::{
     Look,
@@ -73,7 +73,8 @@ pub(super) fn origin<'a>(
         origin.mend = None;
     }
     origin.required = false;
-    origin.holds = made(look, field, setting, &lens, &beside, origin.column.and_then(|c| c.allowed.as_deref()))?;
+    origin.holds =
+        made(look, field, setting, &lens, &beside, origin.column.and_then(|c| c.allowed.as_deref()))?;
     Some(Through { origin, lens, beside })
 }
 
@@ -92,7 +93,12 @@ pub(super) fn first_choice(holds: &ColumnKind) -> PropertyWord {
 
 /// Complains about an expression, with the nearest known word.
 pub(in crate::setup) fn complain_wrong(look: &mut Look<'_>, setting: &Setting<String>, wrong: &Wrong) {
-    let error = look.error(&setting.place, "wrong_expression", &setting.key, format!("the expression is wrong: {wrong}"));
+    let error = look.error(
+        &setting.place,
+        "wrong_expression",
+        &setting.key,
+        format!("the expression is wrong: {wrong}"),
+    );
     let error = match wrong {
         Wrong::Unknown { name, known, .. } => error
             .suggest(nearest(name, known.iter().map(String::as_str)))
@@ -209,7 +215,10 @@ fn made<'a>(
         look.warn(
             setting.key.clone(),
             "it shows the word none where a column is NULL",
-            Some("join texts with [a, b]|join(' '), which leaves out what is not there, or write (a or '')".to_owned()),
+            Some(
+                "join texts with [a, b]|join(' '), which leaves out what is not there, or write (a or '')"
+                    .to_owned(),
+            ),
         );
     }
     if lens.from_notion.is_some() {
@@ -219,7 +228,12 @@ fn made<'a>(
 }
 
 /// Whether samples come back from Notion as what they were.
-fn comes_back(look: &mut Look<'_>, field: &FieldConfig, lens: &Lens, results: &[(Value, Value)]) -> Option<()> {
+fn comes_back(
+    look: &mut Look<'_>,
+    field: &FieldConfig,
+    lens: &Lens,
+    results: &[(Value, Value)],
+) -> Option<()> {
     let (from, setting) = lens.from_notion.as_ref().zip(field.from_notion.as_ref())?;
     if from.looks_around() {
         look.complain(

@@ -15,14 +15,19 @@ pub(in crate::setup) fn of_column(kind: &ColumnKind, words: &[String]) -> Vec<Va
         ColumnKind::Choice { labels } => labels.iter().map(|label| Value::Text(label.clone())).collect(),
         ColumnKind::Integer { .. } => numbers(&["2", "0", "1", "3", "10", "100"]),
         ColumnKind::Numeric { scale: Some(0), .. } => numbers(&["2", "0", "1", "1000"]),
-        ColumnKind::Numeric { .. } | ColumnKind::Real | ColumnKind::Double => numbers(&["12.5", "2", "0", "0.25"]),
+        ColumnKind::Numeric { .. } | ColumnKind::Real | ColumnKind::Double => {
+            numbers(&["12.5", "2", "0", "0.25"])
+        }
         ColumnKind::Bool => vec![Value::Bool(true), Value::Bool(false)],
         ColumnKind::Day => moments().iter().map(|(day, _)| Value::Day(*day)).collect(),
         ColumnKind::Instant => moments().iter().map(|(_, at)| Value::Instant(*at)).collect(),
         ColumnKind::DayRange => ranges(|(day, _)| Moment::Day(day)),
         ColumnKind::InstantRange => ranges(|(_, at)| Moment::Instant(at)),
         ColumnKind::Json => {
-            vec![Value::json(&serde_json::json!({ "name": "word", "number": 2 })), Value::json(&serde_json::json!([]))]
+            vec![
+                Value::json(&serde_json::json!({ "name": "word", "number": 2 })),
+                Value::json(&serde_json::json!([])),
+            ]
         }
         ColumnKind::List(inner) => {
             let items = of_column(inner, words);
@@ -31,7 +36,9 @@ pub(in crate::setup) fn of_column(kind: &ColumnKind, words: &[String]) -> Vec<Va
         ColumnKind::Scalar { name } if name == "uuid" => {
             vec![Value::Text("0b4a3d4e-6f0c-4c6e-9d3b-0a1b2c3d4e5f".to_owned())]
         }
-        ColumnKind::Scalar { .. } | ColumnKind::Reference { .. } | ColumnKind::References { .. } => texts(words),
+        ColumnKind::Scalar { .. } | ColumnKind::Reference { .. } | ColumnKind::References { .. } => {
+            texts(words)
+        }
     };
     samples.push(Value::Null);
     samples
@@ -72,9 +79,12 @@ pub(in crate::setup) fn kind_of(value: &Value) -> Option<ColumnKind> {
             ColumnKind::List(Box::new(inner))
         }
         Value::Json(_) => ColumnKind::Json,
-        Value::Text(_) | Value::Markdown(_) | Value::Set(_) | Value::Ref(_) | Value::File(_) | Value::Person(_) => {
-            ColumnKind::Text { max: None }
-        }
+        Value::Text(_)
+        | Value::Markdown(_)
+        | Value::Set(_)
+        | Value::Ref(_)
+        | Value::File(_)
+        | Value::Person(_) => ColumnKind::Text { max: None },
     })
 }
 

@@ -84,11 +84,17 @@ pub(super) fn field<'a>(
         return None;
     };
     let kind = property.config.kind();
-    if let Some(from) = field.lens.as_ref().filter(|lens| lens.side() == Side::Notion).and_then(|l| l.from_notion.as_ref())
+    if let Some(from) =
+        field.lens.as_ref().filter(|lens| lens.side() == Side::Notion).and_then(|l| l.from_notion.as_ref())
     {
         expression::is_sound(look, field, from, property, source)?;
         let flow = field.flow.and(Flow::ToPostgres)?;
-        return Some(made(&property.name, property.id.as_str(), PropertyKind::ReadOnly(kind.to_owned()), flow));
+        return Some(made(
+            &property.name,
+            property.id.as_str(),
+            PropertyKind::ReadOnly(kind.to_owned()),
+            flow,
+        ));
     }
     let Some(word) = PropertyWord::of(kind) else {
         return read_only(look, field, property, setting).map(|flow| {

@@ -143,6 +143,7 @@ impl Table {
                 checksum: self.properties.get("Checksum").cloned(),
                 synced: self.properties.get("Synced").cloned(),
             },
+            beside: Vec::new(),
             has_body: false,
             zone: "UTC".to_owned(),
         }

@@ -234,6 +234,7 @@ async fn describe(client: &Client, spec: &Spec) -> (Table, Mapping) {
             })
             .collect(),
         fields: sources,
+        beside: Vec::new(),
         condition: spec.condition.map(Into::into),
         updated_at: spec
             .updated_at

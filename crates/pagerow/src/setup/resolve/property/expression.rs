@@ -2,11 +2,7 @@
 
 use jiff::tz::TimeZone;
 use pagerow_core::{
-    expression::Expression,
-    fidelity::in_column,
-    lens::failure,
-    mapping::ColumnKind,
-    value::Value,
+    expression::Expression, fidelity::in_column, lens::failure, mapping::ColumnKind, value::Value,
 };
 
 use super::find;
@@ -38,7 +34,8 @@ pub(super) fn is_sound<'a>(
     for name in from.names() {
         if find(source, name).is_none() {
             let names: Vec<&str> = source.properties.iter().map(|property| property.name.as_str()).collect();
-            let message = format!("the data source \"{}\" has no property \"{name}\"", source.title.plain_text());
+            let message =
+                format!("the data source \"{}\" has no property \"{name}\"", source.title.plain_text());
             let error = look
                 .error(&setting.place, "no_such_property", &setting.key, message)
                 .suggest(nearest(name, names.iter().copied()))
@@ -58,10 +55,12 @@ pub(super) fn is_sound<'a>(
     if look.errors.len() > before {
         return None;
     }
-    let column = field.lens.as_ref().and_then(|lens| lens.column.clone()).unwrap_or(ColumnKind::Text { max: None });
+    let column =
+        field.lens.as_ref().and_then(|lens| lens.column.clone()).unwrap_or(ColumnKind::Text { max: None });
     let required = field.lens.as_ref().is_some_and(|lens| lens.required);
     let of = |property: &PropertySchema| {
-        let options: Vec<String> = property.config.options().iter().map(|option| option.name.clone()).collect();
+        let options: Vec<String> =
+            property.config.options().iter().map(|option| option.name.clone()).collect();
         samples::of_property(property.config.kind(), &options, from.literals())
     };
     let around: Vec<(&str, Vec<Value>)> =
@@ -76,7 +75,8 @@ pub(super) fn is_sound<'a>(
             samples.get(at % samples.len())
         };
         let lens = field.lens.as_ref()?;
-        let shows = lens.of_page(&values[at % values.len()], &page, jiff::Timestamp::UNIX_EPOCH, &TimeZone::UTC);
+        let shows =
+            lens.of_page(&values[at % values.len()], &page, jiff::Timestamp::UNIX_EPOCH, &TimeZone::UTC);
         match failure(&shows).map_or_else(|| in_column(&shows, &column, required), Err) {
             Ok(Value::Null) => {}
             Ok(_) => fits += 1,
