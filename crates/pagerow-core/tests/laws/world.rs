@@ -791,6 +791,7 @@ pub(crate) fn field(name: &str, holds: ColumnKind, shows: PropertyKind) -> Field
         flow: Flow::Both,
         wins: None,
         labels: BTreeMap::new(),
+        lens: None,
     }
 }
 

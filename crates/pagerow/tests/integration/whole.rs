@@ -4,6 +4,7 @@ mod bases;
 mod captured;
 mod commands;
 mod deletions;
+mod expressions;
 mod guards;
 mod idle;
 mod kinds;

@@ -198,6 +198,7 @@ fn describe(
         flow: field.flow.and(spec.direction).unwrap_or(spec.direction),
         wins: None,
         labels: BTreeMap::new(),
+        lens: None,
     };
     let mapping = Mapping {
         name: spec.name.clone(),
@@ -222,6 +223,7 @@ fn describe(
             kind: "rich_text".to_owned(),
         }),
         stamp: StampProperties::default(),
+        beside: Vec::new(),
         has_body: false,
         zone: "UTC".to_owned(),
     };
