@@ -15,6 +15,7 @@ use crate::{
     end,
     process::{Failure, Fate, keep_running, run},
     script::{RowDeed, Script, What},
+    stage::Told,
 };
 
 /// What came of a simulation.
@@ -23,7 +24,7 @@ pub(crate) struct Played {
     pub(crate) violations: Vec<String>,
     /// The name of everything that happened.
     pub(crate) trace: String,
-    /// The same to read, where that was asked for.
+    /// The same to read. Both only where that was asked for.
     pub(crate) lines: Vec<String>,
     pub(crate) tally: BTreeMap<&'static str, u64>,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Played {
 const ROUNDS: usize = 60;
 
 /// Plays a script from its beginning to its end.
-pub(crate) fn play(script: &Script, told: bool) -> Played {
+pub(crate) fn play(script: &Script, told: Told) -> Played {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     // The engine's future need not be able to move between threads.
