@@ -117,6 +117,8 @@ async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
     let mut engine = cast.engine();
     let (mut last, mut pass, mut calm) = (String::new(), Vec::new(), 0);
     let (mut depth, mut has_looked) = (Depth::Changes, false);
+    // Until when queries may not show what was written.
+    let mut hidden_until = 0;
     for _ in 0..ROUNDS {
         match run(cast, &mut engine, depth, std::mem::take(&mut pass)).await {
             Ok(ran) => {
@@ -137,15 +139,20 @@ async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
                         };
                     }
                 }
+                let now = cast.stage.elapsed();
+                if ran.wrote > 0 {
+                    hidden_until = now + script.world.lag;
+                }
                 // Only when changes alone have made everything equal is everything looked at.
-                depth = if ran.is_quiet { Depth::Everything } else { Depth::Changes };
+                depth = if ran.is_quiet && now >= hidden_until { Depth::Everything } else { Depth::Changes };
             }
             // A person looks at it, and it is what they meant.
             Err(Failure::Stopped(names)) => pass = names,
             Err(Failure::TooDense) => return Quiet::CannotBeRead,
             Err(Failure::Other(error)) => last = error,
         }
-        let pause = cast.next_try().unwrap_or_default().max(Duration::from_secs(5));
+        let hidden = Duration::from_millis(hidden_until.saturating_sub(cast.stage.elapsed()));
+        let pause = cast.next_try().unwrap_or_default().max(hidden).max(Duration::from_secs(5));
         tokio::time::sleep(pause).await;
     }
     Quiet::Never(last)
