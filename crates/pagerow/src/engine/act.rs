@@ -285,7 +285,7 @@ impl<W: Parts> Engine<W> {
             self.store.keep_conflicts(tx, mapping, &part.conflicts).await?;
         }
         for parked in &part.parked {
-            let trouble = Trouble { parked: parked.clone(), attempts: 0, next_try: None, content: None };
+            let trouble = Trouble { parked: parked.clone(), attempts: 0, wait: None, content: None };
             self.store.park(tx, mapping, &trouble).await?;
         }
         let waiting: Vec<i64> = part

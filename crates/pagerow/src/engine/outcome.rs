@@ -1,7 +1,11 @@
 //! What became of a batch of steps, written down in one transaction: bases, journal, and what waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use pagerow_core::{
     journal::{self, Event as Happening, Status},
     mapping::Mapping,
@@ -230,15 +234,15 @@ impl<W: Parts> Engine<W> {
                 How::Failed(failed) => failed,
             };
             let attempts = view.parked.get(&name).map_or(1, |parked| parked.attempts.unsigned_abs() + 1);
-            let next_try = match advise(failed.failure, attempts, bound.settings.max_attempts) {
+            let wait = match advise(failed.failure, attempts, bound.settings.max_attempts) {
                 Advice::Replan | Advice::Look | Advice::Stop => {
                     again.push(name);
                     continue;
                 }
                 Advice::Park => None,
                 Advice::Wait(wait) => {
-                    let at = self.clock.now().checked_add(wait).ok();
-                    at.map(|at| failed.not_before.map_or(at, |not_before| at.max(not_before)))
+                    let until = |at: Timestamp| Duration::try_from(at.duration_since(self.clock.now())).ok();
+                    Some(failed.not_before.and_then(until).map_or(wait, |asked| wait.max(asked)))
                 }
             };
             let parked = Parked {
@@ -251,7 +255,7 @@ impl<W: Parts> Engine<W> {
                 value: None,
             };
             let content = Some(step_content(step));
-            let trouble = Trouble { parked, attempts: attempts.cast_signed(), next_try, content };
+            let trouble = Trouble { parked, attempts: attempts.cast_signed(), wait, content };
             self.store.park(tx, &bound.mapping, &trouble).await?;
             unsettled.extend(step.link);
             if let Some(key) = &step.key {
