@@ -196,7 +196,9 @@ fn made<'a>(
     let kind = results.iter().find_map(|(_, shows)| samples::kind_of(shows));
     match (&kind, &refused) {
         // Texts may be of a form that no sample has.
-        (None, Some(reason)) if results.is_empty() && !samples::is_free(&own, beside) => {
+        (None, Some(reason))
+            if results.is_empty() && !samples::is_free(to.uses_value().then_some(&own), beside) =>
+        {
             let message = format!("for no value of its columns' types it gives a result: {}", reason.text);
             look.complain(setting, "wrong_expression", message, "docs/expressions.md describes the language");
             return None;
