@@ -20,6 +20,10 @@ emulator *ARGS:
 bench *ARGS:
     cargo run --release -p pagerow --example bench -- {{ARGS}}
 
+# How well rows find their pages by what people wrote: precision, recall, seconds, memory.
+matching *ARGS:
+    cargo run --release -p pagerow-core --example matching -- {{ARGS}}
+
 # Ten minutes of everything going wrong at once on real parts, and a reckoning of every edit.
 soup *ARGS="--minutes 10":
     cargo run -p pagerow --example soup -- {{ARGS}}

@@ -60,36 +60,47 @@ pub struct Doubt {
 /// Pairs unlinked rows and pages. What is in no pair and no doubt is new.
 #[must_use]
 pub fn adopt(rows: &[RowHalf], pages: &[PageHalf]) -> Adoption {
+    adopt_but(&BTreeSet::new(), rows.iter(), pages.iter())
+}
+
+/// The same without the pairs that a person has refused.
+pub fn adopt_but<'a>(
+    refused: &BTreeSet<(RowKey, PageId)>,
+    rows: impl Iterator<Item = &'a RowHalf> + Clone,
+    pages: impl Iterator<Item = &'a PageHalf> + Clone,
+) -> Adoption {
     let mut meeting = Meeting {
-        rows: rows.iter().map(|row| &row.key).collect(),
-        pages: pages.iter().map(|page| page.page).collect(),
+        refused,
+        rows: rows.clone().map(|row| &row.key).collect(),
+        pages: pages.clone().map(|page| page.page).collect(),
         found: Adoption::default(),
     };
-    meeting.tier(Tier::StoredPageId, rows, pages, |row| row.page, |page| Some(page.page));
-    meeting.tier(Tier::KeyProperty, rows, pages, |row| Some(&row.key), |page| page.key.as_ref());
-    meeting.tier(Tier::NaturalKey, rows, pages, |row| row.natural.as_ref(), |page| page.natural.as_ref());
-    meeting.tier(Tier::Checksum, rows, pages, |row| row.checksum.as_ref(), |page| page.checksum.as_ref());
+    meeting.tier(Tier::StoredPageId, &rows, &pages, |row| row.page, |page| Some(page.page));
+    meeting.tier(Tier::KeyProperty, &rows, &pages, |row| Some(&row.key), |page| page.key.as_ref());
+    meeting.tier(Tier::NaturalKey, &rows, &pages, |row| row.natural.as_ref(), |page| page.natural.as_ref());
+    meeting.tier(Tier::Checksum, &rows, &pages, |row| row.checksum.as_ref(), |page| page.checksum.as_ref());
     meeting.found
 }
 
-struct Meeting<'a> {
+struct Meeting<'a, 'r> {
+    refused: &'r BTreeSet<(RowKey, PageId)>,
     /// Who is still free.
     rows: BTreeSet<&'a RowKey>,
     pages: BTreeSet<PageId>,
     found: Adoption,
 }
 
-impl<'a> Meeting<'a> {
+impl<'a> Meeting<'a, '_> {
     fn tier<K: Ord>(
         &mut self,
         tier: Tier,
-        rows: &'a [RowHalf],
-        pages: &'a [PageHalf],
+        rows: &(impl Iterator<Item = &'a RowHalf> + Clone),
+        pages: &(impl Iterator<Item = &'a PageHalf> + Clone),
         of_row: impl Fn(&'a RowHalf) -> Option<K>,
         of_page: impl Fn(&'a PageHalf) -> Option<K>,
     ) {
         let mut groups: BTreeMap<K, (Vec<&'a RowKey>, Vec<PageId>)> = BTreeMap::new();
-        for page in pages.iter().filter(|page| self.pages.contains(&page.page)) {
+        for page in pages.clone().filter(|page| self.pages.contains(&page.page)) {
             if let Some(key) = of_page(page) {
                 groups.entry(key).or_default().1.push(page.page);
             }
@@ -97,16 +108,17 @@ impl<'a> Meeting<'a> {
         if groups.is_empty() {
             return;
         }
-        for row in rows.iter().filter(|row| self.rows.contains(&row.key)) {
+        for row in rows.clone().filter(|row| self.rows.contains(&row.key)) {
             if let Some(key) = of_row(row)
                 && let Some(group) = groups.get_mut(&key)
             {
                 group.0.push(&row.key);
             }
         }
-        for (rows, pages) in groups.into_values() {
+        for (mut rows, mut pages) in groups.into_values() {
+            self.leave_out_refused(&mut rows, &mut pages);
             match (rows.as_slice(), pages.as_slice()) {
-                ([], [_]) => continue,
+                ([], [] | [_]) | ([_], []) => continue,
                 ([row], [page]) => self.found.pairs.push(((*row).clone(), *page, tier)),
                 // Several pages of one natural key without a row are several records; of one row's key they are doubles.
                 ([], _) if tier != Tier::KeyProperty => continue,
@@ -123,6 +135,17 @@ impl<'a> Meeting<'a> {
                 self.pages.remove(page);
             });
         }
+    }
+
+    /// Takes those out that a person has refused to all others.
+    fn leave_out_refused(&self, rows: &mut Vec<&'a RowKey>, pages: &mut Vec<PageId>) {
+        if self.refused.is_empty() || rows.is_empty() {
+            return;
+        }
+        let refused = |row: &RowKey, page| self.refused.contains(&(row.clone(), page));
+        let (all_rows, all_pages) = (rows.clone(), pages.clone());
+        rows.retain(|row| !all_pages.iter().all(|page| refused(row, *page)));
+        pages.retain(|page| !all_rows.iter().all(|row| refused(row, *page)));
     }
 }
 

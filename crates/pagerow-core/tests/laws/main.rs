@@ -25,16 +25,20 @@ mod loses_nothing;
 #[cfg(test)]
 mod lost_bases;
 #[cfg(test)]
+mod matching;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod paused;
+mod recovery;
 #[cfg(test)]
 mod returns;
+#[cfg(test)]
+mod rewind;
 #[cfg(test)]
 mod rich_text;
 #[cfg(test)]
 mod small_world;
-#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod world;

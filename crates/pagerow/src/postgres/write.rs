@@ -9,7 +9,7 @@ use pagerow_core::{
     fidelity::Reason,
     mapping::ColumnKind,
     observation::{Absence, Observation, Sighting},
-    plan::{Action, Expect, Step},
+    plan::{Action, Because, Expect, Step},
     record::{Record, RowKey},
     retry::Failure,
     value::{Ref, Value},
@@ -290,6 +290,10 @@ fn values(
                     // The key itself says it.
                     continue;
                 }
+                if !writable && step.because == Because::Recovered {
+                    // Postgres makes it again.
+                    continue;
+                }
                 if !writable {
                     let text = format!("the column {} is made by Postgres", field.column);
                     return Err(record(Reason::new("read_only", text)));
@@ -316,6 +320,7 @@ fn values(
                 let text = format!("the field {} is paused", field.column);
                 return Err(record(Reason::new("paused", text)));
             }
+            Source::Derived if step.because == Because::Recovered => {}
             Source::Derived => {
                 let text = format!("{} is made of other columns and takes no values", field.column);
                 return Err(record(Reason::new("read_only", text)));

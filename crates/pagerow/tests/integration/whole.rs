@@ -17,6 +17,7 @@ mod references;
 mod resolve;
 mod retry;
 mod returns;
+mod rewind;
 mod rules;
 mod schema_drift;
 mod texts;

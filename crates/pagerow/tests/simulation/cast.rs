@@ -27,7 +27,7 @@ use crate::{
     network::Network,
     people::Ledger,
     script::{FieldSpec, MappingSpec, Script},
-    stage::Stage,
+    stage::{Stage, Told},
 };
 
 /// The property that carries the row's key.
@@ -60,7 +60,7 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    pub(crate) fn new(script: &Script, told: bool) -> Self {
+    pub(crate) fn new(script: &Script, told: Told) -> Self {
         let stage = Stage::new(script.seed, told);
         let notion = Arc::new(InProcess::new(script.seed, stage.notion_now()));
         let specs = &script.world.mappings;
