@@ -415,7 +415,7 @@ fn errors_say_where_and_what() {
             "",
             "rating = { property = \"Notes\", to_notion = \"value|text\", from_notion = \"value|number|plus(1)\" }",
             "lossy_pair",
-            &["brings no value back", ":15:67"],
+            &["brings no value back", ":15:72"],
         ),
         (
             "suppliers",
@@ -489,7 +489,8 @@ fn errors_say_where_and_what() {
         ),
     ];
     for (table, lines, fields, code, parts) in cases {
-        let errors = resolve(&config(&file(table, lines, fields)), &found()).map(|_| ()).unwrap_err();
+        let outcome = resolve(&config(&file(table, lines, fields)), &found()).map(|_| ());
+        let errors = outcome.expect_err(fields);
         // A refused condition stands in `found` for all rows; it only counts where there is one.
         assert_eq!(errors.0.len(), 1, "{errors}");
         let shown = errors.to_string();
