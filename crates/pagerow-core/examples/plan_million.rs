@@ -189,6 +189,7 @@ fn mapping() -> Mapping {
                 flow: Flow::Both,
                 wins: None,
                 labels: std::collections::BTreeMap::new(),
+                lens: None,
             })
             .collect(),
         direction: Flow::Both,

@@ -15,9 +15,11 @@ mod text;
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    lens,
     mapping::{ColumnKind, Field, Options, PropertyKind},
     mutant::{self, Mutant},
     rich_text,
@@ -78,11 +80,18 @@ pub fn on(side: Side, value: &Value, field: &Field) -> Fidelity {
 }
 
 pub fn agree(postgres: &Value, notion: &Value, field: &Field) -> bool {
+    let once = field.lens.as_ref().is_some_and(|lens| lens.once);
+    if once && !postgres.is_null() && !notion.is_null() && lens::failure(notion).is_none() {
+        return true;
+    }
     matches!(in_notion(postgres, field), Fidelity::Stored(form) if form == *notion)
         || matches!(in_postgres(notion, field), Fidelity::Stored(form) if form == *postgres)
 }
 
 pub fn in_notion(value: &Value, field: &Field) -> Fidelity {
+    if let Some(reason) = lens::failure(value) {
+        return Fidelity::Unstorable(reason);
+    }
     let value = match (value, holds_one(&field.shows)) {
         (Value::List(items), true) => match items.as_slice() {
             [] => &Value::Null,
@@ -126,6 +135,9 @@ pub fn in_notion(value: &Value, field: &Field) -> Fidelity {
 }
 
 pub fn in_postgres(value: &Value, field: &Field) -> Fidelity {
+    if let Some(reason) = lens::failure(value) {
+        return Fidelity::Unstorable(reason);
+    }
     let worded = in_words(value, field);
     let value = worded.as_ref();
     let unlabelled;
@@ -135,7 +147,7 @@ pub fn in_postgres(value: &Value, field: &Field) -> Fidelity {
         unlabelled = options::without_labels(value, field);
         &unlabelled
     };
-    settle(match value {
+    let stored = match value {
         Value::Null => column::null(field),
         // The one value is the list's one item, commas and all.
         value
@@ -146,7 +158,25 @@ pub fn in_postgres(value: &Value, field: &Field) -> Fidelity {
             column::store(&Value::List(vec![value.clone()]), &field.holds)
         }
         value => column::store(value, &field.holds),
-    })
+    };
+    settle(stored.and_then(|stored| match &field.lens {
+        // What the row is to show is stored as what the column takes for it.
+        Some(lens) if field.flow.reaches(Side::Postgres) => {
+            lens.to_column(&stored, &TimeZone::UTC).map(|_| stored)
+        }
+        Some(_) | None => Ok(stored),
+    }))
+}
+
+/// What a column of a kind makes of a value, whatever its property is.
+///
+/// # Errors
+/// Why it cannot hold it.
+pub fn in_column(value: &Value, kind: &ColumnKind, required: bool) -> Result<Value, Reason> {
+    match value {
+        Value::Null => column::nothing(kind, required),
+        value => column::store(value, kind),
+    }
 }
 
 /// What will be on a side if a value of the other side is written over what it holds now: like [`on`], and what the

@@ -46,6 +46,9 @@ pub struct Against {
     pub alike: u64,
     /// Conflicts of the plan that a person has been asked about already.
     pub asked: u64,
+    /// The side that the plan rebuilds: that it is empty, another table, or made anew is what it is there for, and
+    /// whoever is shown the plan is asked. In exchange it deletes nothing at all.
+    pub recovering: Option<Side>,
 }
 
 impl From<Limits> for Against {
@@ -266,7 +269,9 @@ fn weigh(part: &MappingPlan, against: &Against) -> Vec<Refusal> {
         weighing.emptied(side, against);
         weighing.deletions(side, against);
         weighing.blanked(side, &against.limits);
-        weighing.remade(side, &against.limits);
+        if against.recovering != Some(side) {
+            weighing.remade(side, &against.limits);
+        }
     }
     weighing.doubled(against);
     weighing.refusals
@@ -294,7 +299,7 @@ impl Weighing<'_> {
             let advice = "make a new plan with `pagerow plan`";
             self.refuse(Rule::SchemaChanged, 1, 0, text, advice);
         }
-        if let (Some(replaced), true) = (&against.replaced, self.acts(against)) {
+        if let (Some(replaced), true, None) = (&against.replaced, self.acts(against), against.recovering) {
             let Replaced { table, was, is } = replaced;
             let writes = self.part.steps.len() as u64;
             let text = format!(
@@ -327,7 +332,12 @@ impl Weighing<'_> {
             Some(records) => *records == 0,
             None => removals >= links,
         };
-        if is_empty && self.acts(against) && (links > 1 || (links == 1 && *against.emptied.of(side))) {
+        let is_rebuilt = against.recovering == Some(side);
+        if is_empty
+            && !is_rebuilt
+            && self.acts(against)
+            && (links > 1 || (links == 1 && *against.emptied.of(side)))
+        {
             let text = format!(
                 "{side} holds no record, and {links} are linked; an emptied side is not taken for truth"
             );
@@ -340,7 +350,10 @@ impl Weighing<'_> {
         let lately = *against.lately.of(side);
         // What was deleted within the hour was linked at its beginning.
         let links = self.part.census.links.saturating_add(lately);
-        let limit = share(links, against.limits.deletes, against.limits.floor);
+        let limit = match against.recovering {
+            Some(_) => 0,
+            None => share(links, against.limits.deletes, against.limits.floor),
+        };
         let seen = deletions.saturating_add(lately);
         if deletions == 0 || seen <= limit {
             return;
@@ -413,12 +426,12 @@ impl Weighing<'_> {
 fn lost(side: Side) -> &'static str {
     match side {
         Side::Postgres => {
-            "if the rows were deleted on purpose, let this plan pass; if they were lost, bring them back first, from a \
-             backup or from their pages, which still hold them"
+            "if the rows were deleted on purpose, let this plan pass; if they were lost, `pagerow recover from-notion` \
+             brings them back from their pages, which still hold them"
         }
         Side::Notion => {
-            "if the pages were deleted on purpose, let this plan pass; if they were lost, take them out of Notion's trash \
-             first, or make them again from the rows, which are still there"
+            "if the pages were deleted on purpose, let this plan pass; if they were lost, `pagerow recover to-notion` takes \
+             them out of Notion's trash, or makes them again from the rows, which are still there"
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Everything here is pure, total and deterministic: no IO, no clock, no chance, no hash-map order. The same
 //! inputs give the same plan, byte for byte. Reading order: [`value`], [`record`], [`mapping`], [`fidelity`],
-//! [`observation`], [`change`], [`merge`], [`decide`], [`adopt`], [`matching`], [`answer`], [`plan`], [`planner`], [`guard`],
-//! [`journal`], [`settle`], [`undo`], [`audit`], [`retry`].
+//! [`expression`], [`lens`], [`observation`], [`change`], [`merge`], [`decide`], [`adopt`], [`matching`], [`answer`],
+//! [`plan`], [`planner`], [`recovery`], [`guard`],
+//! [`journal`], [`settle`], [`undo`], [`rewind`], [`audit`], [`retry`].
 
 pub mod adopt;
 pub mod answer;
@@ -11,9 +12,11 @@ pub mod audit;
 pub mod change;
 pub mod decide;
 pub mod digest;
+pub mod expression;
 pub mod fidelity;
 pub mod guard;
 pub mod journal;
+pub mod lens;
 pub mod mapping;
 pub mod matching;
 pub mod merge;
@@ -23,7 +26,9 @@ pub mod observation;
 pub mod plan;
 pub mod planner;
 pub mod record;
+pub mod recovery;
 pub mod retry;
+pub mod rewind;
 pub mod rich_text;
 pub mod settle;
 pub mod side;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{digest::Digest, side::Side, value::Person};
+use crate::{digest::Digest, lens::Lens, side::Side, value::Person};
 
 /// One table with one data source, and its fields.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct Field {
     /// Column text → option name, for select, status and multi-select.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The expressions between column and property; `holds` is then what they make of the column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lens: Option<Box<Lens>>,
 }
 
 /// Which way changes go.
@@ -285,7 +288,9 @@ impl Mapping {
         let fields: Vec<_> = self
             .fields
             .iter()
-            .map(|f| (&f.column, &f.property_id, f.shows.name(), &f.holds, f.flow, f.wins, &f.labels))
+            .map(|f| {
+                (&f.column, &f.property_id, f.shows.name(), &f.holds, f.flow, f.wins, &f.labels, &f.lens)
+            })
             .collect();
         let rules = (
             &self.name,

@@ -172,6 +172,8 @@ pub enum Because {
     Answered,
     /// An earlier run is taken back.
     Undone,
+    /// Its side is being rebuilt from the other one.
+    Recovered,
 }
 
 /// New bases for one link, without a write.

@@ -6,12 +6,21 @@ mod record;
 
 pub(crate) use record::One;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
     answer::Answers,
     mapping::Mapping,
     observation::Pair,
     plan::{Census, Conflict, MappingPlan, Parked, Plan, Settlement, Skipped, Step},
+    record::RowKey,
+    side::Side,
 };
+
+/// By mapping, rows whose pages are gone for good.
+pub type Unpaged = BTreeMap<String, BTreeSet<RowKey>>;
+
+const NONE: &Unpaged = &BTreeMap::new();
 
 /// Makes one mapping's part of a plan, record by record.
 pub struct Planner<'a> {
@@ -20,6 +29,10 @@ pub struct Planner<'a> {
     considered: u64,
     /// See [`Planner::of_lost_bases`].
     lost: bool,
+    /// See [`Planner::recovering`].
+    recovering: Option<Side>,
+    /// See [`Planner::without_pages_of`].
+    unpaged: &'a Unpaged,
     out: Entries,
 }
 
@@ -47,7 +60,15 @@ impl<'a> Planner<'a> {
     /// A planner for one mapping; `census` holds the numbers that only the observer knows.
     #[must_use]
     pub fn new(mapping: &'a Mapping, census: Census) -> Self {
-        Self { mapping, census, considered: 0, lost: false, out: Entries::default() }
+        Self {
+            mapping,
+            census,
+            considered: 0,
+            lost: false,
+            recovering: None,
+            unpaged: NONE,
+            out: Entries::default(),
+        }
     }
 
     /// What was remembered of the mapping is not to be relied on: it may be from the past. A record of which some base is
@@ -56,6 +77,23 @@ impl<'a> Planner<'a> {
     #[must_use]
     pub fn of_lost_bases(mut self, lost: bool) -> Self {
         self.lost = lost;
+        self
+    }
+
+    /// This side is being rebuilt from the other one: a half that is missing there is made again, under the key or with
+    /// the link that it had, instead of the other half being deleted. Halves that are both there are merged as ever, as
+    /// far as that writes to this side; everything else waits for the next sync. Nothing is deleted.
+    #[must_use]
+    pub fn recovering(mut self, side: Option<Side>) -> Self {
+        self.recovering = side;
+        self
+    }
+
+    /// These rows' pages are gone for good. That another page's relation lacks them by now is nobody's edit; and whether
+    /// it lacks them or still names them, it gets the new pages when these are made again.
+    #[must_use]
+    pub fn without_pages_of(mut self, unpaged: &'a Unpaged) -> Self {
+        self.unpaged = unpaged;
         self
     }
 
@@ -68,7 +106,8 @@ impl<'a> Planner<'a> {
     pub fn consider_with(&mut self, pair: &Pair, answers: &Answers) {
         self.considered += 1;
         let before = self.out.len();
-        record::plan_record(self.mapping, pair, answers, self.lost, &mut self.out);
+        let mode = record::Mode { lost: self.lost, recovering: self.recovering, unpaged: self.unpaged };
+        record::plan_record(self.mapping, pair, answers, mode, &mut self.out);
         if self.out.len() == before {
             self.census.unchanged += 1;
         }

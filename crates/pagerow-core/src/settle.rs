@@ -138,6 +138,7 @@ mod tests {
                 flow: Flow::Both,
                 wins: None,
                 labels: std::collections::BTreeMap::new(),
+                lens: None,
             }],
             direction: Flow::Both,
             on_conflict: Policy::Manual,

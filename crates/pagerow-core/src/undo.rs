@@ -27,6 +27,8 @@ pub struct Done {
     pub step: Step,
     /// What the record showed when it was written, where that is not what was sent.
     pub shown: BTreeMap<usize, Value>,
+    /// Somebody else did it: the journal tells of it only by what followed on the other side.
+    pub inferred: bool,
 }
 
 /// One mapping's part of an undo.
@@ -185,7 +187,7 @@ struct Story<'a> {
     /// Each field that was written: what it held before the first step, and after the last one.
     fields: BTreeMap<usize, Span<'a>>,
     /// The last removal.
-    removal: Option<&'a Step>,
+    removal: Option<&'a Done>,
 }
 
 struct Span<'a> {
@@ -209,7 +211,7 @@ impl<'a> Story<'a> {
         for done in steps {
             let step = &done.step;
             if removes(step) {
-                (story.is_there, story.removal) = (false, Some(step));
+                (story.is_there, story.removal) = (false, Some(*done));
                 continue;
             }
             story.is_there = true;
@@ -356,7 +358,8 @@ fn away_again(one: &One<'_>, story: &Story<'_>, out: &mut Undoing) {
 }
 
 /// The run took the half away: it comes back as it was.
-fn back_again(one: &One<'_>, story: &Story<'_>, removal: &Step, how: Absence, out: &mut Undoing) {
+fn back_again(one: &One<'_>, story: &Story<'_>, removal: &Done, how: Absence, out: &mut Undoing) {
+    let Done { step: removal, inferred, .. } = removal;
     let side = removal.side;
     let mut leave = |why| out.left.push(left(removal, None, why));
     if (one.pair.identity.key(), one.pair.identity.page()) != (removal.key.as_ref(), removal.page) {
@@ -364,11 +367,13 @@ fn back_again(one: &One<'_>, story: &Story<'_>, removal: &Step, how: Absence, ou
     }
     let action = match (removal.action, how) {
         (Action::Delete, Absence::Deleted) => Action::Create,
+        // Somebody deleted the row; how, nobody said.
+        (_, Absence::Deleted) if *inferred && side == Side::Postgres => Action::Create,
         (Action::Delete, _) => return leave(Cannot::Taken),
         (_, Absence::Trashed) => Action::Restore,
         (_, how) => return leave(Cannot::Away(how)),
     };
-    if action == Action::Create && removal.whole.is_none() {
+    if action == Action::Create && removal.whole.is_none() && !inferred {
         return leave(Cannot::NotKept);
     }
     let mut fields = Vec::new();
@@ -381,7 +386,8 @@ fn back_again(one: &One<'_>, story: &Story<'_>, removal: &Step, how: Absence, ou
             .get(write.field)
             .is_some_and(|field| matches!(field.holds, ColumnKind::References { .. }));
         // The row or page has it already when it comes back; only its pairs in a join table went with a row.
-        let withheld = before == held && !(action == Action::Create && joins);
+        let by_itself = action == Action::Restore || (removal.whole.is_some() && !joins);
+        let withheld = before == held && by_itself;
         fields.push(FieldWrite {
             field: write.field,
             before: (action == Action::Restore && !withheld).then(|| held.clone()),

@@ -75,6 +75,15 @@ impl Relatives {
         }
     }
 
+    /// Takes out one row with its page: one of the two is not there for now.
+    pub fn forget(&mut self, mapping: &str, key: &RowKey) {
+        if let (Some(pages), Some(keys)) = (self.pages.get_mut(mapping), self.keys.get_mut(mapping))
+            && let Some(page) = pages.remove(key)
+        {
+            keys.remove(&page);
+        }
+    }
+
     /// The page of a row.
     #[must_use]
     pub fn page(&self, mapping: &str, key: &RowKey) -> Option<PageId> {
@@ -137,6 +146,11 @@ pub trait Rows: Send + Sync {
     type Tx: Send;
     type Error: std::error::Error + Send + Sync + 'static;
 
+    /// Whether rows can be written at all: a view's cannot.
+    fn are_writable(&self) -> bool {
+        true
+    }
+
     /// Looks at rows, in one snapshot.
     fn look(
         &self,
@@ -152,6 +166,13 @@ pub trait Rows: Send + Sync {
         steps: &[&Step],
         relatives: &Relatives,
     ) -> impl Future<Output = Result<Vec<Outcome<RowKey>>, Self::Error>> + Send;
+
+    /// Sees to it that no row gets one of these keys by itself: they are about to be given.
+    fn reserve(
+        &self,
+        tx: &mut Self::Tx,
+        keys: &[RowKey],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// The whole rows of these keys, every column, as the table's own JSON: what the history keeps of a row that is
     /// about to be deleted. They are locked until the transaction ends; a row that is gone or that somebody else holds

@@ -10,11 +10,15 @@ use crate::{
 };
 
 pub(super) fn null(field: &Field) -> Result<Value, Reason> {
-    match &field.holds {
+    nothing(&field.holds, field.required)
+}
+
+pub(super) fn nothing(kind: &ColumnKind, required: bool) -> Result<Value, Reason> {
+    match kind {
         // Notion's empty checkbox is `false`, its empty text is no text: a column that refuses NULL takes these.
-        ColumnKind::Text { .. } if field.required => Ok(Value::Text(String::new())),
-        ColumnKind::List(_) if field.required => Ok(Value::List(Vec::new())),
-        _ if field.required => Err(Reason::new("not_null", "the column may not be NULL")),
+        ColumnKind::Text { .. } if required => Ok(Value::Text(String::new())),
+        ColumnKind::List(_) if required => Ok(Value::List(Vec::new())),
+        _ if required => Err(Reason::new("not_null", "the column may not be NULL")),
         _ => Ok(Value::Null),
     }
 }

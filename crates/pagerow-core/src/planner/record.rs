@@ -1,10 +1,10 @@
 //! One record: from its two observations to entries of the plan.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::Timestamp;
 
-use super::Entries;
+use super::{Entries, NONE, Unpaged};
 use crate::{
     answer::{Answers, Take, Whole},
     change::{Change, change},
@@ -20,14 +20,25 @@ use crate::{
         Skipped, Step, Why,
     },
     record::{Record, RowKey},
+    recovery::recover,
     side::{Side, Sides},
-    value::Value,
+    value::{Ref, Value},
 };
 
 /// Plans one record; adds nothing when there is nothing to do and nothing to say.
-pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, lost: bool, out: &mut Entries) {
-    let one = One { mapping, pair, answers, lost };
-    match one.answered(one.careful(decide(one.known(), one.states(), mapping))) {
+pub(super) fn plan_record(
+    mapping: &Mapping,
+    pair: &Pair,
+    answers: &Answers,
+    mode: Mode<'_>,
+    out: &mut Entries,
+) {
+    let one = One { mapping, pair, answers, mode };
+    let decision = match mode.recovering {
+        Some(side) => recover(side, one.known(), one.states()),
+        None => one.answered(one.careful(decide(one.known(), one.states(), mapping))),
+    };
+    match decision {
         // Both halves are as they were, but the page lost the row's key.
         Decision::Quiet if one.known() == Known::Linked && one.unmarked() => one.merge(out),
         Decision::Quiet => {}
@@ -61,13 +72,29 @@ pub(super) fn plan_record(mapping: &Mapping, pair: &Pair, answers: &Answers, los
     }
 }
 
+/// By which rules a record is planned, beside the mapping's.
+#[derive(Clone, Copy)]
+pub(crate) struct Mode<'a> {
+    /// Where a base is unknown, it was lost.
+    pub(crate) lost: bool,
+    /// The side that is being rebuilt from the other one.
+    pub(crate) recovering: Option<Side>,
+    /// Rows whose pages are gone for good.
+    pub(crate) unpaged: &'a Unpaged,
+}
+
+impl Default for Mode<'_> {
+    fn default() -> Self {
+        Self { lost: false, recovering: None, unpaged: NONE }
+    }
+}
+
 /// One record with what is known of it.
 pub(crate) struct One<'a> {
     pub(crate) mapping: &'a Mapping,
     pub(crate) pair: &'a Pair,
     pub(crate) answers: &'a Answers,
-    /// Where a base is unknown, it was lost.
-    pub(crate) lost: bool,
+    pub(crate) mode: Mode<'a>,
 }
 
 impl<'a> One<'a> {
@@ -75,7 +102,7 @@ impl<'a> One<'a> {
     pub(crate) fn seen(mapping: &'a Mapping, pair: &'a Pair) -> Self {
         const NOTHING: &Answers =
             &Answers { fields: std::collections::BTreeMap::new(), whole: None, waits: false };
-        Self { mapping, pair, answers: NOTHING, lost: false }
+        Self { mapping, pair, answers: NOTHING, mode: Mode::default() }
     }
 
     fn known(&self) -> Known {
@@ -91,7 +118,7 @@ impl<'a> One<'a> {
     /// The decision as the lack of a base leaves it: whether a half that is gone was deleted since the two were last
     /// equal, or the other one came back from the past, cannot be told.
     fn careful(&self, decision: Decision) -> Decision {
-        if !self.lost || self.has_bases() {
+        if !self.mode.lost || self.has_bases() {
             return decision;
         }
         let ask = |on: Side| match self.pair.seen.of(on) {
@@ -240,7 +267,7 @@ impl<'a> One<'a> {
                 (Some(key), Some(page)) => {
                     let other = page.marker.as_deref() != Some(key.as_str());
                     // Whose the page is by now, a memory from the past does not know.
-                    let is_free = !self.lost || page.marker.is_none() || self.has_bases();
+                    let is_free = !self.mode.lost || page.marker.is_none() || self.has_bases();
                     !key.as_str().is_empty() && other && is_free
                 }
                 _ => false,
@@ -354,8 +381,17 @@ impl<'a> One<'a> {
                 notion: self.base(Side::Notion).and_then(|base| base.get(number)),
             };
             let now = Sides { postgres: row, notion: page };
-            let merged = if self.lost && !self.has_base(number) {
+            let merged = if self.mode.lost && !self.has_base(number) {
                 compare(field, now)
+            } else if let Some(had) = self.lost_relatives(field, base.notion, page) {
+                let before = Sides { postgres: row, notion: had };
+                match merge(field, self.mapping.on_conflict, base, before, self.edited()) {
+                    Merged::Quiet | Merged::Settle => match fidelity::on(Side::Notion, row, field) {
+                        Fidelity::Stored(after) => Merged::Write { to: Side::Notion, after, decided: false },
+                        Fidelity::Unstorable(reason) => Merged::Park { to: Side::Notion, reason },
+                    },
+                    merged => merged,
+                }
             } else {
                 merge(field, self.mapping.on_conflict, base, now, self.edited())
             };
@@ -429,7 +465,11 @@ impl<'a> One<'a> {
         }
         let unmarked = self.unmarked();
         for side in [Side::Postgres, Side::Notion] {
-            let fields = std::mem::take(writes.of_mut(side));
+            let mut fields = std::mem::take(writes.of_mut(side));
+            if self.mode.recovering.is_some_and(|recovered| recovered != side) {
+                // The next sync's business.
+                fields.clear();
+            }
             let mark = side == Side::Notion && unmarked;
             if fields.is_empty() && !mark {
                 continue;
@@ -458,6 +498,27 @@ impl<'a> One<'a> {
             page: self.pair.identity.page(),
             why: Why::Unreadable(side.other(), why),
         });
+    }
+
+    /// What a relation said before pages that it names were gone for good; `None` where it names none. Notion may go on
+    /// naming them or not.
+    fn lost_relatives<'v>(
+        &self,
+        field: &Field,
+        base: Option<&'v Value>,
+        page: &'v Value,
+    ) -> Option<&'v Value> {
+        let unpaged = self.mode.unpaged.get(field.related()?)?;
+        let is_lost = |reference: &&Ref| match reference {
+            Ref::Row(key) => unpaged.contains(key),
+            Ref::Page(_) => false,
+        };
+        let has = references(page);
+        let had = base.map(references).unwrap_or_default();
+        if had != has && has.is_subset(&had) && had.difference(&has).all(is_lost) {
+            return base;
+        }
+        has.iter().any(is_lost).then_some(page)
     }
 
     /// The field as the mapping's direction leaves it; `None` when they exclude each other.
@@ -492,6 +553,10 @@ impl<'a> One<'a> {
         if side == Side::Notion && matches!(self.pair.identity, Identity::Buried(_)) {
             // Another page than the one that the link knew.
             (step.link, step.page) = (None, None);
+        }
+        if side == Side::Notion && because == Because::Recovered {
+            // The link stays, with its history, and gets the new page.
+            step.page = None;
         }
         if side == Side::Postgres && step.key.is_none() {
             match self.key_of_new_row(&step.fields) {
@@ -531,19 +596,25 @@ impl<'a> One<'a> {
         {
             let Some(source) = self.now(side.other(), number) else { continue };
             let settled = |side| self.base(side).and_then(|base| base.get(number));
+            // What is lost comes back with all that the other half knows of it, whichever way changes flow.
+            let recovers = self.mode.recovering == Some(side);
+            let flows = field.flow.reaches(side);
+            // What Notion computes cannot be given back to it; a page that was related may be another one by now.
+            let fits = || matches!(fidelity::on(side, source, field), Fidelity::Stored(_));
+            let keeps = !recovers || field.related().is_none() && (flows || fits());
             let stored = match settled(side) {
-                Some(held) if change(settled(side.other()), source) == Change::Same => {
+                Some(held) if keeps && change(settled(side.other()), source) == Change::Same => {
                     Fidelity::Stored(held.clone())
                 }
                 _ => fidelity::on(side, source, field),
             };
             let left_to_default = side == Side::Postgres && source.is_null();
             let after = match stored {
-                _ if !field.flow.reaches(side) => None,
+                _ if !flows && !recovers => None,
                 Fidelity::Stored(_) if left_to_default && settled(side).is_none() => None,
                 Fidelity::Stored(after) => Some(after),
                 // The column refuses NULL: its default is the next best.
-                Fidelity::Unstorable(_) if left_to_default => None,
+                Fidelity::Unstorable(_) if left_to_default || !flows => None,
                 Fidelity::Unstorable(reason) => {
                     return Err(Box::new(self.parked(side, Some(number), reason, Some(source))));
                 }
@@ -611,5 +682,15 @@ impl<'a> One<'a> {
             })
             .collect();
         self.step(side, action, fields, Because::Deleted)
+    }
+}
+
+/// The references in a value.
+fn references(value: &Value) -> BTreeSet<&Ref> {
+    match value {
+        Value::Ref(reference) => BTreeSet::from([reference]),
+        Value::Set(items) => items.iter().flat_map(references).collect(),
+        Value::List(items) => items.iter().flat_map(references).collect(),
+        _ => BTreeSet::new(),
     }
 }

@@ -28,13 +28,15 @@ mod matching;
 mod order;
 #[cfg(test)]
 mod paused;
+mod recovery;
 #[cfg(test)]
 mod returns;
+#[cfg(test)]
+mod rewind;
 #[cfg(test)]
 mod rich_text;
 #[cfg(test)]
 mod small_world;
-#[cfg(test)]
 mod undo;
 #[cfg(test)]
 mod world;

@@ -17,20 +17,23 @@ use crate::{
     world::{Half, World},
 };
 
+/// What a half holds, and whether it is away.
+pub(crate) type Cells = (Vec<Value>, Option<Absence>);
+
 /// What both sides hold: cells, and whether the half is away.
 #[derive(Clone, Debug, PartialEq)]
-struct Snapshot {
-    rows: BTreeMap<RowKey, (Vec<Value>, Option<Absence>)>,
+pub(crate) struct Snapshot {
+    pub(crate) rows: BTreeMap<RowKey, Cells>,
     /// Pages that are not in the trash: in it, one is like the other.
-    pages: BTreeMap<PageId, Vec<Value>>,
+    pub(crate) pages: BTreeMap<PageId, Cells>,
 }
 
-fn snapshot(world: &World) -> Snapshot {
+pub(crate) fn snapshot(world: &World) -> Snapshot {
     let row = |(key, half): (&RowKey, &Half)| (key.clone(), (half.cells.clone(), half.away));
     let pages = world.pages.iter().filter(|(_, half)| half.away.is_none());
     Snapshot {
         rows: world.rows.iter().map(row).collect(),
-        pages: pages.map(|(page, half)| (*page, half.cells.clone())).collect(),
+        pages: pages.map(|(page, half)| (*page, (half.cells.clone(), None))).collect(),
     }
 }
 
@@ -112,13 +115,14 @@ fn later_edits_survive_an_undo() {
         let written: Vec<usize> = (0..world.mapping.fields.len())
             .filter(|&place| !matches!(world.mapping.fields[place].shows, PropertyKind::ReadOnly(_)))
             .collect();
-        for (page, cells) in &edited.pages {
-            let as_left = |was: &Vec<Value>| written.iter().all(|&place| was[place] == cells[place]);
+        for (page, (cells, _)) in &edited.pages {
+            let as_left = |(was, _): &Cells| written.iter().all(|&place| was[place] == cells[place]);
             if !after.pages.get(page).is_some_and(as_left) {
-                let Some(kept) = undone.pages.get(page) else {
+                let Some((kept, _)) = undone.pages.get(page) else {
                     panic!("{page} was edited, and is gone: {}", story())
                 };
-                held(cells, kept, before.pages.get(page).cloned(), after.pages.get(page).cloned(), &story);
+                let of = |snapshot: &Snapshot| snapshot.pages.get(page).map(|(cells, _)| cells.clone());
+                held(cells, kept, of(&before), of(&after), &story);
             }
         }
         // What is left, is left for a reason: it is not what the run left.

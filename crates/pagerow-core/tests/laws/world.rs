@@ -20,6 +20,7 @@ use pagerow_core::{
     plan::{Action, Because, Census, Expect, Plan, Skipped, Step, Why},
     planner::{Planner, assemble},
     record::{PageId, Record, RowKey},
+    rewind::{Past, rewind},
     settle::{self, LinkAfter},
     side::{Side, Sides},
     undo::{Done, Left, Undoing, shown, undo},
@@ -427,14 +428,22 @@ impl World {
         let (left_out, id) = match step.side {
             Side::Notion => {
                 let Some(key) = step.key.clone() else { panic!("a page is made for a row: {step:?}") };
-                if known.is_some() {
+                let again = step.link.filter(|_| step.because == Because::Recovered);
+                if known.is_some() && again.is_none() {
                     return false;
                 }
                 let empty = self.mapping.fields.iter().map(empty_property).collect();
                 let marker = step.mark.then(|| key.as_str().to_owned());
                 let page = self.add_page(empty, marker);
                 let left_out = self.write(step, Side::Notion, None, Some(page));
-                (left_out, self.add_link(key, page, self.unread()))
+                let id = match again {
+                    Some(id) => {
+                        self.links.get_mut(&id).expect("it is linked").page = page;
+                        id
+                    }
+                    None => self.add_link(key, page, self.unread()),
+                };
+                (left_out, id)
             }
             Side::Postgres => {
                 let Some(page) = step.page else { panic!("a row is made for a page: {step:?}") };
@@ -562,7 +571,7 @@ impl World {
         let step = Step { key: Some(link.key.clone()), page: Some(link.page), ..step.clone() };
         let seq = self.journal.len() as i32;
         let shown = shown(&step, answer);
-        self.journal.push(Done { seq, step, shown });
+        self.journal.push(Done { seq, step, shown, inferred: false });
     }
 
     fn settle_link(&mut self, step: &Step, id: i64, is_new: bool) {
@@ -581,7 +590,10 @@ impl World {
 
     /// What would take back everything that was done since the journal was so long.
     pub(crate) fn undoing(&self, since: usize) -> Undoing {
-        let done = &self.journal[since..];
+        self.taking_back(&self.journal[since..])
+    }
+
+    fn taking_back(&self, done: &[Done]) -> Undoing {
         let names: BTreeSet<(RowKey, PageId)> =
             done.iter().filter_map(|done| Some((done.step.key.clone()?, done.step.page?))).collect();
         let pairs: Vec<Pair> = names
@@ -610,7 +622,24 @@ impl World {
 
     /// Takes back everything that was done since the journal was so long. Answers what was left as it is.
     pub(crate) fn undo(&mut self, since: usize) -> Vec<Left> {
-        let undoing = self.undoing(since);
+        self.carry_out(self.undoing(since))
+    }
+
+    /// Puts everything back to how it was when the journal was so long. Answers what was left as it is.
+    pub(crate) fn rewind(&mut self, since: usize) -> Vec<Left> {
+        let touched: BTreeSet<PageId> =
+            self.journal[since..].iter().filter_map(|done| done.step.page).collect();
+        let past =
+            self.journal.iter().enumerate().map(|(at, done)| Past { done: done.clone(), since: at >= since });
+        let past = past.filter(|past| past.done.step.page.is_none_or(|page| touched.contains(&page)));
+        let settled = self.links.values().map(|link| (link.page, link.base.clone())).collect();
+        let mut rewinding = rewind(&self.mapping, past.collect(), &settled);
+        let undoing = self.taking_back(&rewinding.done);
+        rewinding.left.extend(self.carry_out(undoing));
+        rewinding.left
+    }
+
+    fn carry_out(&mut self, undoing: Undoing) -> Vec<Left> {
         let plan = assemble(vec![undoing.part], &[&self.mapping]);
         let approved = approved(plan);
         let applied = self.apply(approved.plan());
@@ -762,6 +791,7 @@ pub(crate) fn field(name: &str, holds: ColumnKind, shows: PropertyKind) -> Field
         flow: Flow::Both,
         wins: None,
         labels: BTreeMap::new(),
+        lens: None,
     }
 }
 

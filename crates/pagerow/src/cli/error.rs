@@ -295,6 +295,7 @@ impl CliError {
             | NotionError::OnlyId { .. }
             | NotionError::Unconnected(_)
             | NotionError::ConnectionLost(_)
+            | NotionError::Overdue
             | NotionError::Timeout => Exit::Failed,
         };
         let code = match error {
@@ -305,7 +306,9 @@ impl CliError {
             NotionError::SeveralDataSources { .. } => "several_data_sources",
             NotionError::BlockLimit(_) => "block_limit",
             NotionError::RowLimit { .. } => "row_limit",
-            NotionError::RateLimited { .. } | NotionError::Overloaded { .. } => "rate_limited",
+            NotionError::RateLimited { .. } | NotionError::Overloaded { .. } | NotionError::Overdue => {
+                "rate_limited"
+            }
             NotionError::Unconnected(_) | NotionError::ConnectionLost(_) | NotionError::Timeout => {
                 "no_answer"
             }

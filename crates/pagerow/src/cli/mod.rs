@@ -18,6 +18,7 @@ mod parked;
 mod plan;
 pub mod plan_file;
 mod progress;
+mod recover;
 mod remembered;
 mod render;
 mod report;
@@ -103,6 +104,8 @@ enum Command {
     Show(show::Args),
     History(history::Args),
     Undo(undo::Args),
+    #[command(subcommand)]
+    Recover(recover::Command),
     Audit(audit::Args),
     Demo(demo::Args),
     Emulator(emulator::Args),
@@ -151,6 +154,7 @@ async fn run(command: Command, config: &std::path::Path, console: &Console) -> R
         Command::Show(args) => show::run(args, config, console).await,
         Command::History(args) => history::run(args, config, console).await,
         Command::Undo(args) => undo::run(args, config, console).await,
+        Command::Recover(command) => recover::run(command, config, console).await,
         Command::Audit(args) => audit::run(args, config, console).await,
         Command::Demo(args) => demo::run(args, console).await,
         Command::Emulator(args) => emulator::run(args, console).await,

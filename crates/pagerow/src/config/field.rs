@@ -37,8 +37,12 @@ pub struct FieldConfig {
     pub new_options: NewOptions,
     /// Whether the order of a multi-select's options is a part of the value.
     pub ordered: bool,
-    /// An SQL expression over the row whose result is shown.
+    /// The expression that makes of the column, or of the row, what is shown.
     pub to_notion: Option<Setting<String>>,
+    /// The expression that makes of the property what the column takes.
+    pub from_notion: Option<Setting<String>>,
+    /// Whether what `from_notion` filled stays until the expression gives nothing.
+    pub once: Option<Setting<bool>>,
 }
 
 /// The kinds of property that `as` can name.
@@ -117,6 +121,8 @@ impl FieldConfig {
             new_options: rules.new_options,
             ordered: false,
             to_notion: None,
+            from_notion: None,
+            once: None,
         };
         if !matches!(node.content, Content::Table(_)) {
             let property = match &node.content {
@@ -159,9 +165,23 @@ impl FieldConfig {
         }
         field.ordered = reader.boolean("ordered").is_some_and(|ordered| ordered.value);
         field.to_notion = reader.text("to_notion");
+        field.from_notion = reader.text("from_notion");
+        field.once = reader.boolean("once");
         let sound = field.is_sound(&reader);
         reader.finish();
         (sound && !broken).then_some(field)
+    }
+
+    /// Whether anything stands between the column and the property.
+    #[must_use]
+    pub fn has_expression(&self) -> bool {
+        self.to_notion.is_some() || self.from_notion.is_some()
+    }
+
+    /// Whether the property is only looked at, and may belong to another field.
+    #[must_use]
+    pub fn only_looks(&self) -> bool {
+        self.from_notion.is_some() && self.to_notion.is_none()
     }
 
     /// The kind of property that the file says it is.
@@ -254,8 +274,7 @@ impl FieldConfig {
                 "write relation = \"…\" with the name of that mapping",
             );
         }
-        if let (Some(expression), Some(other)) =
-            (&self.to_notion, self.relation.as_ref().or(self.through.as_ref()))
+        if let (true, Some(other)) = (self.has_expression(), self.relation.as_ref().or(self.through.as_ref()))
         {
             sound = false;
             complain(
@@ -263,25 +282,49 @@ impl FieldConfig {
                 "expression_relation",
                 "to_notion",
                 "an expression has no rows to relate to".to_owned(),
-                "leave out either `to_notion` or `relation`",
+                "leave out either the expression or `relation`",
             );
-            let _ = expression;
         }
-        if let (Some(_), Some(direction)) = (&self.to_notion, &self.direction)
-            && direction.value != Flow::ToNotion
+        let only = match (&self.to_notion, &self.from_notion) {
+            (Some(_), None) => Some((Flow::ToNotion, "to_notion", "from_notion")),
+            (None, Some(_)) => Some((Flow::ToPostgres, "to_postgres", "to_notion")),
+            (Some(_), Some(_)) | (None, None) => None,
+        };
+        if let (Some((way, word, lacks)), Some(direction)) = (only, &self.direction)
+            && direction.value != way
         {
             sound = false;
             complain(
                 &direction.place,
                 "wrong_direction",
                 "direction",
-                "an expression can be shown in Notion, and not be written back".to_owned(),
-                "write direction = \"to_notion\", or leave it out",
+                format!("without `{lacks}` nothing can flow the other way"),
+                &format!("write direction = \"{word}\", or leave it out, or add `{lacks}`"),
+            );
+        }
+        if let (Some(expression), true) = (&self.from_notion, body && self.to_notion.is_none()) {
+            sound = false;
+            complain(
+                &expression.place,
+                "expression_body",
+                "from_notion",
+                "a page's body is no property that `from_notion` could look at".to_owned(),
+                "name a property instead of the body",
+            );
+        }
+        if let (Some(once), true) = (&self.once, self.to_notion.is_some() || self.from_notion.is_none()) {
+            sound = false;
+            complain(
+                &once.place,
+                "no_expression",
+                "once",
+                "`once` is about a column that only `from_notion` fills".to_owned(),
+                "leave `once` out",
             );
         }
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
-        let one_way =
-            self.to_notion.is_some() || self.direction.as_ref().is_some_and(|d| d.value == Flow::ToNotion);
+        let one_way = (self.to_notion.is_some() && self.from_notion.is_none())
+            || self.direction.as_ref().is_some_and(|d| d.value == Flow::ToNotion);
         for (from, label) in &self.values {
             if let Some(first) = seen.insert(label.to_lowercase(), from).filter(|_| !one_way) {
                 sound = false;

@@ -209,6 +209,7 @@ fn columns(reader: Reader<'_>) -> Columns {
 fn one_field_a_property(reader: &Reader<'_>, fields: &[FieldConfig]) {
     for (at, field) in fields.iter().enumerate() {
         let same = |other: &&FieldConfig| match (&field.property, &other.property) {
+            _ if field.only_looks() || other.only_looks() => false,
             (Some(a), Some(b)) => a.value == b.value,
             (None, None) => true,
             _ => false,

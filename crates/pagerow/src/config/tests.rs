@@ -312,7 +312,7 @@ fn errors_say_where_and_what() {
             fields("a = { property = \"X\", to_notion = \"1\", direction = \"both\" }"),
             "wrong_direction",
             Some(9),
-            &["not be written back"],
+            &["without `from_notion` nothing can flow the other way"],
         ),
         (
             fields("a = { property = \"X\", values = { a = \"Same\", b = \"same\" } }"),

@@ -6,7 +6,7 @@ use pagerow_core::{
     guard::{Approved, Refusal},
     mapping::{Field, Mapping},
     mutant::{self, Mutant},
-    plan::{Action, MappingPlan, Plan, Step, Why},
+    plan::{Action, Because, MappingPlan, Plan, Step, Why},
     record::{PageId, RowKey},
     settle,
     side::Side,
@@ -138,11 +138,32 @@ impl<W: Parts> Engine<W> {
         if mutant::is(Mutant::CursorFirst) {
             self.end_plan(which, plan, views, &vec![0; which.len()], &[]).await?;
         }
+        self.reserve_keys(which, plan).await?;
         let mut relatives = self.take_relatives().await?;
+        forget_the_lost(plan, &mut relatives);
         let work = Work { which, plan, views };
         // After an error nobody knows which links came to be either.
         self.write_waves(run, &mut acting, work, &mut relatives).await?;
         self.relatives = Some(relatives);
+        Ok(())
+    }
+
+    /// Where some rows bring their keys and others get theirs from the table, none of the latter may get one of the
+    /// former's.
+    async fn reserve_keys(&self, which: &[usize], plan: &Plan) -> Result<(), EngineError> {
+        for (&at, part) in which.iter().zip(&plan.mappings) {
+            let is_new = |step: &&Step| step.side == Side::Postgres && step.action == Action::Create;
+            let given: Vec<RowKey> =
+                part.steps.iter().filter(is_new).filter_map(|step| step.key.clone()).collect();
+            let keyless = part.steps.iter().filter(is_new).any(|step| step.key.is_none());
+            if !given.is_empty() && keyless {
+                let mut tx = self.store.begin().await?;
+                self.fence(&mut tx).await?;
+                let reserved = self.bound[at].rows.reserve(&mut tx, &given).await;
+                reserved.map_err(|error| rows_error(&part.mapping, error))?;
+                tx.commit().await?;
+            }
+        }
         Ok(())
     }
 
@@ -264,7 +285,7 @@ impl<W: Parts> Engine<W> {
             self.store.keep_conflicts(tx, mapping, &part.conflicts).await?;
         }
         for parked in &part.parked {
-            let trouble = Trouble { parked: parked.clone(), attempts: 0, next_try: None, content: None };
+            let trouble = Trouble { parked: parked.clone(), attempts: 0, wait: None, content: None };
             self.store.park(tx, mapping, &trouble).await?;
         }
         let waiting: Vec<i64> = part
@@ -357,6 +378,16 @@ impl<W: Parts> Engine<W> {
     }
 }
 
+/// What is lost cannot be referred to until it is there again.
+fn forget_the_lost(plan: &Plan, relatives: &mut Relatives) {
+    for (at, step) in plan.steps() {
+        let is_lost = step.because == Because::Recovered && step.action == Action::Create;
+        if let (true, Some(key)) = (is_lost, step.key.as_ref().filter(|_| step.link.is_some())) {
+            relatives.forget(&plan.mappings[at].mapping, key);
+        }
+    }
+}
+
 /// What the mappings' fields are, by mapping and column.
 pub(super) fn shapes<'m>(
     mappings: impl Iterator<Item = &'m Mapping>,
@@ -372,7 +403,7 @@ fn rows_made(run: &mut Run, mapping: &str) -> i64 {
 }
 
 /// The records of a plan of which something waits.
-fn troubled(part: &MappingPlan) -> BTreeSet<RecordName> {
+pub(super) fn troubled(part: &MappingPlan) -> BTreeSet<RecordName> {
     let conflicts = part.conflicts.iter().map(|conflict| (conflict.key.clone(), conflict.page));
     let parked = part.parked.iter().map(|parked| (parked.key.clone(), parked.page));
     conflicts.chain(parked).collect()

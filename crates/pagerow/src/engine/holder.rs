@@ -1,14 +1,16 @@
 //! What a process that holds a lease is called, so that another one on the same machine can tell whether it still runs.
 
+use std::sync::OnceLock;
+
 use pagerow_core::digest::Digest;
 use uuid::Uuid;
 
 /// This process's name: `process PID on MACHINE since START ID`, or less where the system does not say more.
 pub(super) fn name(id: Uuid) -> String {
     let pid = std::process::id();
-    match (machine(), start_of(pid)) {
-        (Some(machine), Some(Some(start))) => format!("process {pid} on {machine} since {start} {id}"),
-        _ => format!("process {pid} {id}"),
+    match this_process() {
+        Some((machine, start)) => format!("process {pid} on {machine} since {start} {id}"),
+        None => format!("process {pid} {id}"),
     }
 }
 
@@ -50,13 +52,22 @@ fn host() -> Option<String> {
 pub(super) fn is_gone(holder: &str) -> bool {
     let words: Vec<&str> = holder.split(' ').collect();
     let ["process", pid, "on", machine_then, "since", start_then, _] = words.as_slice() else { return false };
-    let (Ok(pid), Some(machine)) = (pid.parse(), machine()) else { return false };
+    let (Ok(pid), Some((machine, own_start))) = (pid.parse(), this_process()) else { return false };
     // Numbers of processes are given again: only the same start is the same process.
-    machine == *machine_then
-        && match start_of(pid) {
-            Some(start) => start.as_deref() != Some(*start_then),
-            None => is_unused(pid),
+    machine == machine_then
+        && match pid == std::process::id() {
+            true => own_start != start_then,
+            false => match start_of(pid) {
+                Some(start) => start.as_deref() != Some(*start_then),
+                None => is_unused(pid),
+            },
         }
+}
+
+/// The machine that this process runs on, and when it began: what does not change, and is asked for often.
+fn this_process() -> Option<&'static (String, String)> {
+    static KNOWN: OnceLock<Option<(String, String)>> = OnceLock::new();
+    KNOWN.get_or_init(|| machine().zip(start_of(std::process::id()).flatten())).as_ref()
 }
 
 /// Whether no process has this number. `/proc` may hide other people's processes, which this question does not.

@@ -2,10 +2,11 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
+use jiff::Timestamp;
 use pagerow_core::mutant::{self, Mutant};
 
 use super::{Engine, EngineError, Event, Parts, Tx, holder};
-use crate::store::{Leases, StoreError};
+use crate::store::{Lease, Leases, StoreError};
 
 /// The lease's name: one engine at a time works on a connection.
 const LEASE: &str = "sync";
@@ -37,10 +38,17 @@ impl<W: Parts> Engine<W> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let is_gone = |holder: &str| holder::is_gone(holder) || mutant::is(Mutant::LeaseIsTaken);
-        let mut known = None;
+        // The end of the lease that is waited for, and the uptime at which it was first seen.
+        let mut known: Option<(Timestamp, Duration)> = None;
         loop {
-            match self.store.take_lease(LEASE, &self.holder, is_gone, self.clock.uptime()).await {
+            let begun = self.clock.uptime();
+            let is_gone = |holder: &str, until: Timestamp| {
+                // Clocks are set: a lease that nobody has renewed for as long as one lasts has ended, whatever its end says.
+                let is_over =
+                    known.is_some_and(|(end, seen)| end == until && begun.saturating_sub(seen) > Lease::TERM);
+                is_over || holder::is_gone(holder) || mutant::is(Mutant::LeaseIsTaken)
+            };
+            match self.store.take_lease(LEASE, &self.holder, is_gone, begun).await {
                 Ok(lease) => {
                     // The number only grows, unless the database was put back.
                     self.went_back |= lease.epoch() <= epoch;
@@ -48,9 +56,9 @@ impl<W: Parts> Engine<W> {
                     return Ok(());
                 }
                 Err(StoreError::Held { holder, seconds, until })
-                    if known.is_none_or(|known| known == until) =>
+                    if known.is_none_or(|(end, _)| end == until) =>
                 {
-                    known = Some(until);
+                    known = known.or_else(|| Some((until, self.clock.uptime())));
                     self.progress.tell(&Event::Waiting { holder: &holder, seconds: seconds.unsigned_abs() });
                     tokio::select! {
                         biased;

@@ -2,7 +2,7 @@
 
 use pagerow_core::{
     mapping::Mapping,
-    plan::Step,
+    plan::{Because, Step},
     side::Side,
     value::{Ref, Value},
 };
@@ -21,6 +21,10 @@ pub(super) fn missing_relatives(mapping: &Mapping, step: &Step, relatives: &Rela
             let missing = |value: &Value| match (step.side, value) {
                 (Side::Notion, Value::Ref(Ref::Row(key))) => relatives.page(related, key).is_none(),
                 (Side::Postgres, Value::Ref(Ref::Page(page))) => relatives.key(related, *page).is_none(),
+                // It may be linked, and yet to be made again.
+                (Side::Postgres, Value::Ref(Ref::Row(key))) if step.because == Because::Recovered => {
+                    relatives.page(related, key).is_none()
+                }
                 _ => false,
             };
             match &write.after {

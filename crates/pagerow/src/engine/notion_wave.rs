@@ -208,6 +208,12 @@ impl<W: Parts> Engine<W> {
                     self.store.set_apart(tx, &[link], Some(Side::Notion)).await?;
                 }
                 (Action::Restore, None, Some(key), Some(page)) => {
+                    let name = &mapping.name;
+                    let known = self.store.links_of(name, std::slice::from_ref(key), &[page]).await?;
+                    if !known.is_empty() {
+                        // Its row came back before it, and with the row their link.
+                        continue;
+                    }
                     let mut held = Record::unread(mapping.fields.len());
                     for write in &step.fields {
                         held.set(write.field, Some(write.after.clone()));

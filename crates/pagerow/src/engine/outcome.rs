@@ -1,7 +1,11 @@
 //! What became of a batch of steps, written down in one transaction: bases, journal, and what waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use jiff::Timestamp;
 use pagerow_core::{
     journal::{self, Event as Happening, Status},
     mapping::Mapping,
@@ -105,7 +109,8 @@ impl<W: Parts> Engine<W> {
             let before = writes.get(&page).or(known);
             let base = before.map_or_else(|| unread(bound), |link| link.base.clone());
             let base = settle::after_step(&bound.mapping, step, &answer.record, base, &end.left_out);
-            if before.is_none_or(|link| link.id.is_none()) || step.because == Because::Back {
+            let is_again = matches!(step.because, Because::Back | Because::Recovered);
+            if before.is_none_or(|link| link.id.is_none()) || is_again {
                 fresh.push((key.clone(), page));
             }
             let name = (Some(key.clone()), Some(page));
@@ -160,8 +165,10 @@ impl<W: Parts> Engine<W> {
     ) -> Result<BTreeMap<i32, LinkWrite>, EngineError> {
         let mut ids: BTreeMap<i32, i64> =
             ended.iter().filter_map(|end| Some((end.seq, end.step.link?))).collect();
+        // What is made anew has no link yet, unless its other half came back before it.
+        let may_be_linked = |step: &Step| step.action != Action::Create || step.because == Because::Undone;
         let nameless: Vec<&&Ended<'_>> =
-            ended.iter().filter(|end| end.step.link.is_none() && end.step.action != Action::Create).collect();
+            ended.iter().filter(|end| end.step.link.is_none() && may_be_linked(end.step)).collect();
         if !nameless.is_empty() {
             let keys: Vec<RowKey> = nameless.iter().filter_map(|end| end.step.key.clone()).collect();
             let pages: Vec<PageId> = nameless.iter().filter_map(|end| end.step.page).collect();
@@ -227,15 +234,15 @@ impl<W: Parts> Engine<W> {
                 How::Failed(failed) => failed,
             };
             let attempts = view.parked.get(&name).map_or(1, |parked| parked.attempts.unsigned_abs() + 1);
-            let next_try = match advise(failed.failure, attempts, bound.settings.max_attempts) {
+            let wait = match advise(failed.failure, attempts, bound.settings.max_attempts) {
                 Advice::Replan | Advice::Look | Advice::Stop => {
                     again.push(name);
                     continue;
                 }
                 Advice::Park => None,
                 Advice::Wait(wait) => {
-                    let at = self.clock.now().checked_add(wait).ok();
-                    at.map(|at| failed.not_before.map_or(at, |not_before| at.max(not_before)))
+                    let until = |at: Timestamp| Duration::try_from(at.duration_since(self.clock.now())).ok();
+                    Some(failed.not_before.and_then(until).map_or(wait, |asked| wait.max(asked)))
                 }
             };
             let parked = Parked {
@@ -248,7 +255,7 @@ impl<W: Parts> Engine<W> {
                 value: None,
             };
             let content = Some(step_content(step));
-            let trouble = Trouble { parked, attempts: attempts.cast_signed(), next_try, content };
+            let trouble = Trouble { parked, attempts: attempts.cast_signed(), wait, content };
             self.store.park(tx, &bound.mapping, &trouble).await?;
             unsettled.extend(step.link);
             if let Some(key) = &step.key {

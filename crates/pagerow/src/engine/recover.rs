@@ -23,8 +23,8 @@ use super::{
 use crate::{
     replica::{Pages, Relatives, Scope, Seen},
     store::{
-        Attention, Audit, CompactLink, LinkWrite, Links, OpenStep, Runs, StepUpdate, Transaction,
-        Transactions, action_name,
+        Attention, Audit, CompactLink, Identities, LinkWrite, Links, OpenStep, OwnWrite, Runs, StepUpdate,
+        Transaction, Transactions, action_name,
     },
 };
 
@@ -197,6 +197,10 @@ impl<W: Parts> Engine<W> {
             let (key, page) = (known.key, known.page);
             let write = LinkWrite { id: Some(known.id), key, page, base, unsettled, apart };
             self.store.keep_links(tx, &bound.mapping, &[write]).await?;
+        }
+        // Or it would pass for an edit of ours that we have forgotten.
+        if let (Some(at), Some(by)) = (sighting.edited, &sighting.editor) {
+            self.store.renew_own_write(tx, link.id, &OwnWrite { at, by: by.clone() }).await?;
         }
         let page = open.step.page;
         self.audit_found(tx, bound, open, page).await?;

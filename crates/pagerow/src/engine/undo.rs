@@ -47,14 +47,21 @@ pub struct NotUndone {
     pub left: Left,
 }
 
+impl NotUndone {
+    pub(super) fn of(mapping: &Mapping, left: Left) -> Self {
+        let column = left.field.and_then(|field| Some(mapping.fields.get(field)?.column.clone()));
+        Self { mapping: mapping.name.clone(), column, left }
+    }
+}
+
 /// A plan with everything that carrying it out needs.
-struct Prepared {
-    which: Vec<usize>,
-    decided: Decided,
-    left: Vec<NotUndone>,
-    already: u64,
+pub(super) struct Prepared {
+    pub(super) which: Vec<usize>,
+    pub(super) decided: Decided,
+    pub(super) left: Vec<NotUndone>,
+    pub(super) already: u64,
     /// By mapping, the records of which something waits: an undo answers none of it.
-    waiting: BTreeMap<String, BTreeSet<RecordName>>,
+    pub(super) waiting: BTreeMap<String, BTreeSet<RecordName>>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -180,32 +187,42 @@ impl<W: Parts> Engine<W> {
         which: Vec<usize>,
         doubtful: &[BTreeSet<RowKey>],
     ) -> Result<Prepared, EngineError> {
-        let stop = self.stop.clone();
-        let views = Self::unless_stopped(stop, self.look_at_all(&which, Depth::Changes, doubtful)).await?;
         let mut by_mapping: BTreeMap<String, Vec<DoneStep>> = BTreeMap::new();
         for step in steps {
             by_mapping.entry(step.mapping.clone()).or_default().push(step);
         }
+        let mut done = Vec::with_capacity(which.len());
+        for &at in &which {
+            let mapping = &*self.bound[at].mapping;
+            let steps = by_mapping.remove(&mapping.name).unwrap_or_default();
+            done.push(named_now(mapping, steps).ok_or_else(|| EngineError::NotUndoable {
+                run,
+                why: "its journal is incomplete".to_owned(),
+            })?);
+        }
+        self.prepare_taking_back(which, &done, doubtful).await
+    }
+
+    /// The plan that takes these steps back, by mapping as `which` has them.
+    pub(super) async fn prepare_taking_back(
+        &mut self,
+        which: Vec<usize>,
+        done: &[Vec<Done>],
+        doubtful: &[BTreeSet<RowKey>],
+    ) -> Result<Prepared, EngineError> {
+        let stop = self.stop.clone();
+        let views = Self::unless_stopped(stop, self.look_at_all(&which, Depth::Changes, doubtful)).await?;
         let relatives = self.take_relatives().await?;
         let (mut parts, mut left, mut already) = (Vec::new(), Vec::new(), 0);
         let mut waiting = BTreeMap::new();
-        for (&at, view) in which.iter().zip(&views) {
+        for ((&at, view), done) in which.iter().zip(&views).zip(done) {
             let bound = &self.bound[at];
             let mapping = &*bound.mapping;
-            let done = by_mapping.remove(&mapping.name).unwrap_or_default();
-            let done = named_now(mapping, done).ok_or_else(|| EngineError::NotUndoable {
-                run,
-                why: "its journal is incomplete".to_owned(),
-            })?;
-            let (pairs, unsettled) = self.records_now(bound, view, &done, &relatives).await?;
+            let (pairs, unsettled) = self.records_now(bound, view, done, &relatives).await?;
             waiting.insert(mapping.name.clone(), unsettled);
-            let undoing = undo(mapping, view.census, &done, &pairs);
+            let undoing = undo(mapping, view.census, done, &pairs);
             already += undoing.already;
-            left.extend(undoing.left.into_iter().map(|left| NotUndone {
-                mapping: mapping.name.clone(),
-                column: left.field.and_then(|field| Some(mapping.fields.get(field)?.column.clone())),
-                left,
-            }));
+            left.extend(undoing.left.into_iter().map(|left| NotUndone::of(mapping, left)));
             parts.push(undoing.part);
         }
         self.relatives = Some(relatives);
@@ -310,7 +327,7 @@ impl<W: Parts> Engine<W> {
 }
 
 /// How many steps a run has done.
-fn written(run: &Run) -> u64 {
+pub(super) fn written(run: &Run) -> u64 {
     let of = |report: &super::MappingReport| {
         let (notion, postgres) = (&report.to_notion, &report.to_postgres);
         notion.created
@@ -352,7 +369,7 @@ fn named_now(mapping: &Mapping, steps: Vec<DoneStep>) -> Option<Vec<Done>> {
         }
         let shown =
             shown.into_iter().filter_map(|(column, value)| Some((mapping.field(&column)?, value))).collect();
-        Some(Done { seq, step: Step { fields, ..step }, shown })
+        Some(Done { seq, step: Step { fields, ..step }, shown, inferred: false })
     };
     steps.into_iter().map(now).collect()
 }

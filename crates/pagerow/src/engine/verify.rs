@@ -1,16 +1,17 @@
 //! Comparing both sides, field by field, without trusting what we remember of them.
 //!
 //! But for one thing: only Notion can say how it writes a page's body down, so bodies that differ in form are equal
-//! when both halves are exactly what was settled.
+//! when each is exactly what was settled with its side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     fidelity::agree,
     mapping::PropertyKind,
     observation::{Observation, Sighting},
-    record::{PageId, RowKey},
+    record::{PageId, Record, RowKey},
     side::Sides,
+    value::Value,
 };
 use serde::Serialize;
 
@@ -39,6 +40,14 @@ pub struct MappingVerdict {
     pub differing: Vec<Difference>,
     pub only_in_postgres: Vec<RowKey>,
     pub only_in_notion: Vec<PageId>,
+}
+
+/// A body that is in another form on the two sides, in a record that is not settled as a whole.
+struct Doubtful {
+    link: i64,
+    field: usize,
+    key: RowKey,
+    values: Sides<Value>,
 }
 
 /// One field that differs.
@@ -96,6 +105,7 @@ impl<W: Parts> Engine<W> {
         let mut complete = looked.complete;
         verdict.rows = rows.len() as u64;
 
+        let mut doubtful = Vec::new();
         let mut take_page = |page: Seen<PageId>| {
             let Observation::Present(sighting) = page.observation else { return };
             verdict.pages += 1;
@@ -107,21 +117,25 @@ impl<W: Parts> Engine<W> {
             };
             let is_settled =
                 !link.unsettled && link.digest == Sides { postgres: row.digest, notion: sighting.digest };
-            let before = verdict.differing.len();
+            let before = verdict.differing.len() + doubtful.len();
             let fields = bound.mapping.fields.iter().enumerate();
             for (number, field) in fields.filter(|(_, field)| !field.is_paused()) {
-                let equal = match (row.record.get(number), sighting.record.get(number)) {
-                    (Some(row), Some(page)) => {
-                        agree(row, page, field) || (is_settled && matches!(field.shows, PropertyKind::Body))
-                    }
+                let is_body = matches!(field.shows, PropertyKind::Body);
+                match (row.record.get(number), sighting.record.get(number)) {
+                    (Some(row), Some(page)) if agree(row, page, field) || (is_settled && is_body) => {}
+                    (Some(row), Some(page)) if is_body => doubtful.push(Doubtful {
+                        link: link.id,
+                        field: number,
+                        key: key.clone(),
+                        values: Sides { postgres: row.clone(), notion: page.clone() },
+                    }),
                     // What could not be read cannot be called equal.
-                    (None, _) | (_, None) => false,
-                };
-                if !equal {
-                    verdict.differing.push(Difference { key: key.clone(), column: field.column.clone() });
+                    (Some(_), Some(_)) | (None, _) | (_, None) => {
+                        verdict.differing.push(Difference { key: key.clone(), column: field.column.clone() });
+                    }
                 }
             }
-            verdict.equal += u64::from(verdict.differing.len() == before);
+            verdict.equal += u64::from(verdict.differing.len() + doubtful.len() == before);
         };
         let looked = bound
             .pages
@@ -136,6 +150,39 @@ impl<W: Parts> Engine<W> {
             });
         }
         verdict.only_in_postgres = rows.into_keys().collect();
+        self.judge(bound, doubtful, &mut verdict).await?;
         Ok(verdict)
+    }
+
+    /// Whether these bodies are as they were settled, whatever else of their records is not.
+    async fn judge(
+        &self,
+        bound: &Bound<W>,
+        doubtful: Vec<Doubtful>,
+        verdict: &mut MappingVerdict,
+    ) -> Result<(), EngineError> {
+        let ids: Vec<i64> = doubtful.iter().map(|one| one.link).collect();
+        let bases: BTreeMap<i64, Sides<Record>> = match ids.is_empty() {
+            true => BTreeMap::new(),
+            false => {
+                let links = self.store.links(&bound.mapping, &ids).await?;
+                links.into_iter().map(|link| (link.id, link.base)).collect()
+            }
+        };
+        let mut differing: BTreeSet<RowKey> =
+            verdict.differing.iter().map(|difference| difference.key.clone()).collect();
+        for Doubtful { link, field, key, values } in doubtful {
+            let is_settled = bases.get(&link).is_some_and(|base| {
+                let is_base = |base: &Record, value: &Value| base.get(field) == Some(value);
+                is_base(&base.postgres, &values.postgres) && is_base(&base.notion, &values.notion)
+            });
+            if !is_settled {
+                let column = bound.mapping.fields[field].column.clone();
+                verdict.differing.push(Difference { key, column });
+            } else if differing.insert(key) {
+                verdict.equal += 1;
+            }
+        }
+        Ok(())
     }
 }

@@ -70,6 +70,11 @@ impl NotionClient {
         self.pacing().ready(self.urgency).await;
     }
 
+    /// Whether Notion has not taken a write, and will if it is sent again before long.
+    pub fn was_not_taken(&self, error: &NotionError) -> bool {
+        self.connection.was_not_taken(error)
+    }
+
     pub fn pacing(&self) -> &Arc<Pacing> {
         self.connection.pacing()
     }
@@ -138,7 +143,7 @@ impl NotionClient {
         body: &impl Serialize,
     ) -> Result<Answer<Entry<Database>>, NotionError> {
         let path = format!("/v1/databases/{}", checked(database_id)?);
-        self.patch(path, updating("database", database_id), body, &[]).await
+        self.patch(path, updating("database", database_id), body).await
     }
 
     pub async fn data_source_get(
@@ -164,7 +169,7 @@ impl NotionClient {
         body: &impl Serialize,
     ) -> Result<Answer<Entry<DataSource>>, NotionError> {
         let path = format!("/v1/data_sources/{}", checked(data_source_id)?);
-        self.patch(path, updating("data source", data_source_id), body, &[]).await
+        self.patch(path, updating("data source", data_source_id), body).await
     }
 
     /// One page of rows. `request_status` says whether the list can be complete.
@@ -200,7 +205,8 @@ impl NotionClient {
         self.create("/v1/pages", "new page's parent", body, show).await
     }
 
-    /// Changes what the body names and nothing else; the answer is the page as Notion stored it.
+    /// Changes what the body names and nothing else; the answer is the page as Notion stored it. Sent once: whether it
+    /// may be sent again is for whoever knows what it takes the place of.
     pub async fn page_patch(
         &self,
         page_id: &str,
@@ -208,7 +214,8 @@ impl NotionClient {
         show: &[PropertyId],
     ) -> Result<Answer<Entry<Page>>, NotionError> {
         let path = format!("/v1/pages/{}", checked(page_id)?);
-        self.patch(path, updating("page", page_id), body, show).await
+        let call = Call::overwrite(Method::PATCH, path, serialized(body)?, updating("page", page_id));
+        self.send(call.with_query(showing(show)), Entry::decode).await
     }
 
     /// The whole value of one property, in as many calls as it takes.
@@ -245,7 +252,7 @@ impl NotionClient {
         self.send(Call::read(Method::GET, path, reading("page", page_id)), PageMarkdown::decode).await
     }
 
-    /// Replaces a page's body. Child pages and databases in it are never deleted: Notion refuses instead.
+    /// Replaces a page's body, and is sent once as `page_patch` is. Child pages and databases in it are never deleted: Notion refuses instead.
     pub async fn markdown_replace(
         &self,
         page_id: &str,
@@ -253,7 +260,7 @@ impl NotionClient {
     ) -> Result<Answer<PageMarkdown>, NotionError> {
         let path = format!("/v1/pages/{}/markdown", checked(page_id)?);
         let body = json!({"type": "replace_content", "replace_content": {"new_str": markdown}});
-        let call = Call::write(Method::PATCH, path, serialized(&body)?, updating("page", page_id));
+        let call = Call::overwrite(Method::PATCH, path, serialized(&body)?, updating("page", page_id));
         self.send(call, PageMarkdown::decode).await
     }
 
@@ -276,10 +283,8 @@ impl NotionClient {
         path: String,
         asked: Asked,
         body: &impl Serialize,
-        show: &[PropertyId],
     ) -> Result<Answer<Entry<T>>, NotionError> {
-        let call = Call::write(Method::PATCH, path, serialized(body)?, asked).with_query(showing(show));
-        self.send(call, Entry::decode).await
+        self.send(Call::write(Method::PATCH, path, serialized(body)?, asked), Entry::decode).await
     }
 
     async fn send<T>(

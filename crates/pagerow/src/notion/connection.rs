@@ -10,6 +10,7 @@ use pagerow_core::mutant::{self, Mutant};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use super::error::{NotionError, RateScope, Refusal};
 use super::pacing::{Pacing, Permit, Urgency};
@@ -21,6 +22,9 @@ use super::wire::{Entry, WhereItBroke, WireObject};
 pub const NOTION_VERSION: &str = "2026-03-11";
 /// Notion gives up after 60 s; a client that gives up earlier could not tell a slow write from a lost one.
 pub const TIMEOUT: Duration = Duration::from_secs(70);
+/// How long what takes the place of something may wait for its turn: whoever sends it has looked at the page before, and
+/// the longer ago that is, the surer somebody has edited it.
+const LONGEST_TURN: Duration = Duration::from_secs(3);
 /// Repetitions of calls that failed for other reasons than the rate limit, as a share of all calls.
 const RETRY_SHARE: f64 = 0.1;
 /// So many repetitions may be saved up.
@@ -106,6 +110,8 @@ pub(super) enum Effect {
     Read,
     /// A second change.
     Write,
+    /// The same change again, over whatever somebody has saved meanwhile.
+    Overwrite,
 }
 
 /// One call, ready to be sent any number of times.
@@ -127,6 +133,10 @@ impl Call {
 
     pub(super) fn write(method: Method, path: String, body: Bytes, asked: Asked) -> Self {
         Self { method, path, query: Vec::new(), body: Some(body), effect: Effect::Write, asked }
+    }
+
+    pub(super) fn overwrite(method: Method, path: String, body: Bytes, asked: Asked) -> Self {
+        Self { effect: Effect::Overwrite, ..Self::write(method, path, body, asked) }
     }
 
     pub(super) fn with_query(mut self, query: Vec<(&'static str, String)>) -> Self {
@@ -201,7 +211,8 @@ impl Connection {
     /// Sends a call until it succeeds, fails for good, or repeating it would be unsafe or pointless.
     ///
     /// Reads are repeated on any passing failure. Writes are repeated only after failures that certainly changed
-    /// nothing: no connection, 429, 529. Everything else of a write is for the caller to look into.
+    /// nothing: no connection, 429, 529. Everything else of a write is for the caller to look into, and so is all of a
+    /// write that takes the place of something: after a wait that may be something else.
     pub(super) async fn request<T>(
         &self,
         call: &Call,
@@ -214,20 +225,23 @@ impl Connection {
         let mut troubles = 0;
         let mut refusals = 0;
         loop {
+            let asked = Instant::now();
             let permit = self.pacing.admit(urgency).await;
+            if call.effect == Effect::Overwrite && asked.elapsed() > LONGEST_TURN {
+                permit.unsent();
+                return Err(NotionError::Overdue);
+            }
             sent.fetch_add(1, Ordering::Relaxed);
             let error = match self.attempt(call, url.clone(), permit, &decode).await {
                 Attempt::Done(answer) => return Ok(answer),
                 Attempt::Failed(error) => error,
             };
             let wait = match &error {
-                NotionError::RateLimited { scope: RateScope::Blocked, .. } => None,
-                NotionError::RateLimited { retry_after, .. }
-                | NotionError::Overloaded { retry_after, .. } => {
+                NotionError::RateLimited { .. } | NotionError::Overloaded { .. } => {
                     refusals += 1;
-                    let bearable = retry_after.is_none_or(|wait| wait <= self.patience.longest_retry_after);
+                    let may_repeat = call.effect != Effect::Overwrite && self.was_not_taken(&error);
                     // The pause of the whole connection is the wait.
-                    (bearable && refusals < self.patience.rate_limited_attempts).then_some(Duration::ZERO)
+                    (may_repeat && refusals < self.patience.rate_limited_attempts).then_some(Duration::ZERO)
                 }
                 _ if repeatable(&error, call.effect) => {
                     troubles += 1;
@@ -239,6 +253,20 @@ impl Connection {
             tracing::debug!(attempt = troubles + refusals, %error, "a call to Notion is repeated");
             self.pacing.note_retry();
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Whether Notion has not taken a call, and will if it is sent again before long.
+    pub(super) fn was_not_taken(&self, error: &NotionError) -> bool {
+        match error {
+            NotionError::RateLimited { scope: RateScope::Blocked, .. } => false,
+            NotionError::RateLimited { retry_after, .. } | NotionError::Overloaded { retry_after, .. } => {
+                retry_after.is_none_or(|wait| wait <= self.patience.longest_retry_after)
+            }
+            error => matches!(
+                error,
+                NotionError::Conflict { .. } | NotionError::Unconnected(_) | NotionError::Overdue
+            ),
         }
     }
 
@@ -331,7 +359,7 @@ impl Connection {
 /// Whether the call may be sent again after this failure without looking first.
 fn repeatable(error: &NotionError, effect: Effect) -> bool {
     match error {
-        NotionError::Unconnected(_) => true,
+        NotionError::Unconnected(_) => effect != Effect::Overwrite,
         NotionError::Server(_)
         | NotionError::ConnectionLost(_)
         | NotionError::Timeout

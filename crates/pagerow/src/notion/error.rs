@@ -67,6 +67,9 @@ pub enum NotionError {
     ConnectionLost(#[source] Cause),
     #[error("Notion did not answer in time")]
     Timeout,
+    /// Nothing was sent: it waited so long for its turn that what it takes the place of may have been edited meanwhile.
+    #[error("the call had to wait for too long")]
+    Overdue,
     /// Nothing was sent.
     #[error("the request cannot be made: {0}")]
     Unsendable(String),
@@ -171,6 +174,7 @@ impl NotionError {
             | Self::RateLimited { .. }
             | Self::Overloaded { .. }
             | Self::Unconnected(_)
+            | Self::Overdue
             | Self::Unsendable(_) => Fate::NotApplied,
         }
     }
@@ -199,6 +203,7 @@ impl NotionError {
             | Self::Unconnected(_)
             | Self::ConnectionLost(_)
             | Self::Timeout
+            | Self::Overdue
             | Self::Unsendable(_) => None,
         }
     }
@@ -250,7 +255,7 @@ impl NotionError {
             Self::RateLimited { scope: RateScope::Blocked, .. } => {
                 "Notion has blocked these calls; ask Notion's support with the request id."
             }
-            Self::RateLimited { .. } | Self::Overloaded { .. } => {
+            Self::RateLimited { .. } | Self::Overloaded { .. } | Self::Overdue => {
                 "Nothing to do: it continues by itself when Notion allows it."
             }
             Self::Saved { .. } | Self::UnreadableAnswer { .. } => {

@@ -8,6 +8,8 @@ pub struct Source {
     /// The property that carries the row's key.
     pub key_property: Option<TextProperty>,
     pub stamp: StampProperties,
+    /// Properties that expressions look at, by the names that these have for them.
+    pub beside: Vec<BesideProperty>,
     /// Whether some field is the page's body, which costs a call a page.
     pub has_body: bool,
     /// IANA name of the zone in which a date without a time, or a time without an offset, is meant where the column
@@ -20,6 +22,16 @@ pub struct Source {
 pub struct TextProperty {
     pub id: String,
     pub name: String,
+    /// Notion's word for its kind.
+    pub kind: String,
+}
+
+/// A property that is read for the sake of others.
+#[derive(Clone, Debug)]
+pub struct BesideProperty {
+    /// The expressions' word for it.
+    pub name: String,
+    pub id: String,
     /// Notion's word for its kind.
     pub kind: String,
 }

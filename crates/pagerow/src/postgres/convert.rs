@@ -93,29 +93,6 @@ impl Column {
         Self { form, type_name: canonical_name(&plain).to_owned(), cast }
     }
 
-    /// An SQL expression, read as what the field holds.
-    pub(super) fn of_expression(holds: &ColumnKind) -> (Self, &'static str) {
-        let (base, cast) = match holds {
-            ColumnKind::Bool => ("boolean", "boolean"),
-            ColumnKind::Integer { .. }
-            | ColumnKind::Numeric { .. }
-            | ColumnKind::Real
-            | ColumnKind::Double => ("numeric", "numeric"),
-            ColumnKind::Day => ("date", "date"),
-            ColumnKind::Instant => ("timestamptz", "timestamptz"),
-            ColumnKind::Json => ("jsonb", "jsonb"),
-            ColumnKind::Text { .. }
-            | ColumnKind::Choice { .. }
-            | ColumnKind::DayRange
-            | ColumnKind::InstantRange
-            | ColumnKind::List(_)
-            | ColumnKind::Reference { .. }
-            | ColumnKind::References { .. }
-            | ColumnKind::Scalar { .. } => ("text", "text"),
-        };
-        (Self::of(base, base, holds), cast)
-    }
-
     /// The expressions that read it, all of built-in types. `operand` is the column, quoted.
     pub(super) fn expressions(&self, operand: &str) -> Vec<String> {
         match &self.form {

@@ -307,7 +307,7 @@ fn columns<'a>(rows: &'a Inner, edit: &Edit) -> Vec<Target<'a>> {
         .keys()
         .filter_map(|place| match rows.sql.fields.get(*place)? {
             Source::Column { reader, name, .. } => Some(Target { place: *place, name, cast: reader.cast() }),
-            Source::Expression { .. } | Source::Join(_) | Source::Paused => None,
+            Source::Derived | Source::Join(_) | Source::Paused => None,
         })
         .collect()
 }

@@ -1,10 +1,14 @@
 //! Reading rows: all of them, those that may have changed, or some by key, each in one snapshot.
 
+use std::collections::BTreeMap;
+
 use futures_util::StreamExt as _;
 use pagerow_core::{
     digest::Digest,
     observation::{Absence, Observation, Sighting, TableFacts},
     record::{Record, RowKey},
+    side::Side,
+    value::Value,
 };
 use tokio_postgres::{
     Row,
@@ -16,6 +20,7 @@ use super::{
     delta, moment,
     rows::{Inner, RowsError},
     statement::{Source, Which},
+    table::FieldSource,
     transaction::{Param, Tx, TxError},
 };
 use crate::replica::{Cursor, Looked, Seen, Sink};
@@ -34,7 +39,12 @@ pub(super) struct Shown {
     pub(super) sighting: Sighting,
     /// Why some field could not be read.
     pub(super) unreadable: Option<String>,
+    /// What the columns themselves hold that are shown through expressions and written back through others.
+    pub(super) behind: Behind,
 }
+
+/// A field's place → its column's own value.
+pub(super) type Behind = BTreeMap<usize, Value>;
 
 impl Shown {
     pub(super) fn observation(self) -> Observation {
@@ -184,7 +194,7 @@ pub(super) async fn answers(rows: &Inner, tx: &mut Tx, keys: &[RowKey]) -> Resul
     let no_key = || Answer::NoKey("the text is no key of this table".to_owned());
     let refused_alone = |code: &str| {
         Answer::NoKey(format!(
-            "the text is no key of this table, or an expression fails for its row (SQLSTATE {code})"
+            "the text is no key of this table, or the mapping's condition fails for its row (SQLSTATE {code})"
         ))
     };
     let count = rows.sql.key.len();
@@ -302,9 +312,8 @@ impl<'a> Reader<'a> {
                 cells[i] = cell(cell_at);
             }
             let value = match field {
-                Source::Column { reader, .. } | Source::Expression { reader } => {
-                    reader.decode(&cells[..*width], &self.rows.zone)
-                }
+                Source::Column { reader, .. } => reader.decode(&cells[..*width], &self.rows.zone),
+                Source::Derived => Ok(Value::Null),
                 Source::Paused => continue,
                 Source::Join(_) => {
                     convert::references(cells[0]).ok_or_else(|| "the join table could not be read".to_owned())
@@ -320,6 +329,19 @@ impl<'a> Reader<'a> {
             }
             at += width;
         }
+        let mut beside = Vec::with_capacity(sql.beside.len());
+        for (name, reader, width) in &sql.beside {
+            let mut cells: [Cell<'_>; 3] = [None; 3];
+            for (i, cell_at) in (at..at + width).enumerate().take(3) {
+                cells[i] = cell(cell_at);
+            }
+            match reader.decode(&cells[..*width], &self.rows.zone) {
+                Ok(value) => beside.push((name.as_str(), value)),
+                Err(reason) => drop(unreadable.get_or_insert_with(|| format!("column {name}: {reason}"))),
+            }
+            at += width;
+        }
+        let behind = self.through_lenses(&mut record, &beside);
         let edited = cell(at)
             .and_then(|bytes| bytes.try_into().ok())
             .and_then(|bytes| moment::timestamp(i64::from_be_bytes(bytes)));
@@ -344,7 +366,45 @@ impl<'a> Reader<'a> {
                 checksum: text(at + 2).map(str::to_owned),
             },
             unreadable,
+            behind,
         })
+    }
+
+    /// Puts what expressions make of the row in the place of what its columns hold; these come back where an edit of
+    /// the page goes over them.
+    fn through_lenses(&self, record: &mut Record, beside: &[(&str, Value)]) -> Behind {
+        let fields = &self.rows.mapping.fields;
+        let lenses = || {
+            let lenses = fields.iter().enumerate().filter(|(_, field)| !field.is_paused());
+            lenses.filter_map(|(place, field)| Some((place, field.lens.as_deref()?)))
+        };
+        if lenses().next().is_none() {
+            return Behind::new();
+        }
+        let (whole, null) = (std::mem::take(record), Value::Null);
+        let around = |name: &str| {
+            let place = self.rows.table.fields.iter().position(
+                |source| matches!(source, FieldSource::Column { name: column, .. } if column == name),
+            );
+            match place {
+                Some(place) => whole.get(place),
+                None => beside.iter().find(|(column, _)| *column == name).map(|(_, value)| value),
+            }
+        };
+        let mut shown: Vec<(usize, Value)> = Vec::new();
+        let mut behind = Behind::new();
+        for (place, lens) in lenses().filter(|(_, lens)| lens.side() == Side::Postgres) {
+            let value = whole.get(place).unwrap_or(&null);
+            shown.push((place, lens.of_row(value, &around, &self.rows.zone)));
+            if lens.from_notion.is_some() {
+                behind.insert(place, value.clone());
+            }
+        }
+        *record = whole;
+        for (place, value) in shown {
+            record.set(place, Some(value));
+        }
+        behind
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     capture::{Source, state::InForce},
-    delta, note, read,
+    delta, edit, note, read,
     statement::Statements,
     table::{Capture, Table},
     transaction::{Tx, TxError},
@@ -86,6 +86,10 @@ impl Rows for PgRows {
     type Tx = Tx;
     type Error = RowsError;
 
+    fn are_writable(&self) -> bool {
+        self.inner.table.writable
+    }
+
     async fn look(&self, scope: Scope<'_, RowKey>, sink: Sink<'_, RowKey>) -> Result<Looked, RowsError> {
         match scope {
             Scope::Everything => read::everything(&self.inner, sink).await,
@@ -101,6 +105,10 @@ impl Rows for PgRows {
         relatives: &Relatives,
     ) -> Result<Vec<Outcome<RowKey>>, RowsError> {
         write::write(&self.inner, tx, steps, relatives).await
+    }
+
+    async fn reserve(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<(), RowsError> {
+        edit::pass_sequence(&self.inner, tx, keys).await
     }
 
     async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, RowsError> {

@@ -5,7 +5,7 @@ use pagerow_core::mapping::{ColumnKind, Mapping};
 use super::{
     catalogue::literal,
     convert::{self, Column},
-    table::{Capture, FieldSource, Table},
+    table::{BesideColumn, Capture, FieldSource, Table},
 };
 
 /// A quoted identifier.
@@ -28,6 +28,8 @@ pub(super) struct Statements {
     pub(super) fields: Vec<Source>,
     /// How many columns each field takes in [`Statements::columns`].
     pub(super) widths: Vec<usize>,
+    /// Columns that expressions look at and that are no fields, and how many columns each takes behind the fields.
+    pub(super) beside: Vec<(String, Column, usize)>,
     condition: Option<String>,
     marked: Option<String>,
     edited_since: Option<String>,
@@ -45,8 +47,13 @@ pub(super) struct Key {
 /// Where a field comes from.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    Column { reader: Column, name: String, writable: bool },
-    Expression { reader: Column },
+    Column {
+        reader: Column,
+        name: String,
+        writable: bool,
+    },
+    /// Made of other columns.
+    Derived,
     Join(Box<Join>),
     Paused,
 }
@@ -97,18 +104,17 @@ impl Statements {
         let (mut fields, mut expressions, mut widths) = (Vec::new(), Vec::new(), Vec::new());
         for (place, source) in table.fields.iter().enumerate() {
             let text = ColumnKind::Text { max: None };
-            let holds = mapping.fields.get(place).map_or(&text, |field| &field.holds);
+            let holds = mapping.fields.get(place).map_or(&text, |field| {
+                // Through an expression a row shows something else than its column holds.
+                field.lens.as_ref().and_then(|lens| lens.column.as_ref()).unwrap_or(&field.holds)
+            });
             let (field, columns) = match source {
                 FieldSource::Column { name, type_name, base, writable } => {
                     let reader = Column::of(base, type_name, holds);
                     let columns = reader.expressions(&qualified(name));
                     (Source::Column { reader, name: quoted(name), writable: *writable }, columns)
                 }
-                FieldSource::Expression(sql) => {
-                    let (reader, cast) = Column::of_expression(holds);
-                    let columns = reader.expressions(&format!("(({sql}\n)::{cast})"));
-                    (Source::Expression { reader }, columns)
-                }
+                FieldSource::Derived => (Source::Derived, Vec::new()),
                 FieldSource::Join { schema, table, own_column, own_type, other_column, other_type } => {
                     let (own, other) = (quoted(own_column), quoted(other_column));
                     let join = Join {
@@ -130,6 +136,13 @@ impl Statements {
             widths.push(columns.len());
             expressions.extend(columns);
             fields.push(field);
+        }
+        let mut beside = Vec::with_capacity(table.beside.len());
+        for BesideColumn { name, type_name, base, holds } in &table.beside {
+            let reader = Column::of(base, type_name, holds);
+            let columns = reader.expressions(&qualified(name));
+            beside.push((name.clone(), reader, columns.len()));
+            expressions.extend(columns);
         }
         let marked = table.soft_delete.as_ref().map(|mark| {
             let column = qualified(&mark.name);
@@ -171,6 +184,7 @@ impl Statements {
             key,
             fields,
             widths,
+            beside,
             condition: table.condition.as_ref().map(|sql| format!("(\n{sql}\n)")),
             marked,
             edited_since,
@@ -179,7 +193,7 @@ impl Statements {
         }
     }
 
-    /// Key columns, then fields, then edit time, page id, checksum, the deletion mark, whether it takes part, and
+    /// Key columns, then fields, then what expressions look at beside them, then edit time, page id, checksum, the deletion mark, whether it takes part, and
     /// for [`Which::Keys`] the place of the key that was asked for.
     pub(super) fn select(&self, which: Which<'_>) -> String {
         let keys = self.key.iter().map(|key| key.text.as_str());

@@ -1,5 +1,7 @@
 //! How one mapping's rows are found in its table: everything the statements need, taken from the catalogue.
 
+use pagerow_core::mapping::ColumnKind;
+
 /// A table (or view) and the columns that take part.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -14,6 +16,8 @@ pub struct Table {
     pub key: Vec<KeyColumn>,
     /// Where each of the mapping's fields comes from, in the mapping's order.
     pub fields: Vec<FieldSource>,
+    /// Columns that are no fields and that expressions look at.
+    pub beside: Vec<BesideColumn>,
     /// The mapping's `where`: an SQL condition over the row.
     pub condition: Option<String>,
     /// The column that says when a row was last edited.
@@ -49,6 +53,17 @@ pub struct KeyColumn {
     pub identity_always: bool,
 }
 
+/// A column that is read for the sake of others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BesideColumn {
+    pub name: String,
+    /// As `format_type` prints it.
+    pub type_name: String,
+    /// The base type's name.
+    pub base: String,
+    pub holds: ColumnKind,
+}
+
 /// A column that holds a time.
 #[derive(Clone, Debug)]
 pub struct TimeColumn {
@@ -77,8 +92,8 @@ pub enum FieldSource {
         /// Not generated, not an identity that is always made, and the role may update it.
         writable: bool,
     },
-    /// An SQL expression over the row, read as text.
-    Expression(String),
+    /// No column of its own: the field's expression makes it of others.
+    Derived,
     /// The keys of another mapping's rows, through a join table.
     Join {
         schema: String,

@@ -70,7 +70,7 @@ pub(super) async fn insert(
         let name = quoted(column);
         let set = edit.sets.columns.iter().find_map(|(place, text)| match rows.sql.fields.get(*place)? {
             Source::Column { reader, name: of, .. } if *of == name => Some((reader.cast(), text)),
-            Source::Column { .. } | Source::Expression { .. } | Source::Join(_) | Source::Paused => None,
+            Source::Column { .. } | Source::Derived | Source::Join(_) | Source::Paused => None,
         });
         values.push(match set {
             Some((cast, text)) => {

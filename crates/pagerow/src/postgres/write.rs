@@ -9,7 +9,7 @@ use pagerow_core::{
     fidelity::Reason,
     mapping::ColumnKind,
     observation::{Absence, Observation, Sighting},
-    plan::{Action, Expect, Step},
+    plan::{Action, Because, Expect, Step},
     record::{Record, RowKey},
     retry::Failure,
     value::{Ref, Value},
@@ -17,7 +17,7 @@ use pagerow_core::{
 
 use super::{
     edit::{self, Edit, Sets},
-    read::{self, Answer},
+    read::{self, Answer, Behind},
     refusal,
     rows::{Inner, RowsError},
     statement::Source,
@@ -168,6 +168,7 @@ enum Current {
     Row {
         observation: Observation,
         record: Option<Box<Sighting>>,
+        behind: Behind,
     },
     None,
     /// Somebody else holds the row.
@@ -200,7 +201,8 @@ async fn lock(
             Answer::Row(_) if !locked.contains(&i) => Current::Locked,
             Answer::Row(shown) => {
                 let record = Some(Box::new(shown.sighting.clone()));
-                Current::Row { observation: shown.observation(), record }
+                let behind = shown.behind.clone();
+                Current::Row { observation: shown.observation(), record, behind }
             }
             Answer::None => Current::None,
             Answer::NoKey(reason) => Current::NoKey(reason),
@@ -233,7 +235,7 @@ fn prepare(
         return Err(Box::new(Outcome::Stale));
     }
     let before = match current {
-        Current::Row { record, .. } => record.as_ref().map(|sighting| &sighting.record),
+        Current::Row { record, behind, .. } => record.as_ref().map(|sighting| (&sighting.record, behind)),
         Current::Unasked | Current::None | Current::Locked | Current::NoKey(_) => None,
     };
     let mut sets = Sets::default();
@@ -271,7 +273,7 @@ fn as_expected(step: &Step, current: &Current) -> bool {
 fn values(
     rows: &Inner,
     step: &Step,
-    before: Option<&Record>,
+    before: Option<(&Record, &Behind)>,
     relatives: &Relatives,
 ) -> Result<Sets, Box<Outcome<RowKey>>> {
     let record = |reason| Box::new(failed(Failure::Record, reason));
@@ -288,11 +290,29 @@ fn values(
                     // The key itself says it.
                     continue;
                 }
+                if !writable && step.because == Because::Recovered {
+                    // Postgres makes it again.
+                    continue;
+                }
                 if !writable {
                     let text = format!("the column {} is made by Postgres", field.column);
                     return Err(record(Reason::new("read_only", text)));
                 }
-                let value = resolved(&write.after, &field.holds, relatives)?;
+                let value = match &field.lens {
+                    // A row that was kept whole has what its column held.
+                    Some(_) if step.whole.is_some() => continue,
+                    Some(lens) => {
+                        let held = before
+                            .and_then(|(record, behind)| Some((behind.get(&place)?, record.get(place)?)));
+                        if held.is_some_and(|(held, shows)| !lens.brings_back(held, shows, &rows.zone)) {
+                            return Err(record(not_brought_back(&field.column)));
+                        }
+                        lens.to_column(&write.after, &rows.zone).map_err(|reason| {
+                            record(Reason { text: format!("{}: {}", field.column, reason.text), ..reason })
+                        })?
+                    }
+                    None => resolved(&write.after, &field.holds, relatives)?,
+                };
                 let text = reader.text(&value, &rows.zone).map_err(record)?;
                 sets.columns.insert(place, text);
             }
@@ -300,19 +320,31 @@ fn values(
                 let text = format!("the field {} is paused", field.column);
                 return Err(record(Reason::new("paused", text)));
             }
-            Source::Expression { .. } => {
-                let text = format!("{} is an expression and takes no values", field.column);
+            Source::Derived if step.because == Because::Recovered => {}
+            Source::Derived => {
+                let text = format!("{} is made of other columns and takes no values", field.column);
                 return Err(record(Reason::new("read_only", text)));
             }
             Source::Join(_) => {
                 let wanted = others(&resolved(&write.after, &field.holds, relatives)?);
-                let has = before.and_then(|record| record.get(place)).map(others).unwrap_or_default();
+                let has = before.and_then(|(record, _)| record.get(place)).map(others).unwrap_or_default();
                 sets.added.insert(place, wanted.difference(&has).cloned().collect());
                 sets.removed.insert(place, has.difference(&wanted).cloned().collect());
             }
         }
     }
     Ok(sets)
+}
+
+/// Why an edit of a page does not go over a column: the history keeps what the row showed, and that would not bring
+/// back what the column holds.
+fn not_brought_back(column: &str) -> Reason {
+    Reason::new(
+        "lossy_pair",
+        format!(
+            "from_notion of {column} does not bring back what the column holds, so an edit in Notion would lose it"
+        ),
+    )
 }
 
 /// The keys in a set of references.

@@ -4,10 +4,13 @@
 //! [`super::resolve`](mod@super::resolve) completes it.
 
 mod columns;
+pub(super) mod expression;
 mod field;
 mod join;
+pub(super) mod samples;
 
 use pagerow_core::{
+    lens::Lens,
     mapping::{ColumnKind, Flow},
     side::Side,
 };
@@ -19,7 +22,7 @@ use super::{
 };
 use crate::{
     config::{Config, ConfigError, FieldConfig, MappingConfig, Place, PropertyWord, Setting, nearest},
-    postgres::table::{Bookkeeping, FieldSource, KeyColumn, SoftDelete, TimeColumn},
+    postgres::table::{BesideColumn, Bookkeeping, FieldSource, KeyColumn, SoftDelete, TimeColumn},
 };
 
 /// One mapping, as far as the tables tell.
@@ -49,6 +52,10 @@ pub struct DraftField<'a> {
     pub wanted: PropertyWord,
     /// Names of the options that the column's values need.
     pub options: Vec<String>,
+    /// What stands between the column and the property.
+    pub lens: Option<Lens>,
+    /// Columns that are looked at for the sake of this one.
+    pub beside: Vec<BesideColumn>,
 }
 
 /// What is being looked at, and what was found wrong.

@@ -83,7 +83,7 @@ pub async fn tables(session: &Session, own_schema: &str) -> Result<Vec<TableInfo
     Ok(wanted.map(TableInfo::from).collect())
 }
 
-/// Asks the database what it thinks of conditions and expressions, without reading a row.
+/// Asks the database what it thinks of conditions, without reading a row.
 async fn try_sql(config: &Config, session: &Session, found: &mut Found) -> Result<(), PostgresError> {
     for mapping in &config.mappings {
         let Some(table) = tables::find(&found.tables, &mapping.table) else { continue };
@@ -92,12 +92,7 @@ async fn try_sql(config: &Config, session: &Session, found: &mut Found) -> Resul
         let condition = mapping.condition.iter().map(|condition| {
             (&condition.key, format!("SELECT 1 FROM {from} WHERE (\n{}\n) LIMIT 0", condition.value))
         });
-        let expressions =
-            mapping.fields.iter().filter_map(|field| field.to_notion.as_ref()).map(|expression| {
-                (&expression.key, format!("SELECT (\n{}\n)::text FROM {from} LIMIT 0", expression.value))
-            });
-        let statements: Vec<(&String, String)> = condition.chain(expressions).collect();
-        for (key, sql) in statements {
+        for (key, sql) in condition {
             if let Err(error) = session.query(&sql, &[]).await {
                 let Some(sqlstate) = error.sqlstate().map(str::to_owned) else { return Err(error) };
                 found.refused_sql.insert(key.clone(), refusal(&error, &sqlstate));

@@ -378,6 +378,7 @@ mod tests {
                     flow: Flow::Both,
                     wins: None,
                     labels: std::collections::BTreeMap::new(),
+                    lens: None,
                 };
                 let stored = in_notion(&value, &field);
                 let refused = matches!(&stored, Fidelity::Unstorable(reason) if reason.code == "kind");

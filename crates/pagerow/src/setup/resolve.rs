@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::{self, Config, ConfigError, ConfigErrors, FieldConfig, Rules},
     notion::{source::Source, wire::DataSource},
-    postgres::table::{Capture, FieldSource, Table},
+    postgres::table::{BesideColumn, Capture, FieldSource, Table},
 };
 
 /// Everything that one mapping's sync needs to know.
@@ -211,6 +211,7 @@ fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) 
         name: source.title.plain_text(),
         key_property,
         stamp,
+        beside: property::looked_at(draft, source),
         has_body: mapping.fields.iter().any(|field| field.shows == PropertyKind::Body),
         zone: rules.time_zone.clone(),
     };
@@ -252,6 +253,7 @@ fn paused(
         flow: Flow::Paused,
         wins: config.wins,
         labels: config.values.clone(),
+        lens: None,
     }
 }
 
@@ -269,6 +271,7 @@ fn table(config: &Config, draft: &Draft<'_>, mapping: &Mapping, rules: &Rules) -
         has_xmin: table.is_writable(),
         key: draft.key.clone(),
         fields: mapping.fields.iter().map(source).collect(),
+        beside: beside_columns(draft, mapping),
         condition: draft.config.condition.as_ref().map(|condition| condition.value.clone()),
         updated_at: draft.updated_at.clone(),
         soft_delete: draft.soft_delete.clone(),
@@ -282,6 +285,26 @@ fn table(config: &Config, draft: &Draft<'_>, mapping: &Mapping, rules: &Rules) -
             config::Capture::Triggers | config::Capture::Off => Capture::Off,
         },
     }
+}
+
+/// What expressions look at and no field is a column of.
+fn beside_columns(draft: &Draft<'_>, mapping: &Mapping) -> Vec<BesideColumn> {
+    let flows = |field: &&DraftField<'_>| {
+        mapping.field(&field.config.column).is_some_and(|place| !mapping.fields[place].is_paused())
+    };
+    let is_field =
+        |column: &BesideColumn| {
+            draft.fields.iter().filter(flows).any(
+                |field| matches!(&field.source, FieldSource::Column { name, .. } if *name == column.name),
+            )
+        };
+    let mut columns: Vec<BesideColumn> = Vec::new();
+    for column in draft.fields.iter().filter(flows).flat_map(|field| &field.beside) {
+        if !is_field(column) && !columns.contains(column) {
+            columns.push(column.clone());
+        }
+    }
+    columns
 }
 
 /// Where the key of a row comes from that is born as a page.

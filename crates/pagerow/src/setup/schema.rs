@@ -275,6 +275,11 @@ fn wanted(draft: &Draft<'_>) -> Vec<NewProperty> {
     let config = draft.config;
     let fields = draft.fields.iter().filter_map(|field| {
         let name = field.config.property.as_ref()?.value.clone();
+        let same = |other: &&DraftField<'_>| other.config.property.as_ref().is_some_and(|p| p.value == name);
+        // A property that is only looked at is another field's to make.
+        if field.config.only_looks() && draft.fields.iter().filter(same).count() > 1 {
+            return None;
+        }
         Some(NewProperty { name, kind: new_kind(field)?, role: Role::Field(field.config.column.clone()) })
     });
     let key = config.key_property.value.iter().map(|name| NewProperty {

@@ -1,5 +1,7 @@
 //! What waits: open conflicts, parked records, and records that have to be looked at again.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use pagerow_core::{
     digest::Digest,
@@ -55,7 +57,8 @@ pub struct ParkedRecord {
 pub struct Trouble {
     pub parked: Parked,
     pub attempts: i32,
-    pub next_try: Option<Timestamp>,
+    /// After how long it is tried again, by the database's clock, which also says when that is over.
+    pub wait: Option<Duration>,
     /// As in [`ParkedRecord`].
     pub content: Option<Digest>,
 }
@@ -276,7 +279,8 @@ impl Attention for PgStore {
             &format!(
                 "insert into {}.parked as parked (connection_id, mapping, row_key, page_id, column_name, side, reason, \
                  value, attempts, next_try, content) \
-                 values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9, $10, $11) \
+                 values ($1, $2, $3, $4, $5, $6, $7::text::json, $8::text::json, $9, \
+                 clock_timestamp() + $10 * interval '1 second', $11) \
                  on conflict (connection_id, mapping, coalesce(row_key, ''), coalesce(page_id::text, ''), column_name) \
                  do update set reason = excluded.reason, value = excluded.value, side = excluded.side, \
                  attempts = excluded.attempts, next_try = excluded.next_try, content = excluded.content, \
@@ -293,7 +297,7 @@ impl Attention for PgStore {
                 (&reason, Type::TEXT),
                 (&value, Type::TEXT),
                 (&trouble.attempts, Type::INT4),
-                (&trouble.next_try, Type::TIMESTAMPTZ),
+                (&trouble.wait.map(|wait| wait.as_secs_f64()), Type::FLOAT8),
                 (&trouble.content.map(|content| Uuid::from_bytes(content.0)), Type::UUID),
             ],
         )

@@ -100,6 +100,16 @@ pub struct DoneStep {
     pub shown: BTreeMap<String, Value>,
 }
 
+/// A step that was done to a record to which something was done since a moment.
+#[derive(Clone, Debug)]
+pub struct PastStep {
+    pub done: DoneStep,
+    /// After the moment, not before it.
+    pub since: bool,
+    /// By column, what the field was: [`pagerow_core::mapping::Field::shape`].
+    pub shapes: BTreeMap<String, String>,
+}
+
 /// The history, as far as the engine needs it beside [`super::Runs`].
 pub trait History: Transactions {
     /// Says who a run is by, and what the fields are that it writes.
@@ -125,6 +135,27 @@ pub trait History: Transactions {
     /// # Errors
     /// What the database says.
     fn done_steps(&self, run: i64) -> impl Future<Output = Result<Vec<DoneStep>, StoreError>> + Send;
+
+    /// All that was ever done to the records of a mapping to which something was done since a moment, in order; to one
+    /// row's record only where its key is given.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn steps_around(
+        &self,
+        mapping: &str,
+        at: Timestamp,
+        key: Option<&RowKey>,
+    ) -> impl Future<Output = Result<Vec<PastStep>, StoreError>> + Send;
+
+    /// When the first step was taken that the history still has of a mapping.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn history_begins(
+        &self,
+        mapping: &str,
+    ) -> impl Future<Output = Result<Option<Timestamp>, StoreError>> + Send;
 
     /// Says that a run was taken back by another one.
     ///
@@ -204,20 +235,54 @@ impl History for PgStore {
             )
             .await?;
         tx.commit().await?;
+        rows.iter().map(done_step).collect()
+    }
+
+    async fn steps_around(
+        &self,
+        mapping: &str,
+        at: Timestamp,
+        key: Option<&RowKey>,
+    ) -> Result<Vec<PastStep>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select seq, mapping, columns::text, step::text, coalesce(shown::text, '{{}}'), row_key, page_id, \
+                     finished_at > $3, coalesce((select shapes -> $2 from {0}.runs where id = run_id), '{{}}')::text \
+                     from {0}.steps where connection_id = $1 and mapping = $2 and status = 'done' and page_id in ( \
+                         select page_id from {0}.steps where connection_id = $1 and mapping = $2 and status = 'done' \
+                         and finished_at > $3 and ($4::text is null or row_key = $4)) \
+                     order by run_id, seq",
+                    self.schema
+                ),
+                &[
+                    (&self.connection, Type::INT8),
+                    (&mapping, Type::TEXT),
+                    (&at, Type::TIMESTAMPTZ),
+                    (&key.map(RowKey::as_str), Type::TEXT),
+                ],
+            )
+            .await?;
+        tx.commit().await?;
         rows.iter()
-            .map(|row| {
-                let mut step: Step = decode(row, 3)?;
-                step.key = row.get::<_, Option<&str>>(5).map(RowKey::from).or(step.key);
-                step.page = row.get::<_, Option<Uuid>>(6).map(PageId).or(step.page);
-                Ok(DoneStep {
-                    seq: row.get(0),
-                    mapping: row.get(1),
-                    columns: decode(row, 2)?,
-                    step,
-                    shown: decode(row, 4)?,
-                })
-            })
+            .map(|row| Ok(PastStep { done: done_step(row)?, since: row.get(7), shapes: decode(row, 8)? }))
             .collect()
+    }
+
+    async fn history_begins(&self, mapping: &str) -> Result<Option<Timestamp>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select min(intended_at) from {}.steps where connection_id = $1 and mapping = $2",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(rows.first().and_then(|row| row.get(0)))
     }
 
     async fn mark_undone(&self, tx: &mut Tx, run: i64, by: i64) -> Result<(), StoreError> {
@@ -435,4 +500,18 @@ impl PgStore {
             })
             .collect()
     }
+}
+
+/// From `seq, mapping, columns, step, shown, row_key, page_id`.
+fn done_step(row: &Row) -> Result<DoneStep, StoreError> {
+    let mut step: Step = decode(row, 3)?;
+    step.key = row.get::<_, Option<&str>>(5).map(RowKey::from).or(step.key);
+    step.page = row.get::<_, Option<Uuid>>(6).map(PageId).or(step.page);
+    Ok(DoneStep {
+        seq: row.get(0),
+        mapping: row.get(1),
+        columns: decode(row, 2)?,
+        step,
+        shown: decode(row, 4)?,
+    })
 }

@@ -119,6 +119,17 @@ pub trait Identities: Transactions {
         writes: &[(i64, OwnWrite)],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Keeps that an edit of a page was ours if its author is who we are known to be.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn renew_own_write(
+        &self,
+        tx: &mut Self::Tx,
+        link: i64,
+        edit: &OwnWrite,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// The last edits that were ours of the pages of these links, but for pages of which the journal does not know for
     /// certain what became of our last step.
     ///
@@ -315,6 +326,18 @@ impl Identities for PgStore {
                 self.schema
             ),
             &[(&links, Type::INT8_ARRAY), (&times, Type::TIMESTAMPTZ_ARRAY), (&authors, Type::TEXT_ARRAY)],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn renew_own_write(&self, tx: &mut Tx, link: i64, edit: &OwnWrite) -> Result<(), StoreError> {
+        tx.execute(
+            &format!(
+                "update {}.own_writes set edited_at = greatest(edited_at, $2) where link_id = $1 and edited_by = $3",
+                self.schema
+            ),
+            &[(&link, Type::INT8), (&edit.at, Type::TIMESTAMPTZ), (&edit.by, Type::TEXT)],
         )
         .await?;
         Ok(())

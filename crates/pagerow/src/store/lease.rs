@@ -85,7 +85,8 @@ impl Lease {
 
 /// Who works on a connection.
 pub trait Leases: Transactions {
-    /// Takes the lease, if nobody else holds it: if it was given back or has ended, or if its holder `is_gone`. What an
+    /// Takes the lease, if nobody else holds it: if it was given back or has ended, or if its holder `is_gone`, which is
+    /// asked with the holder's name and the end of its lease by the database's clock. What an
     /// earlier holder left open is closed in the same transaction: its runs count as stopped, and of what it was about
     /// to send nobody knows whether it went out. `begun` is the uptime at which it is asked for.
     ///
@@ -95,7 +96,7 @@ pub trait Leases: Transactions {
         &self,
         name: &str,
         holder: &str,
-        is_gone: impl Fn(&str) -> bool + Send,
+        is_gone: impl Fn(&str, Timestamp) -> bool + Send,
         begun: Duration,
     ) -> impl Future<Output = Result<Lease, StoreError>> + Send;
 
@@ -125,7 +126,7 @@ impl Leases for PgStore {
         &self,
         name: &str,
         holder: &str,
-        is_gone: impl Fn(&str) -> bool + Send,
+        is_gone: impl Fn(&str, Timestamp) -> bool + Send,
         begun: Duration,
     ) -> Result<Lease, StoreError> {
         let mut tx = self.begin().await?;
@@ -205,7 +206,7 @@ impl PgStore {
         tx: &mut Tx,
         name: &str,
         holder: &str,
-        is_gone: impl Fn(&str) -> bool + Send,
+        is_gone: impl Fn(&str, Timestamp) -> bool + Send,
     ) -> Result<i64, StoreError> {
         let found = tx
             .query(
@@ -223,7 +224,7 @@ impl PgStore {
         };
         let row = found.first().ok_or(StoreError::Lost("a lease"))?;
         let (before, ended, until): (String, bool, Timestamp) = (row.get(0), row.get(1), row.get(2));
-        let is_over = before == holder || is_gone(&before);
+        let is_over = before == holder || is_gone(&before, until);
         if !ended && !is_over {
             return Err(StoreError::Held { holder: before, seconds: row.get(3), until });
         }

@@ -366,10 +366,11 @@ impl Links for PgStore {
                 &format!(
                     "update {}.links as link set base_postgres = new.base_postgres::json, \
                      base_notion = new.base_notion::json, postgres_digest = new.postgres_digest, \
-                     notion_digest = new.notion_digest, unsettled = new.unsettled, row_key = new.row_key, apart = new.apart, settled_at = now() \
+                     notion_digest = new.notion_digest, unsettled = new.unsettled, row_key = new.row_key, \
+                     page_id = new.page_id, apart = new.apart, settled_at = now() \
                      from unnest($2::int8[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bool[], $8::text[], \
-                     $9::text[]) as new (id, base_postgres, base_notion, postgres_digest, notion_digest, unsettled, \
-                     row_key, apart) \
+                     $9::text[], $10::uuid[]) as new (id, base_postgres, base_notion, postgres_digest, notion_digest, \
+                     unsettled, row_key, apart, page_id) \
                      where link.connection_id = $1 and link.id = new.id",
                     self.schema
                 ),
@@ -383,6 +384,7 @@ impl Links for PgStore {
                     (&columns.unsettled, Type::BOOL_ARRAY),
                     (&columns.keys, Type::TEXT_ARRAY),
                     (&columns.apart, Type::TEXT_ARRAY),
+                    (&columns.pages, Type::UUID_ARRAY),
                 ],
             )
             .await?;

@@ -19,7 +19,7 @@ pub use attention::{Answered, Attention, Closing, Due, Entry, OpenConflict, Park
 pub use audit::{Audit, AuditRow, AuditVerdict};
 pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
-pub use history::{DoneStep, History, PastRun, RunFilter, RunRow, StepRow};
+pub use history::{DoneStep, History, PastRun, PastStep, RunFilter, RunRow, StepRow};
 pub use identity::{Identities, OwnWrite, Remembered, Tallies, Whereabouts};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};

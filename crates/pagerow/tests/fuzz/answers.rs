@@ -187,6 +187,7 @@ fn fields(kind: &str) -> Vec<Field> {
             flow: Flow::Both,
             wins: None,
             labels: BTreeMap::new(),
+            lens: None,
         })
         .collect()
 }

@@ -181,6 +181,7 @@ fn field(holds: ColumnKind, shows: PropertyKind) -> Field {
         flow: Flow::Both,
         wins: None,
         labels: std::collections::BTreeMap::new(),
+        lens: None,
     }
 }
 

@@ -23,6 +23,7 @@ mod examples;
 mod faults;
 mod pages;
 mod pooler;
+mod recovery;
 mod rows;
 mod setup;
 mod tidy;

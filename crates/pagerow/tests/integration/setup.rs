@@ -255,7 +255,7 @@ owner_id = { property = \"Owner\", relation = \"people\" }
 meta = \"Meta\"
 seen = \"Seen\"
 during = \"During\"
-label = { property = \"Label\", to_notion = \"name || ' ' || coalesce(price, 0)\" }
+label = { property = \"Label\", to_notion = \"row.name ~ ' ' ~ (row.price or 0)\" }
 [mapping.suppliers.stamp]
 synced_at = \"Last Synced\"
 checksum = \"Checksum\"

@@ -27,7 +27,7 @@ use crate::{
     network::Network,
     people::Ledger,
     script::{FieldSpec, MappingSpec, Script},
-    stage::Stage,
+    stage::{Stage, Told},
 };
 
 /// The property that carries the row's key.
@@ -60,7 +60,7 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    pub(crate) fn new(script: &Script, told: bool) -> Self {
+    pub(crate) fn new(script: &Script, told: Told) -> Self {
         let stage = Stage::new(script.seed, told);
         let notion = Arc::new(InProcess::new(script.seed, stage.notion_now()));
         let specs = &script.world.mappings;
@@ -198,6 +198,7 @@ fn describe(
         flow: field.flow.and(spec.direction).unwrap_or(spec.direction),
         wins: None,
         labels: BTreeMap::new(),
+        lens: None,
     };
     let mapping = Mapping {
         name: spec.name.clone(),
@@ -222,6 +223,7 @@ fn describe(
             kind: "rich_text".to_owned(),
         }),
         stamp: StampProperties::default(),
+        beside: Vec::new(),
         has_body: false,
         zone: "UTC".to_owned(),
     };

@@ -2,7 +2,7 @@
 
 use pagerow_core::mutant::{self, Mutant};
 
-use crate::{play::play, script::Script, season::Season};
+use crate::{play::play, script::Script, season::Season, stage::Told};
 
 /// Seeds in which a bug has to show.
 const SEEDS: u64 = 200;
@@ -18,10 +18,12 @@ fn every_known_bug_is_caught() {
             0..SEEDS,
             |seed| {
                 mutant::switch(Some(mutant));
-                let mut played = play(&Script::of(seed), false);
+                let mut played = play(&Script::of(seed), Told::Nothing);
                 mutant::switch(None);
                 // Only what the bug does counts.
-                if !played.violations.is_empty() && !play(&Script::of(seed), false).violations.is_empty() {
+                if !played.violations.is_empty()
+                    && !play(&Script::of(seed), Told::Nothing).violations.is_empty()
+                {
                     played.violations.clear();
                 }
                 played

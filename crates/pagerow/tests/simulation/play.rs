@@ -15,6 +15,7 @@ use crate::{
     end,
     process::{Failure, Fate, keep_running, run},
     script::{RowDeed, Script, What},
+    stage::Told,
 };
 
 /// What came of a simulation.
@@ -23,7 +24,7 @@ pub(crate) struct Played {
     pub(crate) violations: Vec<String>,
     /// The name of everything that happened.
     pub(crate) trace: String,
-    /// The same to read, where that was asked for.
+    /// The same to read. Both only where that was asked for.
     pub(crate) lines: Vec<String>,
     pub(crate) tally: BTreeMap<&'static str, u64>,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Played {
 const ROUNDS: usize = 60;
 
 /// Plays a script from its beginning to its end.
-pub(crate) fn play(script: &Script, told: bool) -> Played {
+pub(crate) fn play(script: &Script, told: Told) -> Played {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     // The engine's future need not be able to move between threads.
@@ -116,6 +117,8 @@ async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
     let mut engine = cast.engine();
     let (mut last, mut pass, mut calm) = (String::new(), Vec::new(), 0);
     let (mut depth, mut has_looked) = (Depth::Changes, false);
+    // Until when queries may not show what was written.
+    let mut hidden_until = 0;
     for _ in 0..ROUNDS {
         match run(cast, &mut engine, depth, std::mem::take(&mut pass)).await {
             Ok(ran) => {
@@ -136,15 +139,20 @@ async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
                         };
                     }
                 }
+                let now = cast.stage.elapsed();
+                if ran.wrote > 0 {
+                    hidden_until = now + script.world.lag;
+                }
                 // Only when changes alone have made everything equal is everything looked at.
-                depth = if ran.is_quiet { Depth::Everything } else { Depth::Changes };
+                depth = if ran.is_quiet && now >= hidden_until { Depth::Everything } else { Depth::Changes };
             }
             // A person looks at it, and it is what they meant.
             Err(Failure::Stopped(names)) => pass = names,
             Err(Failure::TooDense) => return Quiet::CannotBeRead,
             Err(Failure::Other(error)) => last = error,
         }
-        let pause = cast.next_try().unwrap_or_default().max(Duration::from_secs(5));
+        let hidden = Duration::from_millis(hidden_until.saturating_sub(cast.stage.elapsed()));
+        let pause = cast.next_try().unwrap_or_default().max(hidden).max(Duration::from_secs(5));
         tokio::time::sleep(pause).await;
     }
     Quiet::Never(last)

@@ -14,7 +14,7 @@ use std::{
 use crate::{
     play::{Played, play},
     script::Script,
-    stage::lock,
+    stage::{Told, lock},
 };
 
 /// What has to happen in some simulation, or the simulations prove less than they claim.
@@ -45,7 +45,7 @@ pub(crate) struct Season {
 impl Season {
     /// Plays these seeds.
     pub(crate) fn play(seeds: Range<u64>) -> Self {
-        Self::play_with(seeds, |seed| play(&Script::of(seed), false), false)
+        Self::play_with(seeds, |seed| play(&Script::of(seed), Told::Nothing), false)
     }
 
     /// Plays these seeds in a way of its own, until the first one fails where that is enough.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::{play::play, script::Script};
+use crate::{play::play, script::Script, stage::Told};
 
 /// Plays that may be spent on it.
 const PLAYS: usize = 400;
@@ -11,10 +11,10 @@ const PLAYS: usize = 400;
 pub(crate) fn shrink(script: &Script) -> Script {
     let mut best = script.clone();
     let mut plays = 0;
-    let wanted = kinds(&play(script, false).violations);
+    let wanted = kinds(&play(script, Told::Nothing).violations);
     let mut fails = |script: &Script| {
         plays += 1;
-        (plays <= PLAYS).then(|| !kinds(&play(script, false).violations).is_disjoint(&wanted))
+        (plays <= PLAYS).then(|| !kinds(&play(script, Told::Nothing).violations).is_disjoint(&wanted))
     };
     let mut size = best.events.len().div_ceil(2);
     while size > 0 {

@@ -39,19 +39,30 @@ pub(crate) struct Stage {
     ids: AtomicU64,
 }
 
+/// How much is kept of what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Only how it ends.
+    Nothing,
+    /// A name of everything that happened, in order.
+    Name,
+    /// That, and all of it for a person to read.
+    Lines,
+}
+
 /// What happened, in order.
 struct Trace {
+    told: Told,
     hash: Sha256,
-    lines: Option<Vec<String>>,
+    lines: Vec<String>,
 }
 
 impl Stage {
-    /// `told` keeps the trace's lines for a person to read.
-    pub(crate) fn new(seed: u64, told: bool) -> Arc<Self> {
+    pub(crate) fn new(seed: u64, told: Told) -> Arc<Self> {
         Arc::new(Self {
             began: tokio::time::Instant::now(),
             dice: Mutex::new(Dice::new(seed ^ 0x5157_4745)),
-            trace: Mutex::new(Trace { hash: Sha256::new(), lines: told.then(Vec::new) }),
+            trace: Mutex::new(Trace { told, hash: Sha256::new(), lines: Vec::new() }),
             tally: Mutex::default(),
             misdeeds: Mutex::default(),
             network: Mutex::default(),
@@ -87,8 +98,11 @@ impl Stage {
 
     /// Some time passes, drawn from this span of milliseconds.
     pub(crate) async fn pass(&self, low: u64, high: u64) {
-        let span = self.between(low, high);
-        tokio::time::sleep(Duration::from_millis(span)).await;
+        match self.between(low, high) {
+            // Others may go first all the same, and whoever is to die can die here.
+            0 => tokio::task::yield_now().await,
+            span => tokio::time::sleep(Duration::from_millis(span)).await,
+        }
     }
 
     // ---- Chance ----
@@ -106,11 +120,14 @@ impl Stage {
     /// Notes something that belongs to the trace.
     pub(crate) fn tell(&self, line: impl FnOnce() -> String) {
         let mut trace = lock(&self.trace);
+        if trace.told == Told::Nothing {
+            return;
+        }
         let line = format!("{:>9.3} {}", self.elapsed() as f64 / 1000.0, line());
         trace.hash.update(line.as_bytes());
         trace.hash.update(b"\n");
-        if let Some(lines) = &mut trace.lines {
-            lines.push(line);
+        if trace.told == Told::Lines {
+            trace.lines.push(line);
         }
     }
 
@@ -138,7 +155,7 @@ impl Stage {
         let trace = lock(&self.trace);
         let hash = trace.hash.clone().finalize();
         let name = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        (name, trace.lines.clone().unwrap_or_default())
+        (name, trace.lines.clone())
     }
 
     // ---- Faults to come ----

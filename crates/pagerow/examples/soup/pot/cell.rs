@@ -203,8 +203,8 @@ pub(crate) fn marked(
     };
     Some(match kind {
         Kind::Words => (kept(" ").into(), word),
-        // A line a paragraph, as Notion itself writes a body down.
-        Kind::Body => (kept("\n").into(), word),
+        // Notion writes a paragraph a line, without the blank ones between.
+        Kind::Body => (kept("\n\n").into(), word),
         Kind::Url => (format!("https://example.org/{word}").into(), word),
         Kind::List => {
             let mut all = if adds { marks(kind, seen) } else { Vec::new() };

@@ -234,6 +234,7 @@ mod tests {
             flow: Flow::Both,
             wins: None,
             labels: BTreeMap::new(),
+            lens: None,
         }
     }
 

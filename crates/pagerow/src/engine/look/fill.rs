@@ -201,6 +201,24 @@ impl<'a, W: Parts> Sight<'a, W> {
         self.look_at_pages(pages).await
     }
 
+    /// Looks at the other half of whatever moved meanwhile: of a link that is unsettled, or a conflict would pass for
+    /// decided when only one half of it was looked at, as for a copy of its page.
+    pub(super) async fn complete_halves(&mut self) -> Result<(), EngineError> {
+        let (mut keys, mut pages) = (Vec::new(), Vec::new());
+        for at in 0..self.index.len() {
+            let (row, page) = (self.rows.mark(at), self.pages.mark(at));
+            let link = self.index.get(at);
+            if row == Mark::Unseen && page == Mark::Different {
+                keys.push(link.key.clone());
+            }
+            if page == Mark::Unseen && row == Mark::Different && link.unsettled {
+                pages.push(link.page);
+            }
+        }
+        self.look_at_rows(keys).await?;
+        self.look_at_pages(pages).await
+    }
+
     /// Asks for unlinked pages by themselves that name a row which is not there: the list may be older than the deletion
     /// of both, and would bring the row back.
     pub(super) async fn confirm_unlinked(&mut self) -> Result<(), EngineError> {

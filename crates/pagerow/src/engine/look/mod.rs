@@ -151,6 +151,7 @@ impl<W: Parts> Engine<W> {
             }
         }
         self.find_buried(&mut sight).await?;
+        sight.complete_halves().await?;
         let unchanged = sight.unchanged(links);
         let waits = self.waits(&sight, &looked.parts, &due).await?;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;

@@ -188,8 +188,21 @@ async fn doubtful_writes_are_never_repeated() {
 async fn writes_are_repeated_after_too_many() {
     let script = vec![refuses(429, "rate_limited"), refuses(529, "service_overload"), says(200, &page("p1"))];
     let server = Server::start(script).await;
-    assert!(server.client().page_patch("p1", &json!({}), &[]).await.unwrap().body.whole().is_some());
+    assert!(server.client().page_create(&json!({}), &[]).await.unwrap().body.whole().is_some());
     assert_eq!(server.calls().len(), 3);
+}
+
+#[tokio::test]
+async fn what_takes_the_place_of_something_is_never_repeated_unseen() {
+    for (status, code) in [(429, "rate_limited"), (529, "service_overload"), (409, "conflict_error")] {
+        let server = Server::start(vec![refuses(status, code)]).await;
+        let client = server.client();
+        let error = client.page_patch("p1", &json!({}), &[]).await.unwrap_err();
+        assert!(client.was_not_taken(&error), "{error}");
+        let error = client.markdown_replace("p1", "Hello").await.unwrap_err();
+        assert!(client.was_not_taken(&error), "{error}");
+        assert_eq!(server.calls().len(), 2, "{error}");
+    }
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ pub(super) fn holding(shows: PropertyKind, holds: ColumnKind) -> Field {
         flow: Flow::Both,
         wins: None,
         labels: BTreeMap::new(),
+        lens: None,
     }
 }
 

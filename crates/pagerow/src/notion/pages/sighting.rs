@@ -3,9 +3,10 @@
 use jiff::tz::TimeZone;
 use pagerow_core::{
     digest::Digest,
-    mapping::{Field, Mapping, PropertyKind},
+    mapping::{ColumnKind, Field, Flow, Mapping, PropertyKind},
     observation::{Absence, Sighting},
     record::{PageId, Record},
+    side::Side,
     value::Value,
 };
 
@@ -13,7 +14,7 @@ use super::api::{Fetched, Missing};
 use crate::{
     notion::{
         convert::{self, Incoming},
-        source::Source,
+        source::{BesideProperty, Source},
         wire::{Page, Parent, Property, PropertyId, PropertyValue},
     },
     replica::Relatives,
@@ -26,6 +27,8 @@ pub(super) struct Lens {
     properties: Vec<Spot>,
     key: Option<PropertyId>,
     checksum: Option<PropertyId>,
+    /// What expressions look at beside their own property: their words for it, where it is, and how it is read.
+    beside: Vec<(String, PropertyId, Field)>,
     has_body: bool,
     pub(super) zone: TimeZone,
 }
@@ -69,6 +72,11 @@ impl Lens {
             properties,
             key: source.key_property.as_ref().map(|property| id(&property.id)),
             checksum: source.stamp.checksum.as_deref().map(id),
+            beside: source
+                .beside
+                .iter()
+                .map(|beside| (beside.name.clone(), id(&beside.id), plain(beside)))
+                .collect(),
             zone,
         }
     }
@@ -77,7 +85,8 @@ impl Lens {
     pub(super) fn shown(&self) -> Vec<PropertyId> {
         let mut shown: Vec<PropertyId> = Vec::new();
         let properties = self.properties.iter().filter_map(Spot::property);
-        for id in properties.chain(&self.key).chain(&self.checksum) {
+        let beside = self.beside.iter().map(|(_, id, _)| id);
+        for id in properties.chain(&self.key).chain(&self.checksum).chain(beside) {
             if !shown.contains(id) {
                 shown.push(id.clone());
             }
@@ -133,6 +142,7 @@ impl Lens {
             };
             values.push(shown.and_then(|shown| convert::value(shown, field, incoming)));
         }
+        self.through_lenses(mapping, page, &mut values, incoming);
         let record = Record::new(values);
         let text = |id: &Option<PropertyId>| text(page.property(id.as_ref()?)?);
         let marker = text(&self.key);
@@ -141,6 +151,57 @@ impl Lens {
         let by = page.last_edited_by.as_deref().map(|id| name_of(mapping, id));
         let editor = page.last_edited_by.clone();
         Sighting { record, digest, edited: Some(page.last_edited_time), editor, by, marker, checksum }
+    }
+}
+
+impl Lens {
+    /// Puts what expressions make of the page in the place of what their properties hold.
+    fn through_lenses(
+        &self,
+        mapping: &Mapping,
+        page: &Page,
+        values: &mut [Option<Value>],
+        incoming: Incoming<'_>,
+    ) {
+        let lenses = || {
+            let fields = mapping.fields.iter().zip(0..).filter(|(field, _)| !field.is_paused());
+            fields.filter_map(|(field, place)| Some((place, field.lens.as_deref()?)))
+        };
+        if lenses().all(|(_, lens)| lens.side() == Side::Postgres) {
+            return;
+        }
+        let beside: Vec<(&str, Value)> = self
+            .beside
+            .iter()
+            .filter_map(|(name, id, field)| {
+                let shown = &page.property(id)?.value;
+                let value = convert::value(shown, field, incoming).filter(|_| !shown.may_be_cut())?;
+                Some((name.as_str(), value))
+            })
+            .collect();
+        let around = |name: &str| beside.iter().find(|(known, _)| *known == name).map(|(_, value)| value);
+        for (place, lens) in lenses().filter(|(_, lens)| lens.side() == Side::Notion) {
+            let Some(slot) = values.get_mut::<usize>(place) else { continue };
+            let Some(value) = slot.take() else { continue };
+            let zone = &self.zone;
+            *slot = Some(lens.of_page(&value, &around, page.last_edited_time, zone));
+        }
+    }
+}
+
+/// How a property is read for its own sake.
+fn plain(beside: &BesideProperty) -> Field {
+    Field {
+        column: beside.name.clone(),
+        property: beside.name.clone(),
+        property_id: beside.id.clone(),
+        holds: ColumnKind::Text { max: None },
+        shows: PropertyKind::ReadOnly(beside.kind.clone()),
+        required: false,
+        flow: Flow::ToPostgres,
+        wins: None,
+        labels: std::collections::BTreeMap::new(),
+        lens: None,
     }
 }
 
@@ -229,9 +290,7 @@ fn text(property: &Property) -> Option<String> {
 mod tests {
     use std::{collections::BTreeMap, time::Instant};
 
-    use pagerow_core::mapping::{
-        ColumnKind, Field, Flow, KeySource, OnPageTrashed, OnRowDeleted, Options, Policy,
-    };
+    use pagerow_core::mapping::{KeySource, OnPageTrashed, OnRowDeleted, Options, Policy};
     use serde_json::json;
 
     use super::*;
@@ -253,6 +312,7 @@ mod tests {
             flow: Flow::Both,
             wins: None,
             labels: BTreeMap::new(),
+            lens: None,
         };
         Mapping {
             name: "m".into(),
@@ -274,6 +334,7 @@ mod tests {
             name: "S".into(),
             key_property: Some(key),
             stamp: StampProperties { checksum: Some("sum".into()), ..StampProperties::default() },
+            beside: Vec::new(),
             has_body: false,
             zone: "UTC".into(),
         };

@@ -54,6 +54,7 @@ pub(super) fn judge(error: &NotionError, action: Action, is_about_page: bool, cl
         NotionError::RateLimited { .. }
         | NotionError::Overloaded { .. }
         | NotionError::Unconnected(_)
+        | NotionError::Overdue
         | NotionError::StaleCursor(_) => ended(Failure::Passing),
         NotionError::WrongToken(_)
         | NotionError::MissingCapability { .. }
@@ -97,6 +98,7 @@ fn word(error: &NotionError) -> &'static str {
         NotionError::Unconnected(_) => "unconnected",
         NotionError::ConnectionLost(_) => "connection_lost",
         NotionError::Timeout => "timeout",
+        NotionError::Overdue => "overdue",
         NotionError::Unsendable(_) => "unsendable",
         NotionError::UnreadableAnswer { .. } => "unreadable_answer",
         NotionError::OnlyId { .. } => "only_id",

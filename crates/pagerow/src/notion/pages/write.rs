@@ -35,8 +35,15 @@ use crate::{
     replica::{Failed, Outcome, Relatives, Seen, Stamp},
 };
 
-/// How often a write that collided with another one is sent again.
-const COLLISIONS: u32 = 4;
+/// Why something was not written over.
+enum Unwritten {
+    /// It is not what the step expects any more.
+    Moved,
+    Because(NotionError),
+}
+
+/// How often a write that Notion did not take is sent again.
+const TRIES: u32 = 4;
 
 /// Largest request, with some room for what stands around the values: Notion takes 500 KB.
 const REQUEST_BYTES: usize = 490_000;
@@ -217,14 +224,14 @@ impl NotionPages {
         if let Some(markdown) = &markdown {
             body["markdown"] = markdown.as_str().into();
         }
-        let mut collisions = 0;
+        let mut tries = 0;
         let result = loop {
             let result = self.api.client.page_create(&body, self.api.shown()).await;
             match result {
                 // It was not made, and nothing is there that could have changed meanwhile.
-                Err(NotionError::Conflict { .. }) if collisions < COLLISIONS => {
-                    collisions += 1;
-                    pause(self.api.client.pacing(), collisions).await;
+                Err(NotionError::Conflict { .. }) if tries < TRIES => {
+                    tries += 1;
+                    pause(self.api.client.pacing(), tries).await;
                 }
                 result => break result.and_then(Answer::into_whole),
             }
@@ -302,19 +309,19 @@ impl NotionPages {
         fetched: Fetched,
         relatives: &Relatives,
     ) -> Outcome<PageId> {
-        let mut collisions = 0;
+        let (page, mut tries) = (id.to_string(), 0);
         let result = loop {
-            let result = self.api.client.page_patch(&id.to_string(), body, self.api.shown()).await;
-            let Err(NotionError::Conflict { .. }) = &result else { break result };
-            if collisions == COLLISIONS || !self.may_repeat(step, id, relatives).await {
-                break result;
+            match self.api.client.page_patch(&page, body, self.api.shown()).await {
+                Ok(answer) => break Ok(answer),
+                Err(error) => match self.once_more(&mut tries, step, id, error, relatives).await {
+                    Ok(()) => {}
+                    Err(why) => break Err(why),
+                },
             }
-            collisions += 1;
-            pause(self.api.client.pacing(), collisions).await;
         };
-        match result.and_then(Answer::into_whole) {
+        match result.and_then(|answer| answer.into_whole().map_err(Unwritten::Because)) {
             Ok(page) => self.done(step, &page, fetched, relatives).await,
-            Err(error) => match self.after_failure(step, id, &error, relatives).await {
+            Err(why) => match self.after_failure(step, id, &why, relatives).await {
                 Ok(failed) => self.look_again(step, id, fetched, relatives, failed).await,
                 Err(outcome) => outcome,
             },
@@ -329,25 +336,47 @@ impl NotionPages {
         markdown: &str,
         relatives: &Relatives,
     ) -> Result<Option<String>, Outcome<PageId>> {
-        let mut collisions = 0;
+        let (page, mut tries) = (id.to_string(), 0);
         let result = loop {
-            let result = self.api.client.markdown_replace(&id.to_string(), markdown).await;
-            let Err(NotionError::Conflict { .. }) = &result else { break result };
-            if collisions == COLLISIONS || !self.may_repeat(step, id, relatives).await {
-                break result;
+            match self.api.client.markdown_replace(&page, markdown).await {
+                Ok(answer) => break Ok(answer),
+                Err(error) => match self.once_more(&mut tries, step, id, error, relatives).await {
+                    Ok(()) => {}
+                    Err(why) => break Err(why),
+                },
             }
-            collisions += 1;
-            pause(self.api.client.pacing(), collisions).await;
         };
         match result {
             Ok(answer) => Ok(answer.body.is_whole().then_some(answer.body.markdown)),
             // Written, and unread: the field counts as not read.
-            Err(error) => self.after_failure(step, id, &error, relatives).await.map(|_| None),
+            Err(why) => self.after_failure(step, id, &why, relatives).await.map(|_| None),
         }
     }
 
-    /// Whether a write that collided can be sent again: somebody saved at the same moment, perhaps nothing that matters
-    /// here.
+    /// Whether what takes the place of something is to be sent again: while Notion does not take it and the page still is
+    /// what the step expects. Minutes may have passed, in which somebody edited it.
+    async fn once_more(
+        &self,
+        tries: &mut u32,
+        step: &Step,
+        id: PageId,
+        error: NotionError,
+        relatives: &Relatives,
+    ) -> Result<(), Unwritten> {
+        if *tries == TRIES || !self.api.client.was_not_taken(&error) {
+            return Err(Unwritten::Because(error));
+        }
+        *tries += 1;
+        pause(self.api.client.pacing(), *tries).await;
+        match (self.may_repeat(step, id, relatives).await, step.expect) {
+            (true, _) => Ok(()),
+            (false, Expect::Seen(_)) => Err(Unwritten::Moved),
+            (false, Expect::Nothing | Expect::Absent(_)) => Err(Unwritten::Because(error)),
+        }
+    }
+
+    /// Whether a write that was not taken can be sent again: somebody may have saved meanwhile, perhaps nothing that
+    /// matters here.
     async fn may_repeat(&self, step: &Step, id: PageId, relatives: &Relatives) -> bool {
         match step.expect {
             Expect::Seen(expected) => self.digest(id, relatives).await == Some(expected),
@@ -362,9 +391,13 @@ impl NotionPages {
         &self,
         step: &Step,
         id: PageId,
-        error: &NotionError,
+        why: &Unwritten,
         relatives: &Relatives,
     ) -> Result<Failed, Outcome<PageId>> {
+        let error = match why {
+            Unwritten::Moved => return Err(Outcome::Stale),
+            Unwritten::Because(error) => error,
+        };
         match verdict::judge(error, step.action, names(error, &id.to_string()), &self.clock) {
             Verdict::Happened(_, failed) => Ok(failed),
             Verdict::Ended(outcome) => Err(outcome),
@@ -451,8 +484,8 @@ impl NotionPages {
 }
 
 /// Some time, so that those who collided do not meet again.
-async fn pause(pacing: &Pacing, collisions: u32) {
-    let longest = Duration::from_millis(200) * (1 << collisions.min(4));
+async fn pause(pacing: &Pacing, tries: u32) {
+    let longest = Duration::from_millis(200) * (1 << tries.min(4));
     tokio::time::sleep(longest.mul_f64(pacing.chance())).await;
 }
 

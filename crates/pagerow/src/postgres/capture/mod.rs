@@ -42,7 +42,7 @@ impl Source {
             FieldSource::Join { schema, table, own_column, own_type, .. } => {
                 Some(Self::new(schema, table, vec![(own_column.clone(), own_type.clone())], own_schema))
             }
-            FieldSource::Column { .. } | FieldSource::Expression(_) | FieldSource::Paused => None,
+            FieldSource::Column { .. } | FieldSource::Derived | FieldSource::Paused => None,
         });
         let mut sources = vec![Self::new(&table.schema, &table.name, key, own_schema)];
         for join in joins {

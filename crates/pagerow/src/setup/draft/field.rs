@@ -5,7 +5,7 @@ use pagerow_core::{
     side::Side,
 };
 
-use super::{DraftField, Look, join, no_such_column};
+use super::{DraftField, Look, expression, join, no_such_column};
 use crate::{
     config::{FieldConfig, MappingConfig, PropertyWord, Setting, nearest},
     postgres::table::FieldSource,
@@ -35,20 +35,26 @@ pub(super) fn draft<'a>(
     field: &'a FieldConfig,
 ) -> Option<DraftField<'a>> {
     let key = format!("mapping.{}.fields.{}", config.name, field.column);
-    let origin = if let Some(expression) = &field.to_notion {
-        expression_origin(look, expression)
+    let (mut lens, mut beside) = (None, Vec::new());
+    let origin = if field.has_expression() {
+        let through = expression::origin(look, table, field, &key)?;
+        (lens, beside) = (Some(through.lens), through.beside);
+        through.origin
     } else if field.through.is_some() {
         join::origin(look, config, table, field, &key)?
     } else {
         column_origin(look, table, field, &key)?
     };
     let wanted = field.word().unwrap_or_else(|| match origin.column {
+        Some(_) if field.has_expression() => expression::first_choice(&origin.holds),
         Some(column) => first_choice(column, &origin.holds),
-        None if field.to_notion.is_some() => PropertyWord::RichText,
+        None if field.has_expression() => PropertyWord::RichText,
         None => PropertyWord::Relation,
     });
     let flow = flow(look, config, table, direction, field, &origin, &key)?;
-    if let (Some(word), Err(reason)) = (&field.shown_as, storable(&origin.holds, wanted)) {
+    if let (Some(word), Err(reason)) = (&field.shown_as, storable(&origin.holds, wanted))
+        && !field.only_looks()
+    {
         let message = format!("the column {} cannot be shown as {}: {reason}", field.column, wanted.name());
         look.complain(
             word,
@@ -58,7 +64,9 @@ pub(super) fn draft<'a>(
         );
         return None;
     }
-    labels_fit(look, field, &origin, &key);
+    if !field.has_expression() {
+        labels_fit(look, field, &origin, &key);
+    }
     let options = options(field, &origin, wanted);
     Some(DraftField {
         config: field,
@@ -69,30 +77,12 @@ pub(super) fn draft<'a>(
         flow,
         wanted,
         options,
+        lens,
+        beside,
     })
 }
 
-fn expression_origin<'a>(look: &mut Look<'a>, expression: &Setting<String>) -> Origin<'a> {
-    if let Some(problem) = look.found.refused_sql.get(&expression.key).cloned() {
-        let message = format!("the database does not accept this expression: {problem}");
-        look.complain(
-            expression,
-            "wrong_expression",
-            message,
-            "write an SQL expression over the table's columns",
-        );
-    }
-    Origin {
-        column: None,
-        holds: ColumnKind::Text { max: None },
-        source: FieldSource::Expression(expression.value.clone()),
-        required: false,
-        fixed: Some("an expression cannot be written".to_owned()),
-        mend: None,
-    }
-}
-
-fn column_origin<'a>(
+pub(super) fn column_origin<'a>(
     look: &mut Look<'a>,
     table: &'a TableInfo,
     field: &'a FieldConfig,
@@ -119,7 +109,7 @@ fn column_origin<'a>(
             Err(reason) => {
                 let message = format!("the column {} cannot be mapped: {reason}", column.name);
                 let error = look.error(&field.place, "wrong_pair", key, message).advise(
-                    "leave the field out, or show something made of it with to_notion = \"an SQL expression\"",
+                    "leave the field out; a generated column or a view can show something made of it",
                 );
                 look.errors.push(error);
                 return None;
@@ -242,7 +232,8 @@ fn flow<'a>(
         look.complain(wish, "wrong_direction", format!("nothing can be written there: {why}"), advice);
         return None;
     }
-    let wish = field.direction.as_ref().map_or(Flow::Both, |wish| wish.value);
+    let usual = if field.only_looks() { Flow::ToPostgres } else { Flow::Both };
+    let wish = field.direction.as_ref().map_or(usual, |wish| wish.value);
     // The number that a table gives a row is not for editing, unless somebody says so.
     let makes_key = origin.column.is_some_and(|column| {
         table.key().contains(&column.name) && (column.has_default || column.identity.is_some())
@@ -308,7 +299,7 @@ fn options(field: &FieldConfig, origin: &Origin<'_>, wanted: PropertyWord) -> Ve
     if !matches!(wanted, PropertyWord::Select | PropertyWord::MultiSelect | PropertyWord::Status) {
         return Vec::new();
     }
-    let column = origin.column;
+    let column = origin.column.filter(|_| !field.has_expression());
     let raw: Vec<String> = column
         .and_then(|column| column.labels.clone().or_else(|| column.allowed.clone()))
         .or_else(|| {

@@ -120,6 +120,7 @@ pub(super) fn field_says(field: &FieldConfig) -> String {
         &field.own_column,
         &field.other_column,
         &field.to_notion,
+        &field.from_notion,
     ]
     .map(text);
     json(&(
@@ -324,5 +325,5 @@ fn property_names(config: &MappingConfig) -> Vec<Option<&str>> {
 
 /// Whether a field stands for a column of the mapping's own table.
 pub(super) fn is_column(field: &FieldConfig) -> bool {
-    field.through.is_none() && field.to_notion.is_none()
+    field.through.is_none()
 }

@@ -7,6 +7,8 @@ use pagerow_core::{
     side::Side,
 };
 
+pub(super) use expression::looked_at;
+
 use super::super::{
     draft::{Draft, DraftField, Look},
     found::{Sight, SourceFound},
@@ -16,6 +18,8 @@ use crate::{
     config::{NewOptions, PropertyWord, Setting, nearest},
     notion::wire::{DataSource, PropertyConfig, PropertyId, PropertySchema},
 };
+
+mod expression;
 
 /// The id under which a page's body stands among the properties.
 const BODY_ID: &str = "body";
@@ -70,6 +74,7 @@ pub(super) fn field<'a>(
         flow,
         wins: config.wins,
         labels: labels.clone(),
+        lens: field.lens.clone().map(Box::new),
     };
     let Some(setting) = &config.property else {
         return Some(made("page body", BODY_ID, PropertyKind::Body, field.flow));
@@ -79,6 +84,18 @@ pub(super) fn field<'a>(
         return None;
     };
     let kind = property.config.kind();
+    if let Some(from) =
+        field.lens.as_ref().filter(|lens| lens.side() == Side::Notion).and_then(|l| l.from_notion.as_ref())
+    {
+        expression::is_sound(look, field, from, property, source)?;
+        let flow = field.flow.and(Flow::ToPostgres)?;
+        return Some(made(
+            &property.name,
+            property.id.as_str(),
+            PropertyKind::ReadOnly(kind.to_owned()),
+            flow,
+        ));
+    }
     let Some(word) = PropertyWord::of(kind) else {
         return read_only(look, field, property, setting).map(|flow| {
             made(&property.name, property.id.as_str(), PropertyKind::ReadOnly(kind.to_owned()), flow)
@@ -306,7 +323,13 @@ fn bare(id: &str) -> String {
 /// Names were compared when the file was read; here two names, or a name and an id, may be one property.
 pub(super) fn one_field_a_property(look: &mut Look<'_>, draft: &Draft<'_>, fields: &[Field]) {
     for (at, field) in fields.iter().enumerate().filter(|(_, field)| !field.is_paused()) {
-        let same = |first: &&Field| !first.is_paused() && first.property_id == field.property_id;
+        let only_looks = |field: &Field| field.lens.as_ref().is_some_and(|lens| lens.side() == Side::Notion);
+        let same = |first: &&Field| {
+            !first.is_paused()
+                && first.property_id == field.property_id
+                && !only_looks(first)
+                && !only_looks(field)
+        };
         let Some(first) = fields[..at].iter().find(same) else {
             continue;
         };

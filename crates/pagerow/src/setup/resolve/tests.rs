@@ -99,11 +99,8 @@ fn found() -> Found {
         capture: None,
         notes: Vec::new(),
         remembered: BTreeMap::new(),
-        refused_sql: [
-            ("mapping.s.where".to_owned(), "syntax error at or near \"nonsense\"".to_owned()),
-            ("mapping.s.fields.x.to_notion".to_owned(), "column \"nope\" does not exist".to_owned()),
-        ]
-        .into(),
+        refused_sql: [("mapping.s.where".to_owned(), "syntax error at or near \"nonsense\"".to_owned())]
+            .into(),
     }
 }
 
@@ -353,9 +350,9 @@ fn errors_say_where_and_what() {
         (
             "suppliers",
             "",
-            "x = { property = \"Notes\", to_notion = \"nope\" }",
-            "wrong_expression",
-            &["column \"nope\" does not exist"],
+            "x = { property = \"Notes\", to_notion = \"row.nope\" }",
+            "no_such_column",
+            &["has no column nope", ":14:37"],
         ),
         (
             "suppliers",

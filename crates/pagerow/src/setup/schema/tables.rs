@@ -129,7 +129,7 @@ fn create_table(look: &Look<'_>, mapping: &MappingConfig, source: &DataSource) -
 
 /// The type of a column that holds what a property shows; `None` where there is no column to be made.
 fn column_type(look: &Look<'_>, source: &DataSource, field: &FieldConfig) -> Option<String> {
-    if field.to_notion.is_some() || field.through.is_some() {
+    if field.has_expression() || field.through.is_some() {
         return None;
     }
     if let Some(relation) = &field.relation {

@@ -88,6 +88,9 @@ async fn edits_on_both_sides_survive_every_kill() {
     let last = Sync::start(&world).end().await;
     assert!(matches!(last.code, 0 | 3), "{}{}", last.stdout, last.stderr);
 
+    // A write that was carried out after its sender was killed is no edit that pagerow has forgotten.
+    let losses = "pagerow.runs WHERE report::text LIKE '%bases_lost%'";
+    assert_eq!(world.count(losses).await, 0, "bases were given up");
     // Only columns that both sides' people edited may differ, and each of those is an open conflict.
     let engine = world.engine().await;
     let open = engine.store().open_conflicts(None).await.unwrap();

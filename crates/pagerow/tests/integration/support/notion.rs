@@ -124,6 +124,7 @@ impl Table {
             flow: Flow::Both,
             wins: None,
             labels: BTreeMap::new(),
+            lens: None,
         }
     }
 
@@ -142,6 +143,7 @@ impl Table {
                 checksum: self.properties.get("Checksum").cloned(),
                 synced: self.properties.get("Synced").cloned(),
             },
+            beside: Vec::new(),
             has_body: false,
             zone: "UTC".to_owned(),
         }

@@ -234,6 +234,7 @@ async fn describe(client: &Client, spec: &Spec) -> (Table, Mapping) {
             })
             .collect(),
         fields: sources,
+        beside: Vec::new(),
         condition: spec.condition.map(Into::into),
         updated_at: spec
             .updated_at
@@ -257,6 +258,7 @@ async fn describe(client: &Client, spec: &Spec) -> (Table, Mapping) {
             flow: Flow::Both,
             wins: None,
             labels: BTreeMap::new(),
+            lens: None,
         })
         .collect();
     let mapping = Mapping {

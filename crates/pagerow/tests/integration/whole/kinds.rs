@@ -91,7 +91,7 @@ boss = { property = \"Boss\", relation = \"things\" }
 labels = { property = \"Labels\", relation = \"labels\", through = \"thing_labels\" }
 twice = \"Twice\"
 made = { property = \"Made\", direction = \"to_notion\" }
-shout = { property = \"Shout\", to_notion = \"upper(name) || '!'\" }
+shout = { property = \"Shout\", to_notion = \"row.name|upper ~ '!'\" }
 
 [mapping.parts]
 table = \"parts\"

@@ -41,7 +41,7 @@ impl Attention for Server {
         let answered = answered.clone();
         tx.run(move |db| {
             let is = |entries: &[Entry], id: i64, version: i64| entries.contains(&(id, version));
-            for (id, row) in &mut db.memory.conflicts {
+            for (id, row) in db.memory.conflicts.iter_mut() {
                 if !row.is_closed && is(&answered.conflicts, *id, row.open.version) {
                     Arc::make_mut(row).is_closed = true;
                 }
@@ -124,7 +124,7 @@ impl Attention for Server {
             reason: parked.reason.clone(),
             value: parked.value.clone(),
             attempts: trouble.attempts,
-            next_try: trouble.next_try,
+            next_try: trouble.wait.and_then(|wait| self.stage.database_now().checked_add(wait).ok()),
             content: trouble.content,
             version: 1,
         };

@@ -1,12 +1,15 @@
 //! The history and the audit, modelled: what an undo reads, and the entries in their order.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
-use pagerow::store::{Audit, DoneStep, History, PastRun, StoreError};
-use pagerow_core::{audit::Entry, journal::Status, plan::Step};
+use pagerow::store::{Audit, DoneStep, History, PastRun, PastStep, StoreError};
+use pagerow_core::{audit::Entry, journal::Status, plan::Step, record::RowKey};
 
-use super::{Server, Tx};
+use super::{Server, Tx, memory::StepRow};
 
 impl History for Server {
     async fn describe_run(
@@ -38,20 +41,46 @@ impl History for Server {
         self.read(|db| {
             let of_run = db.memory.steps.range((run, i32::MIN)..=(run, i32::MAX));
             let done = of_run.filter(|(_, step)| step.status == Status::Done);
-            done.map(|((_, seq), row)| DoneStep {
-                seq: *seq,
-                mapping: row.mapping.clone(),
-                columns: row.columns.clone(),
-                step: Step {
-                    key: row.key.clone().or_else(|| row.step.key.clone()),
-                    page: row.page.or(row.step.page),
-                    ..row.step.clone()
-                },
-                shown: row.shown.as_deref().map_or_else(BTreeMap::new, |shown| {
-                    serde_json::from_str(shown).expect("it was written down as it is read")
-                }),
-            })
-            .collect()
+            done.map(|((_, seq), row)| done_step(*seq, row)).collect()
+        })
+        .await
+    }
+
+    async fn steps_around(
+        &self,
+        mapping: &str,
+        at: Timestamp,
+        key: Option<&RowKey>,
+    ) -> Result<Vec<PastStep>, StoreError> {
+        self.read(|db| {
+            let is_done = |row: &StepRow| row.mapping == mapping && row.status == Status::Done;
+            let done: Vec<_> = db.memory.steps.iter().filter(|(_, row)| is_done(row)).collect();
+            let is_since = |row: &StepRow| row.finished_at.is_some_and(|finished| finished > at);
+            let is_asked = |row: &StepRow| key.is_none() || row.key.as_ref() == key;
+            let touched = done.iter().filter(|(_, row)| is_since(row) && is_asked(row));
+            let touched: BTreeSet<_> = touched.filter_map(|(_, row)| row.page).collect();
+            let around = done.iter().filter(|(_, row)| row.page.is_some_and(|page| touched.contains(&page)));
+            around
+                .map(|((run, seq), row)| PastStep {
+                    done: done_step(*seq, row),
+                    since: is_since(row),
+                    shapes: db
+                        .memory
+                        .runs
+                        .get(run)
+                        .and_then(|run| run.shapes.get(mapping))
+                        .cloned()
+                        .unwrap_or_default(),
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn history_begins(&self, mapping: &str) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|db| {
+            let of_mapping = db.memory.steps.values().filter(|row| row.mapping == mapping);
+            of_mapping.map(|row| row.intended_at).min()
         })
         .await
     }
@@ -78,5 +107,21 @@ impl Audit for Server {
 
     async fn cut_audit(&self, _tx: &mut Tx, _before: Timestamp, _by: &Entry) -> Result<i64, StoreError> {
         Ok(0)
+    }
+}
+
+fn done_step(seq: i32, row: &StepRow) -> DoneStep {
+    DoneStep {
+        seq,
+        mapping: row.mapping.clone(),
+        columns: row.columns.clone(),
+        step: Step {
+            key: row.key.clone().or_else(|| row.step.key.clone()),
+            page: row.page.or(row.step.page),
+            ..row.step.clone()
+        },
+        shown: row.shown.as_deref().map_or_else(BTreeMap::new, |shown| {
+            serde_json::from_str(shown).expect("it was written down as it is read")
+        }),
     }
 }

@@ -103,6 +103,18 @@ impl Identities for Server {
         tx.run(move |db| db.memory.identity.own_writes.extend(writes.iter().cloned())).await
     }
 
+    async fn renew_own_write(&self, tx: &mut Tx, link: i64, edit: &OwnWrite) -> Result<(), StoreError> {
+        let edit = edit.clone();
+        tx.run(move |db| {
+            if let Some(known) = db.memory.identity.own_writes.get_mut(&link)
+                && known.by == edit.by
+            {
+                known.at = known.at.max(edit.at);
+            }
+        })
+        .await
+    }
+
     async fn own_writes(&self, links: &[i64]) -> Result<BTreeMap<i64, OwnWrite>, StoreError> {
         self.read(|db| {
             let memory = &db.memory;

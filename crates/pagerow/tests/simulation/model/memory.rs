@@ -30,25 +30,26 @@ use super::{
     attention::{ConflictRow, ParkedRow, RevisitRow},
     identity::Identity,
     server::{Lock, lost},
+    shared::Shared,
 };
 
 /// The tables' rows.
 #[derive(Clone, Default)]
 pub(crate) struct Memory {
-    pub(crate) links: BTreeMap<i64, Arc<LinkRow>>,
-    pub(crate) buried: BTreeMap<i64, Arc<LinkRow>>,
+    pub(crate) links: Shared<BTreeMap<i64, Arc<LinkRow>>>,
+    pub(crate) buried: Shared<BTreeMap<i64, Arc<LinkRow>>>,
     /// By link: since when one of its halves is gone.
-    pub(crate) absences: BTreeMap<i64, Timestamp>,
-    pub(crate) runs: BTreeMap<i64, RunRow>,
-    pub(crate) steps: BTreeMap<(i64, i32), Arc<StepRow>>,
-    pub(crate) cursors: BTreeMap<(String, Side), Json>,
-    pub(crate) states: BTreeMap<String, MappingState>,
-    pub(crate) conflicts: BTreeMap<i64, Arc<ConflictRow>>,
-    pub(crate) parked: BTreeMap<i64, Arc<ParkedRow>>,
-    pub(crate) revisits: BTreeMap<i64, RevisitRow>,
+    pub(crate) absences: Shared<BTreeMap<i64, Timestamp>>,
+    pub(crate) runs: Shared<BTreeMap<i64, RunRow>>,
+    pub(crate) steps: Shared<BTreeMap<(i64, i32), Arc<StepRow>>>,
+    pub(crate) cursors: Shared<BTreeMap<(String, Side), Json>>,
+    pub(crate) states: Shared<BTreeMap<String, MappingState>>,
+    pub(crate) conflicts: Shared<BTreeMap<i64, Arc<ConflictRow>>>,
+    pub(crate) parked: Shared<BTreeMap<i64, Arc<ParkedRow>>>,
+    pub(crate) revisits: Shared<BTreeMap<i64, RevisitRow>>,
     pub(crate) lease: Option<LeaseRow>,
-    pub(crate) audit: Vec<Arc<Entry>>,
-    pub(crate) identity: Identity,
+    pub(crate) audit: Shared<Vec<Arc<Entry>>>,
+    pub(crate) identity: Shared<Identity>,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +83,7 @@ pub(crate) struct StepRow {
     pub(crate) reason: Option<Reason>,
     pub(crate) columns: Vec<String>,
     pub(crate) shown: Option<String>,
-    intended_at: Timestamp,
+    pub(crate) intended_at: Timestamp,
     pub(crate) finished_at: Option<Timestamp>,
 }
 
@@ -146,12 +147,16 @@ impl Memory {
     }
 
     fn lose_track(&mut self, mapping: Option<&str>, since: Timestamp) {
-        for step in self.steps.values_mut() {
-            if step.status == Status::Intended && mapping.is_none_or(|name| step.mapping == name) {
-                let step = Arc::make_mut(step);
-                step.status = Status::Unknown;
-                step.finished_at = Some(since);
-            }
+        let is_lost = |step: &StepRow| {
+            step.status == Status::Intended && mapping.is_none_or(|name| step.mapping == name)
+        };
+        if !self.steps.values().any(|step| is_lost(step)) {
+            return;
+        }
+        for step in self.steps.values_mut().filter(|step| is_lost(step)) {
+            let step = Arc::make_mut(step);
+            step.status = Status::Unknown;
+            step.finished_at = Some(since);
         }
     }
 }
@@ -535,7 +540,7 @@ impl Leases for Server {
         &self,
         name: &str,
         holder: &str,
-        is_gone: impl Fn(&str) -> bool + Send,
+        is_gone: impl Fn(&str, Timestamp) -> bool + Send,
         begun: Duration,
     ) -> Result<Lease, StoreError> {
         let mut tx = self.begin().await?;
@@ -546,7 +551,9 @@ impl Leases for Server {
         let now = self.stage.database_now();
         let known = tx.run(|db| db.memory.lease.clone()).await?;
         let ended = |lease: &LeaseRow| lease.expires_at < now || lease.holder == holder;
-        if let Some(lease) = known.as_ref().filter(|lease| !ended(lease) && !is_gone(&lease.holder)) {
+        if let Some(lease) =
+            known.as_ref().filter(|lease| !ended(lease) && !is_gone(&lease.holder, lease.expires_at))
+        {
             return Err(self.held(lease));
         }
         let row = LeaseRow {
@@ -558,7 +565,7 @@ impl Leases for Server {
             self.stage.count("a lease was taken over");
         }
         let (epoch, is_first) = (row.epoch, known.is_none());
-        let over = known.filter(|lease| lease.holder == holder || is_gone(&lease.holder));
+        let over = known.filter(|lease| lease.holder == holder || is_gone(&lease.holder, lease.expires_at));
         let since = over.map_or(now, |lease| lease.expires_at).min(now);
         tx.run(move |db| {
             db.memory.lease = Some(row.clone());

@@ -6,6 +6,7 @@ pub(crate) mod identity;
 pub(crate) mod memory;
 pub(crate) mod rows;
 pub(crate) mod server;
+pub(crate) mod shared;
 pub(crate) mod table;
 
 pub(crate) use server::{Server, Tx};

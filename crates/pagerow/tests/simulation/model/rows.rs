@@ -81,6 +81,11 @@ impl Rows for ModelRows {
         Ok(outcomes)
     }
 
+    /// The model's keys are never given twice.
+    async fn reserve(&self, _: &mut Tx, _: &[RowKey]) -> Result<(), Lost> {
+        Ok(())
+    }
+
     async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, Lost> {
         let mut free = Vec::new();
         for key in keys {

@@ -15,7 +15,7 @@ use pagerow::{
 };
 use tokio::sync::Notify;
 
-use super::{memory::Memory, table::Table};
+use super::{memory::Memory, shared::Shared, table::Table};
 use crate::{
     script::StoreFault,
     stage::{Stage, lock},
@@ -27,7 +27,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a commit makes last.
 #[derive(Clone, Default)]
 pub(crate) struct Database {
-    pub(crate) tables: BTreeMap<String, Table>,
+    pub(crate) tables: Shared<BTreeMap<String, Table>>,
     pub(crate) memory: Memory,
 }
 
@@ -68,15 +68,15 @@ pub(crate) struct Tx {
     pub(crate) now: Timestamp,
     deeds: Vec<Deed>,
     view: Database,
-    /// The version that `view` stands on.
-    seen: u64,
+    /// The version that `view` stands on, once anything was looked at.
+    seen: Option<u64>,
     is_lost: bool,
 }
 
 impl Server {
     pub(crate) fn new(stage: Arc<Stage>, tables: BTreeMap<String, Table>) -> Self {
         let state = State {
-            committed: Database { tables, memory: Memory::default() },
+            committed: Database { tables: tables.into(), memory: Memory::default() },
             version: 0,
             next_transaction: 1000,
             open: BTreeSet::new(),
@@ -92,14 +92,13 @@ impl Server {
         let number = state.next_transaction;
         state.next_transaction += 1;
         state.open.insert(number);
-        let (view, seen) = (state.committed.clone(), state.version);
         Tx {
             server: self.clone(),
             number,
             now: self.stage.database_now(),
             deeds: Vec::new(),
-            view,
-            seen,
+            view: Database::default(),
+            seen: None,
             is_lost: false,
         }
     }
@@ -202,9 +201,9 @@ impl Tx {
     /// What others have committed since comes under what was done here.
     fn refresh(&mut self) {
         let state = lock(&self.server.state);
-        if state.version != self.seen {
+        if self.seen != Some(state.version) {
             self.view = state.committed.clone();
-            self.seen = state.version;
+            self.seen = Some(state.version);
             self.deeds.iter().for_each(|deed| deed(&mut self.view));
         }
     }

@@ -1,0 +1,140 @@
+//! Rebuilding a side: the plan is shown and asked about, then carried out.
+
+use std::path::Path;
+
+use pagerow_core::{digest::Digest, guard::Refused, record::RowKey, side::Side};
+use serde_json::{Value as Json, json};
+
+use crate::{
+    cli::{
+        apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, progress::Meter,
+        render, signals, sync,
+    },
+    config::Config,
+    engine::{EngineError, Recovery, Report},
+    wiring::{Bindings, Wiring},
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Only these mappings
+    #[arg(value_name = "MAPPING")]
+    mappings: Vec<String>,
+    /// Only the record with this key; may be given several times
+    #[arg(long = "record", value_name = "KEY")]
+    records: Vec<String>,
+    /// Only show what would be done
+    #[arg(long)]
+    dry_run: bool,
+    /// Let the plan with this hash pass, although the guard stopped it
+    #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
+    pass: Option<Digest>,
+}
+
+/// The side that still has everything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum From {
+    Notion,
+    Postgres,
+}
+
+impl From {
+    fn lost(self) -> Side {
+        match self {
+            Self::Notion => Side::Postgres,
+            Self::Postgres => Side::Notion,
+        }
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Self::Notion => "pagerow recover from-notion",
+            Self::Postgres => "pagerow recover to-notion",
+        }
+    }
+}
+
+pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
+    let config = Config::load(config, &[])?;
+    check_names(&config, &args.mappings)?;
+    if !args.records.is_empty() && args.mappings.len() != 1 {
+        return Err(CliError::usage("--record says a key of one mapping")
+            .about("--record")
+            .advise(format!("name that mapping: `{} MAPPING --record KEY`", from.command())));
+    }
+    let stop = signals::watch(console)?;
+    let wiring = Wiring::connect(config).await?;
+    let meter = Meter::new(console);
+    meter.say("reading both schemas");
+    let bindings = wiring.bind(meter.listener(), stop).await?;
+    let flowing = bindings.flowing(&args.mappings);
+    let Bindings { mut engine, warnings, followed, paused } = bindings;
+    let Some(mappings) = flowing else {
+        meter.finish();
+        return Err(paused.first().map_or_else(|| CliError::usage("nothing is mapped"), CliError::paused));
+    };
+    let explain = |error| CliError::of_engine(error, &wiring.database);
+    let what = Recovery {
+        side: from.lost(),
+        mappings,
+        records: args.records.iter().map(|key| RowKey::from(key.as_str())).collect(),
+    };
+    let planned = engine.plan_recovery(&what).await;
+    meter.finish();
+    let planned = match planned {
+        Ok(planned) => planned,
+        Err(error) => {
+            engine.rest().await.map_err(explain)?;
+            return Err(explain(error));
+        }
+    };
+    console.warn(&warnings);
+    console.tell_moved(&followed);
+    let forecast = engine.forecast(&planned.plan);
+    let hash = planned.plan.hash();
+    let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
+    let plan = render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast);
+    let answer = |report: Json| json!({ "from": from.lost().other().name(), "plan": plan, "report": report });
+    let stopped = !planned.refusals.is_empty() && args.pass != Some(hash);
+    if !console.json() {
+        let text = render::plan_text::plan(&planned.plan, &planned.refusals, forecast, console.verbose());
+        console.print(&render::paused::below(text, &paused))?;
+    }
+    if args.dry_run || planned.plan.is_empty() {
+        engine.rest().await.map_err(explain)?;
+        if console.json() {
+            console.answer(&answer(Json::Null), String::new)?;
+        }
+        let waits = |part: &pagerow_core::plan::MappingPlan| {
+            let doubles = part.skipped.iter().any(|skipped| skipped.why.needs_decision());
+            doubles || !part.conflicts.is_empty() || !part.parked.is_empty()
+        };
+        let asks = stopped || !paused.is_empty() || planned.plan.mappings.iter().any(waits);
+        return Ok(if asks { Exit::Decisions } else { Exit::Done });
+    }
+    if stopped {
+        engine.rest().await.map_err(explain)?;
+        let refused = Refused { plan: planned.plan, refusals: planned.refusals };
+        return Err(explain(EngineError::Refused(Box::new(refused))).advise(format!(
+            "nothing was written; look at it with `{0} --dry-run`, and if it is what you want, let this one plan pass \
+             with --override {hash}",
+            from.command()
+        )));
+    }
+    if let Err(error) = console.confirm("Carry it out?") {
+        engine.rest().await.map_err(explain)?;
+        return Err(error);
+    }
+    let recovered = engine.recover(&what, Some(hash), args.pass).await;
+    let rested = engine.rest().await;
+    let report: Report = recovered.map_err(explain)?;
+    rested.map_err(explain)?;
+    let json = serde_json::to_value(&report).unwrap_or_default();
+    console.answer(&answer(json), || {
+        render::paused::below(render::report::report(&report, paused.len()), &paused)
+    })?;
+    Ok(match sync::exit(&report) {
+        Exit::Done if !paused.is_empty() => Exit::Decisions,
+        exit => exit,
+    })
+}

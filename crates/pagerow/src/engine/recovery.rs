@@ -1,0 +1,407 @@
+//! Rebuilding one side from the other: a plan like any other, in which what is lost is made again instead of its other
+//! half being deleted.
+//!
+//! Nothing but this side is written, and no cursor moves: whatever else there is to do, the next sync finds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pagerow_core::{
+    digest::Digest,
+    guard::{self, Against, Refusal},
+    mapping::{Field, Mapping},
+    observation::{Absence, Identity, Link, Observation, Pair, Sighting},
+    plan::{Action, Because, MappingPlan, Plan, Step},
+    planner::{Planner, Unpaged, assemble},
+    record::{PageId, RowKey},
+    side::{Side, Sides},
+    value::{Ref, Value},
+};
+
+use super::{
+    Bound, Depth, Engine, EngineError, Parts,
+    cycle::Decided,
+    look::{RecordName, View, rows_error},
+    report::{Report, Run},
+};
+use crate::{
+    replica::{Rows, Scope, Seen},
+    store::{Answered, Attention as _, Identities as _, Links, Runs as _, Transaction, Transactions},
+};
+
+/// References that close a circle follow in a second plan; what waits for them may take a few more.
+const MOST_ROUNDS: u32 = 6;
+
+/// How many links are read at once.
+const CHUNK: usize = 2_000;
+
+/// What is to be rebuilt.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// The side on which something was lost.
+    pub side: Side,
+    /// Of these mappings; of all when none is named.
+    pub mappings: Vec<String>,
+    /// Only the records of these rows; all when none is named.
+    pub records: BTreeSet<RowKey>,
+}
+
+/// What a recovery would do.
+#[derive(Clone, Debug)]
+pub struct RecoveryPlan {
+    pub plan: Plan,
+    /// What the guard would stop it for.
+    pub refusals: Vec<Refusal>,
+}
+
+/// A plan with everything that carrying it out needs.
+struct Prepared {
+    decided: Decided,
+    against: Vec<Against>,
+    /// By the plan's mappings: lost records that refer to others.
+    referring: Vec<Vec<Pair>>,
+}
+
+impl<W: Parts> Engine<W> {
+    /// What a recovery would do, and what of it the guard would stop. Writes nothing to either side.
+    ///
+    /// # Errors
+    /// When a side cannot be looked at.
+    pub async fn plan_recovery(&mut self, what: &Recovery) -> Result<RecoveryPlan, EngineError> {
+        let which = self.to_rebuild(what)?;
+        self.take_lease().await?;
+        self.find_its_place().await?;
+        let mut doubtful = Vec::with_capacity(which.len());
+        for &at in &which {
+            let open = self.store.open_steps(&self.bound[at].mapping.name).await?;
+            doubtful.push(open.into_iter().filter_map(|open| open.step.key).collect());
+        }
+        // On the heap: what looks at both sides is large.
+        let prepared = Box::pin(self.prepare_recovery(what, &which, &doubtful)).await?;
+        let Prepared { decided, against, .. } = prepared;
+        Ok(match guard::check(decided.plan, &against, &[]) {
+            Ok(approved) => RecoveryPlan { plan: approved.into_plan(), refusals: Vec::new() },
+            Err(refused) => RecoveryPlan { plan: refused.plan, refusals: refused.refusals },
+        })
+    }
+
+    /// Rebuilds a side, as a run of its own. `only` names the plan that was shown; `pass` lets it past the guard.
+    ///
+    /// # Errors
+    /// [`EngineError::StalePlan`] when the state is not the one that was shown, and [`EngineError::Refused`] when the
+    /// guard stops it; when a side cannot be looked at or refuses to go on. What was done until then is kept, and the
+    /// same command goes on from there.
+    pub async fn recover(
+        &mut self,
+        what: &Recovery,
+        only: Option<Digest>,
+        pass: Option<Digest>,
+    ) -> Result<Report, EngineError> {
+        let which = self.to_rebuild(what)?;
+        self.take_lease().await?;
+        self.find_its_place().await?;
+        let from = match what.side {
+            Side::Postgres => "recover from-notion",
+            Side::Notion => "recover to-notion",
+        };
+        let mut run = Run::new(from, self.calls());
+        let result = Box::pin(self.carry_recovery_out(&mut run, what, &which, (only, pass))).await;
+        let quiet = result.as_ref().map(|()| run.failed == 0 && run.doubts + run.unsure == 0);
+        let closed = self.close(run, &which, quiet, result.as_ref().err()).await;
+        result.and(closed)
+    }
+
+    /// The places of the mappings; a view has no rows that could be made again.
+    fn to_rebuild(&self, what: &Recovery) -> Result<Vec<usize>, EngineError> {
+        let mut which = self.which(&what.mappings)?;
+        which.retain(|&at| what.side == Side::Notion || self.bound[at].rows.are_writable());
+        Ok(which)
+    }
+
+    async fn carry_recovery_out(
+        &mut self,
+        run: &mut Run,
+        what: &Recovery,
+        which: &[usize],
+        (only, pass): (Option<Digest>, Option<Digest>),
+    ) -> Result<(), EngineError> {
+        let doubtful = self.finish_open_steps(run, which).await?;
+        let prepared = Box::pin(self.prepare_recovery(what, which, &doubtful)).await?;
+        let Prepared { decided, against, mut referring } = prepared;
+        let approved = guard::check(decided.plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
+        if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
+            return Err(EngineError::StalePlan { kept, now: approved.hash() });
+        }
+        let views = decided.views;
+        Box::pin(self.carry_out(run, which, &approved, &views, waiting(approved.plan()))).await?;
+        self.know_tables(what, which, &views).await?;
+
+        let mut healed: BTreeSet<(String, RecordName)> = BTreeSet::new();
+        for _ in 0..MOST_ROUNDS {
+            let parts = self.plan_references(what, which, &views, &mut referring).await?;
+            let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
+            let plan = assemble(parts, &mappings);
+            if plan.steps().next().is_none() {
+                break;
+            }
+            // What this writes is a part of the recovery that was approved.
+            let approved = guard::check(plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
+            let failed = std::mem::take(&mut run.failed);
+            run.stuck.clear();
+            Box::pin(self.carry_out(run, which, &approved, &views, waiting(approved.plan()))).await?;
+            let names = approved.plan().steps().map(|(at, step)| {
+                (approved.plan().mappings[at].mapping.clone(), (step.key.clone(), step.page))
+            });
+            healed.extend(names.filter(|name| !run.stuck.contains(name)));
+            let wanted = approved.plan().steps().count() as u64;
+            if run.failed >= wanted {
+                // It does not come any further.
+                run.failed = run.failed.max(failed);
+                break;
+            }
+        }
+        self.unpark(&healed).await?;
+        // Others may have taken keys and pages out of what is known of relatives.
+        self.relatives = None;
+        Ok(())
+    }
+
+    /// What waited for what it refers to, and has been written since, waits no longer.
+    async fn unpark(&self, healed: &BTreeSet<(String, RecordName)>) -> Result<(), EngineError> {
+        let mappings: BTreeSet<&String> = healed.iter().map(|(mapping, _)| mapping).collect();
+        for mapping in mappings {
+            let mut answered = Answered::default();
+            for parked in self.store.parked(Some(mapping)).await? {
+                if healed.contains(&(mapping.clone(), (parked.key.clone(), parked.page))) {
+                    answered.parked(&parked);
+                }
+            }
+            let mut tx = self.store.begin().await?;
+            self.fence(&mut tx).await?;
+            self.store.answer(&mut tx, &answered).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn prepare_recovery(
+        &mut self,
+        what: &Recovery,
+        which: &[usize],
+        doubtful: &[BTreeSet<RowKey>],
+    ) -> Result<Prepared, EngineError> {
+        let stop = self.stop.clone();
+        let looks = self.look_at_all(which, Depth::Everything, doubtful);
+        let mut views = Self::unless_stopped(stop, looks).await?;
+        let unpaged = match what.side {
+            Side::Notion => self.unpaged(which, &views),
+            Side::Postgres => Unpaged::new(),
+        };
+        self.add_referrers(which, &mut views, &unpaged).await?;
+        let (mut parts, mut referring) = (Vec::new(), Vec::new());
+        for (&at, view) in which.iter().zip(&mut views) {
+            let mapping = &*self.bound[at].mapping;
+            let mut planner = Planner::new(mapping, view.census)
+                .of_lost_bases(view.lost.is_some())
+                .recovering(Some(what.side))
+                .without_pages_of(&unpaged);
+            let refers = mapping.fields.iter().any(|field| field.related().is_some());
+            let mut lost = Vec::new();
+            for pair in view.pairs.drain(..).filter(|pair| what.holds(pair)) {
+                planner.consider(&pair);
+                if refers && matches!(pair.seen.of(what.side), Observation::Absent(_)) {
+                    lost.push(remembered(mapping, what.side, pair));
+                }
+            }
+            view.skipped.drain(..).for_each(|skipped| planner.skip(skipped));
+            parts.push(planner.finish());
+            referring.push(lost);
+        }
+        let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
+        let plan = assemble(parts, &mappings);
+        let mut against = self.weights(which, &plan, &views).await?;
+        against.iter_mut().for_each(|against| against.recovering = Some(what.side));
+        Ok(Prepared { decided: Decided { plan, views }, against, referring })
+    }
+
+    /// By mapping, the rows whose pages are gone for good.
+    fn unpaged(&self, which: &[usize], views: &[View]) -> Unpaged {
+        let key = |pair: &Pair| match (&pair.identity, &pair.seen.notion) {
+            (Identity::Linked(link), Observation::Absent(Absence::Unreachable)) => Some(link.key.clone()),
+            _ => None,
+        };
+        let of_one = |(&at, view): (&usize, &View)| {
+            (self.bound[at].mapping.name.clone(), view.pairs.iter().filter_map(key).collect())
+        };
+        which.iter().zip(views).map(of_one).collect()
+    }
+
+    /// Adds records to the views that are as they were settled, and whose pages refer to pages that are gone for good.
+    async fn add_referrers(
+        &self,
+        which: &[usize],
+        views: &mut [View],
+        unpaged: &Unpaged,
+    ) -> Result<(), EngineError> {
+        for (&at, view) in which.iter().zip(views) {
+            let mapping = &*self.bound[at].mapping;
+            let lost = |field: &Field| unpaged.get(field.related()?).filter(|keys| !keys.is_empty());
+            let relations: Vec<(usize, &BTreeSet<RowKey>)> = (mapping.fields.iter().enumerate())
+                .filter_map(|(place, field)| Some((place, lost(field)?)))
+                .collect();
+            if relations.is_empty() {
+                continue;
+            }
+            let seen: BTreeSet<i64> = view.pairs.iter().filter_map(|pair| pair.identity.link()).collect();
+            let mut ids = Vec::new();
+            self.store.each_link(&mapping.name, &mut |link| ids.push(link.id)).await?;
+            ids.retain(|id| !seen.contains(id));
+            for chunk in ids.chunks(CHUNK) {
+                for link in self.store.links(mapping, chunk).await? {
+                    let refers = |(place, lost): &(usize, &BTreeSet<RowKey>)| {
+                        link.base.notion.get(*place).is_some_and(|value| names_one_of(value, lost))
+                    };
+                    if relations.iter().any(refers) {
+                        let seen = Sides { postgres: Observation::Unchanged, notion: Observation::Unchanged };
+                        view.pairs.push(Pair { identity: Identity::Linked(link), seen });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The recovered side has another table than the one that was synced: it is this one from now on.
+    async fn know_tables(&self, what: &Recovery, which: &[usize], views: &[View]) -> Result<(), EngineError> {
+        if what.side != Side::Postgres {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        self.fence(&mut tx).await?;
+        for (&at, view) in which.iter().zip(views) {
+            if let Some(table) = view.table.as_ref().filter(|table| view.known_table.as_ref() != Some(*table))
+            {
+                self.store.keep_table(&mut tx, &self.bound[at].mapping.name, table).await?;
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// What lost records still lack once they are there again: references that were left out, and records that waited
+    /// for what they refer to. The other half is known; nobody is asked for it again.
+    async fn plan_references(
+        &self,
+        what: &Recovery,
+        which: &[usize],
+        views: &[View],
+        referring: &mut [Vec<Pair>],
+    ) -> Result<Vec<MappingPlan>, EngineError> {
+        let mut parts = Vec::with_capacity(which.len());
+        for ((&at, view), pairs) in which.iter().zip(views).zip(referring) {
+            let bound = &self.bound[at];
+            let mut planner = Planner::new(&bound.mapping, view.census)
+                .of_lost_bases(view.lost.is_some())
+                .recovering(Some(what.side));
+            for chunk in pairs.chunks_mut(CHUNK) {
+                self.see_again(what.side, bound, chunk).await?;
+                chunk.iter().for_each(|pair| planner.consider(pair));
+            }
+            let mut part = planner.finish();
+            part.steps.retain(|step| step.side == what.side && has_news(&bound.mapping, step));
+            // It was said with the first plan.
+            (part.conflicts, part.parked, part.skipped) = (Vec::new(), Vec::new(), Vec::new());
+            part.settlements.clear();
+            parts.push(part);
+        }
+        Ok(parts)
+    }
+
+    /// Brings lost records up to date with what became of them.
+    async fn see_again(&self, side: Side, bound: &Bound<W>, pairs: &mut [Pair]) -> Result<(), EngineError> {
+        let mapping = &*bound.mapping;
+        let keys: Vec<RowKey> = pairs.iter().filter_map(|pair| pair.identity.key().cloned()).collect();
+        let pages: Vec<PageId> = pairs.iter().filter_map(|pair| pair.identity.page()).collect();
+        let compact = self.store.links_of(&mapping.name, &keys, &pages).await?;
+        let ids: Vec<i64> = compact.iter().map(|link| link.id).collect();
+        let links = self.store.links(mapping, &ids).await?;
+        let by_key: BTreeMap<&RowKey, &Link> = links.iter().map(|link| (&link.key, link)).collect();
+        let by_page: BTreeMap<PageId, &Link> = links.iter().map(|link| (link.page, link)).collect();
+        let mut rows: BTreeMap<RowKey, Observation> = BTreeMap::new();
+        if side == Side::Postgres {
+            let keys: Vec<RowKey> = links.iter().map(|link| link.key.clone()).collect();
+            let mut take = |row: Seen<RowKey>| {
+                rows.insert(row.id, row.observation);
+            };
+            let looked = bound.rows.look(Scope::These(&keys), &mut take).await;
+            looked.map_err(|error| rows_error(&mapping.name, error))?;
+        }
+        for pair in pairs {
+            let by_page = pair.identity.page().and_then(|page| by_page.get(&page));
+            let link = by_page.or_else(|| pair.identity.key().and_then(|key| by_key.get(key)));
+            let Some(&link) = link else { continue };
+            let is_new_page = pair.identity.page() != Some(link.page);
+            match side {
+                Side::Postgres => {
+                    if let Some(row) = rows.remove(&link.key) {
+                        pair.seen.postgres = row;
+                    }
+                }
+                // A page that was made is as its answer was settled.
+                Side::Notion if is_new_page => pair.seen.notion = Observation::Unchanged,
+                Side::Notion => {}
+            }
+            pair.identity = Identity::Linked(link.clone());
+        }
+        Ok(())
+    }
+}
+
+impl Recovery {
+    fn holds(&self, pair: &Pair) -> bool {
+        let marker = || match &pair.seen.notion {
+            Observation::Present(page) => page.marker.as_deref().map(RowKey::from),
+            Observation::Unchanged | Observation::Absent(_) | Observation::Unreadable(_) => None,
+        };
+        let key = || pair.identity.key().cloned().or_else(marker);
+        self.records.is_empty() || key().is_some_and(|key| self.records.contains(&key))
+    }
+}
+
+fn names_one_of(value: &Value, keys: &BTreeSet<RowKey>) -> bool {
+    match value {
+        Value::Ref(Ref::Row(key)) => keys.contains(key),
+        Value::Set(items) => items.iter().any(|item| names_one_of(item, keys)),
+        Value::List(items) => items.iter().any(|item| names_one_of(item, keys)),
+        _ => false,
+    }
+}
+
+/// A lost record whose other half was found to be as it was settled: that half as it is. Once the record is there again
+/// its bases are others.
+fn remembered(mapping: &Mapping, lost: Side, mut pair: Pair) -> Pair {
+    let kept = lost.other();
+    if let (Identity::Linked(link), Observation::Unchanged) = (&pair.identity, pair.seen.of(kept)) {
+        let record = link.base.of(kept).clone();
+        let key = (kept == Side::Notion && mapping.key_property).then(|| link.key.as_str());
+        let digest = Digest::of_record(mapping, &record, key, &mut Vec::new());
+        let marker = key.map(str::to_owned);
+        let sighting =
+            Sighting { record, digest, edited: None, editor: None, by: None, marker, checksum: None };
+        *pair.seen.of_mut(kept) = Observation::Present(sighting);
+    }
+    pair
+}
+
+/// A step of a further round is taken for what the first one could not write: a whole record, or a reference.
+fn has_news(mapping: &Mapping, step: &Step) -> bool {
+    let refers = |field: usize| mapping.fields.get(field).is_some_and(|field| field.related().is_some());
+    match step.action {
+        Action::Create => step.because == Because::Recovered,
+        Action::Update => step.fields.iter().any(|write| refers(write.field)),
+        Action::Restore | Action::Trash | Action::Delete => false,
+    }
+}
+
+/// By mapping, the records of which something waits.
+fn waiting(plan: &Plan) -> BTreeMap<String, BTreeSet<RecordName>> {
+    plan.mappings.iter().map(|part| (part.mapping.clone(), super::act::troubled(part))).collect()
+}
