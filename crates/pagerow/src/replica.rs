@@ -175,13 +175,13 @@ pub trait Rows: Send + Sync {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// The whole rows of these keys, every column, as the table's own JSON: what the history keeps of a row that is
-    /// about to be deleted. They are locked until the transaction ends; a row that is gone or that somebody else holds
-    /// is left out.
+    /// about to be deleted. They are locked until the transaction ends; nothing is kept of a row that somebody else holds,
+    /// and one that is gone is left out.
     fn whole(
         &self,
         tx: &mut Self::Tx,
         keys: &[RowKey],
-    ) -> impl Future<Output = Result<Vec<(RowKey, String)>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<(RowKey, Option<String>)>, Self::Error>> + Send;
 
     /// Keeps the bookkeeping columns of rows up to date; nothing where the mapping has none.
     fn note(
