@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{Bound, Engine, EngineError, Event, Parts, look::pages_error};
 use crate::{
-    replica::{Cursor, Pages as _, Portion, Portions, Relatives, Scope, Seen},
+    replica::{Cursor, Looked, Pages as _, Portion, Portions, Relatives, Scope, Seen},
     store::{
         Cursors as _, FORM, Links as _, Operation, Operations, Retrieval, StoreError, Transaction as _,
         Transactions as _,
@@ -232,9 +232,22 @@ where
             }
             Ok::<_, EngineError>(())
         };
-        // Whoever cannot keep what is read need not go on reading.
-        let (looked, ()) = self.keeping_lease(async { tokio::try_join!(read, keep) }).await??;
-        let looked = looked.unwrap_or_default();
+        let both = async {
+            let (mut read, mut keep) = (std::pin::pin!(read), std::pin::pin!(keep));
+            tokio::select! {
+                // What was read before an error is kept.
+                looked = &mut read => {
+                    keep.await?;
+                    looked
+                }
+                // Whoever cannot keep what is read need not go on reading.
+                kept = &mut keep => {
+                    kept?;
+                    read.await
+                }
+            }
+        };
+        let looked: Looked = self.keeping_lease(both).await??.unwrap_or_default();
         if !looked.complete {
             let why = "the read was not complete; the same command goes on with it".into();
             return Err(EngineError::Pages { mapping: mapping.name.clone(), source: why });
