@@ -191,6 +191,25 @@ pub trait Rows: Send + Sync {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
+/// Pages that were read, and from where another reading goes on behind them.
+#[derive(Clone, Debug)]
+pub struct Portion {
+    pub pages: Vec<Seen<PageId>>,
+    pub reached: Cursor,
+}
+
+/// Pages that can be read in portions, so that an unfinished reading can be taken up again, by whomever.
+pub trait Portions: Pages {
+    /// Reads all pages, or those that are left behind `from`, and hands them over portion by portion. `None` when
+    /// nobody understands `from` any more.
+    fn read_on(
+        &self,
+        from: Option<&Cursor>,
+        relatives: &Relatives,
+        take: &mut (dyn FnMut(Portion) + Send),
+    ) -> impl Future<Output = Result<Option<Looked>, Self::Error>> + Send;
+}
+
 /// One mapping's data source.
 pub trait Pages: Send + Sync {
     type Error: std::error::Error + Send + Sync + 'static;

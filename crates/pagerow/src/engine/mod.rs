@@ -22,6 +22,7 @@ mod recovery;
 mod renewal;
 mod report;
 mod resolve;
+mod retrieval;
 mod rewind;
 mod schedule;
 mod sync;
@@ -132,6 +133,10 @@ pub struct Engine<W: Parts> {
     /// By mapping, run and number: when an open step may last have gone out, in seconds of [`Clock::uptime`].
     lost_at: BTreeMap<usize, BTreeMap<(i64, i32), f64>>,
     renewal: Option<Box<dyn Renewal<W>>>,
+    /// By mapping, what a recovery has read of the pages already.
+    known: BTreeMap<String, retrieval::Known>,
+    /// Since when.
+    known_at: Option<tokio::time::Instant>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -157,6 +162,8 @@ impl<W: Parts> Engine<W> {
             presumed: None,
             lost_at: BTreeMap::new(),
             renewal: None,
+            known: BTreeMap::new(),
+            known_at: None,
         }
     }
 
