@@ -5,6 +5,7 @@
 //! gives the same text, so that what a page carries can be compared with what it should.
 
 mod armour;
+mod kept;
 mod seal;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use armour::Form;
+pub use kept::Backups;
 pub use seal::{BackupKey, WrongKey};
 
 /// Writes and reads the backups of one mapping.
@@ -47,7 +49,9 @@ pub enum BackupError {
     TooLarge(usize),
     #[error("the backup is sealed, and PAGEROW_BACKUP_KEY is not set")]
     NoKey,
-    #[error("the backup does not open: PAGEROW_BACKUP_KEY is another key, or it is the backup of another record")]
+    #[error(
+        "the backup does not open: PAGEROW_BACKUP_KEY is another key, or it is the backup of another record"
+    )]
     WrongKey,
     #[error("the backup holds no row")]
     NoRow,

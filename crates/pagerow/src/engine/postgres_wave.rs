@@ -72,6 +72,7 @@ impl<W: Parts> Engine<W> {
                 .zip(&cut)
                 .zip(run.next_seq..)
                 .map(|(((step, outcome), (_, left_out)), seq)| Ended {
+                    kept: None,
                     seq,
                     step,
                     how: match outcome {
