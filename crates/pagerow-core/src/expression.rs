@@ -191,6 +191,11 @@ impl Expression {
     }
 }
 
+/// The words that the language knows: filters, tests and functions.
+pub fn known_words() -> impl Iterator<Item = &'static str> {
+    words::FILTERS.iter().chain(words::TESTS).chain(words::FUNCTIONS).copied()
+}
+
 /// A reason for which a record is parked; `text` holds no content.
 fn failed(text: impl Into<String>) -> Reason {
     Reason::new("expression", format!("the expression fails: {}", text.into()))
