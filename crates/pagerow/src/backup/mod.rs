@@ -5,6 +5,7 @@
 //! gives the same text, so that what a page carries can be compared with what it should.
 
 mod armour;
+mod kept;
 mod seal;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use armour::Form;
+pub use kept::Backups;
 pub use seal::{BackupKey, WrongKey};
 
 /// Writes and reads the backups of one mapping.

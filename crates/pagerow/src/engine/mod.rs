@@ -4,6 +4,7 @@
 
 mod act;
 mod audit;
+mod backup;
 mod cycle;
 mod error;
 mod holder;

@@ -464,6 +464,7 @@ impl<'a> Look<'a> {
 
     fn show_live(&mut self, id: PageId, page: &Page, fetched: &Fetched) {
         let pages = self.pages;
+        pages.lens.keep_backup(id, page, fetched);
         let sighting = pages.lens.sighting(&pages.mapping, page, fetched, self.relatives, &mut self.scratch);
         self.show(id, Observation::Present(sighting));
     }
