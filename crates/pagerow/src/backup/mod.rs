@@ -30,7 +30,8 @@ pub struct Backup {
 pub struct WholeRow {
     /// Column to the name of its type, as `format_type` says it.
     pub types: BTreeMap<String, String>,
-    /// The row as `row_to_json` says it; `json_populate_record` is its inverse.
+    /// The row as `row_to_json` says it; `json_populate_record` is its inverse, to the letter of every column's text
+    /// but for blanks around a whole `json` value.
     pub row: Box<RawValue>,
 }
 
