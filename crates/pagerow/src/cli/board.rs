@@ -73,7 +73,7 @@ impl<'a> Board<'a> {
             let resolution = resolve::whole(conflict, keep, &self.wiring.config);
             match engine.resolve(&[resolution], None, None).await {
                 Ok(_) => {
-                    console.note(&format!("conflict {} was answered in {}", said.conflict, self.mapping))
+                    console.note(&format!("conflict {} was answered in {}", said.conflict, self.mapping));
                 }
                 Err(error) => self.tell(console, &error),
             }

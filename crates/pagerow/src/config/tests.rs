@@ -102,7 +102,7 @@ fn errors_say_where_and_what() {
             format!("{HEAD}[sync]\nsize = 1\n"),
             "unknown_key",
             Some(6),
-            &["valid keys are capture, compare_interval, direction"],
+            &["valid keys are capture, compare_interval, conflicts_mapping, direction"],
         ),
         (
             format!("{HEAD}[sync]\ndirection = \"to_noton\"\n"),
