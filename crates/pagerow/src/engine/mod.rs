@@ -5,6 +5,7 @@
 mod act;
 mod audit;
 mod cycle;
+mod detect;
 mod error;
 mod holder;
 mod index;
@@ -35,6 +36,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use pagerow_core::{guard::Limits, mapping::Mapping};
 
 pub use cycle::{Consent, Depth};
+pub use detect::{Confidence, Finding, Kind};
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
 pub use recovery::{Recovery, RecoveryPlan};
