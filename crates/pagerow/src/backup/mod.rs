@@ -47,7 +47,9 @@ pub enum BackupError {
     TooLarge(usize),
     #[error("the backup is sealed, and PAGEROW_BACKUP_KEY is not set")]
     NoKey,
-    #[error("the backup does not open: PAGEROW_BACKUP_KEY is another key, or it is the backup of another record")]
+    #[error(
+        "the backup does not open: PAGEROW_BACKUP_KEY is another key, or it is the backup of another record"
+    )]
     WrongKey,
     #[error("the backup holds no row")]
     NoRow,

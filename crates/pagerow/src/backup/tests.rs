@@ -21,7 +21,10 @@ fn a_row_comes_back_to_the_letter() {
         assert!(text.starts_with("pagerow-backup 1 ") && text.is_ascii());
         assert_eq!(text, backup.write("7", WHOLE), "the same row gives the same text");
         let row = backup.read("7", &text).unwrap();
-        assert_eq!(row.json(), r#"{"a":1,"j":{ "x" : 1.50,  "x":2 },"b":"\\x00ff","z":12345678901234567890.500}"#);
+        assert_eq!(
+            row.json(),
+            r#"{"a":1,"j":{ "x" : 1.50,  "x":2 },"b":"\\x00ff","z":12345678901234567890.500}"#
+        );
         assert_eq!(row.types["b"], "bytea");
     }
 }
