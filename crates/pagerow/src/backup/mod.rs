@@ -5,6 +5,7 @@
 //! gives the same text, so that what a page carries can be compared with what it should.
 
 mod armour;
+mod kept;
 mod seal;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use armour::Form;
+pub use kept::Backups;
 pub use seal::{BackupKey, WrongKey};
 
 /// Writes and reads the backups of one mapping.
@@ -28,7 +30,8 @@ pub struct Backup {
 pub struct WholeRow {
     /// Column to the name of its type, as `format_type` says it.
     pub types: BTreeMap<String, String>,
-    /// The row as `row_to_json` says it; `json_populate_record` is its inverse.
+    /// The row as `row_to_json` says it; `json_populate_record` is its inverse, to the letter of every column's text
+    /// but for blanks around a whole `json` value.
     pub row: Box<RawValue>,
 }
 

@@ -27,10 +27,14 @@ pub use rules::{Capture, NewOptions, Rules};
 pub use sections::{Auth, AuthKeys, Notion, Postgres, Serve};
 pub use source::{Place, Position, Setting, Source};
 
+use crate::backup::BackupKey;
 use reader::{Complaints, Reader};
 
 /// The name of the file where nobody says otherwise.
 pub const FILE_NAME: &str = "pagerow.toml";
+
+/// The variable with the key that seals backups.
+const BACKUP_KEY: &str = "PAGEROW_BACKUP_KEY";
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -43,10 +47,14 @@ pub struct Config {
     pub rules: Rules,
     /// How long runs and the audit are kept; `None`: for ever.
     pub keep_history: Option<Duration>,
+    /// The mapping in whose table open conflicts are put, and from which answers to them are taken.
+    pub conflicts_mapping: Option<Setting<String>>,
     /// In the order of the file.
     pub mappings: Vec<MappingConfig>,
     pub serve: Serve,
     pub auth: Option<Auth>,
+    /// What seals backups (`PAGEROW_BACKUP_KEY`).
+    pub backup_key: Option<BackupKey>,
 }
 
 impl Config {
@@ -91,6 +99,7 @@ impl Config {
             notion: Some(notion),
             rules,
             keep_history,
+            conflicts_mapping,
             mappings,
             serve,
             auth,
@@ -98,7 +107,24 @@ impl Config {
         else {
             return Err(ConfigError::nowhere("incomplete", "the configuration is incomplete").into());
         };
-        Ok(Self { source, postgres, notion, rules, keep_history, mappings, serve, auth })
+        let backup_key = match environment.get(BACKUP_KEY).filter(|text| !text.trim().is_empty()) {
+            None => None,
+            Some(text) => Some(BackupKey::parse(text).map_err(|wrong| {
+                ConfigErrors::from(ConfigError::nowhere("wrong_backup_key", format!("{BACKUP_KEY}: {wrong}")))
+            })?),
+        };
+        Ok(Self {
+            source,
+            postgres,
+            notion,
+            rules,
+            keep_history,
+            conflicts_mapping,
+            mappings,
+            serve,
+            auth,
+            backup_key,
+        })
     }
 
     /// A mapping by its name.
@@ -125,6 +151,7 @@ struct Parts {
     notion: Option<Notion>,
     rules: Rules,
     keep_history: Option<Duration>,
+    conflicts_mapping: Option<Setting<String>>,
     mappings: Vec<MappingConfig>,
     serve: Serve,
     auth: Option<Auth>,
@@ -141,14 +168,15 @@ impl Parts {
         };
         let postgres = section("postgres").and_then(Postgres::read);
         let notion = section("notion").and_then(Notion::read);
-        let (rules, keep_history) = match reader.table("sync") {
+        let (rules, keep_history, conflicts_mapping) = match reader.table("sync") {
             Some(sync) => {
                 let rules = Rules::default().overridden_by(&sync);
                 let keep = rules::keep_history(&sync);
+                let conflicts_mapping = sync.text("conflicts_mapping");
                 sync.finish();
-                (rules, keep)
+                (rules, keep, conflicts_mapping)
             }
-            None => (Rules::default(), Some(rules::KEEP_HISTORY)),
+            None => (Rules::default(), Some(rules::KEEP_HISTORY), None),
         };
         let serve = reader.table("serve").map(Serve::read).unwrap_or_default();
         let auth = reader.table("auth").and_then(Auth::read);
@@ -166,8 +194,21 @@ impl Parts {
                 relation_is_mapped(&reader, field, &names);
             }
         }
+        if let Some(named) = conflicts_mapping.as_ref().filter(|named| !names.contains(&named.value)) {
+            let message = format!("there is no mapping named {}", named.value);
+            reader.complaints().add(
+                ConfigError::at(
+                    reader.complaints().source,
+                    &named.place,
+                    "no_such_mapping",
+                    &named.key,
+                    message,
+                )
+                .suggest(nearest(named, names.iter().map(String::as_str))),
+            );
+        }
         reader.finish();
-        Self { postgres, notion, rules, keep_history, mappings, serve, auth }
+        Self { postgres, notion, rules, keep_history, conflicts_mapping, mappings, serve, auth }
     }
 }
 

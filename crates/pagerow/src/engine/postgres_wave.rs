@@ -79,6 +79,7 @@ impl<W: Parts> Engine<W> {
                 .zip(&cut)
                 .zip(run.next_seq..)
                 .map(|(((step, outcome), (_, left_out)), seq)| Ended {
+                    kept: None,
                     seq,
                     step,
                     how: match outcome {

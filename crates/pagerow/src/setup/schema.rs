@@ -10,7 +10,7 @@ use pagerow_core::record::PageId;
 use serde::Serialize;
 
 pub use apply::{Applied, ApplyError, Made, apply};
-pub use write_back::{WriteBack, remember};
+pub use write_back::{WriteBack, make_anew, remember};
 
 use super::{
     capture,
@@ -292,6 +292,7 @@ fn wanted(draft: &Draft<'_>) -> Vec<NewProperty> {
         (&stamp.synced_at, NewKind::Date),
         (&stamp.checksum, NewKind::RichText),
         (&stamp.synced, NewKind::Checkbox),
+        (&stamp.backup, NewKind::RichText),
     ];
     let stamps = stamps.into_iter().filter_map(|(name, kind)| {
         Some(NewProperty { name: name.as_ref()?.value.clone(), kind, role: Role::Stamp })
