@@ -180,13 +180,13 @@ pub trait Rows: Send + Sync {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// The whole rows of these keys, every column, as the table's own JSON: what the history keeps of a row that is
-    /// about to be deleted. They are locked until the transaction ends; a row that is gone or that somebody else holds
-    /// is left out.
+    /// about to be deleted. They are locked until the transaction ends; nothing is kept of a row that somebody else holds,
+    /// and one that is gone is left out.
     fn whole(
         &self,
         tx: &mut Self::Tx,
         keys: &[RowKey],
-    ) -> impl Future<Output = Result<Vec<(RowKey, String)>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<(RowKey, Option<String>)>, Self::Error>> + Send;
 
     /// The whole rows of these keys as their pages keep them: a [`crate::backup::WholeRow`] as JSON, without the
     /// bookkeeping columns. Rows that are gone are left out.
@@ -211,6 +211,25 @@ pub trait Rows: Send + Sync {
         tx: &mut Self::Tx,
         notes: &[RowNote],
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Pages that were read, and from where another reading goes on behind them.
+#[derive(Clone, Debug)]
+pub struct Portion {
+    pub pages: Vec<Seen<PageId>>,
+    pub reached: Cursor,
+}
+
+/// Pages that can be read in portions, so that an unfinished reading can be taken up again, by whomever.
+pub trait Portions: Pages {
+    /// Reads all pages, or those that are left behind `from`, and hands them over portion by portion. `None` when
+    /// nobody understands `from` any more.
+    fn read_on(
+        &self,
+        from: Option<&Cursor>,
+        relatives: &Relatives,
+        take: &mut (dyn FnMut(Portion) + Send),
+    ) -> impl Future<Output = Result<Option<Looked>, Self::Error>> + Send;
 }
 
 /// One mapping's data source.

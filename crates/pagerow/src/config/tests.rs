@@ -102,7 +102,7 @@ fn errors_say_where_and_what() {
             format!("{HEAD}[sync]\nsize = 1\n"),
             "unknown_key",
             Some(6),
-            &["valid keys are capture, compare_interval, direction"],
+            &["valid keys are capture, compare_interval, conflicts_mapping, direction"],
         ),
         (
             format!("{HEAD}[sync]\ndirection = \"to_noton\"\n"),
@@ -277,6 +277,36 @@ fn errors_say_where_and_what() {
             "no_such_mapping",
             Some(9),
             &["no mapping named userss", "add [mapping.userss]"],
+        ),
+        (
+            format!("{}[sync]\nconflicts_mapping = \"tickets\"\n", fields("a = \"A\"")),
+            "no_such_mapping",
+            Some(11),
+            &["no mapping named tickets"],
+        ),
+        (
+            fields("a = { property = \"X\", once = true }"),
+            "no_expression",
+            Some(9),
+            &["only `from_notion` fills", "leave `once` out"],
+        ),
+        (
+            fields("a = { property = \"X\", from_notion = \"value\", direction = \"both\" }"),
+            "wrong_direction",
+            Some(9),
+            &["without `to_notion` nothing can flow the other way", "direction = \"to_postgres\""],
+        ),
+        (
+            fields("a = { property = \"X\", from_notion = \"value\", relation = \"s\" }"),
+            "expression_relation",
+            Some(9),
+            &["no rows to relate to"],
+        ),
+        (
+            fields("a = { as = \"body\", from_notion = \"value\" }"),
+            "expression_body",
+            Some(9),
+            &["name a property instead"],
         ),
         (
             fields("a = { property = \"X\", relation = \"S\" }"),

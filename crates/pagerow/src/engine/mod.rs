@@ -6,6 +6,7 @@ mod act;
 mod audit;
 mod backup;
 mod cycle;
+mod detect;
 mod error;
 mod holder;
 mod index;
@@ -23,6 +24,7 @@ mod recovery;
 mod renewal;
 mod report;
 mod resolve;
+mod retrieval;
 mod rewind;
 mod schedule;
 mod sync;
@@ -35,6 +37,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use pagerow_core::{guard::Limits, mapping::Mapping};
 
 pub use cycle::{Consent, Depth};
+pub use detect::{Confidence, Finding, Kind};
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
 pub use recovery::{Recovery, RecoveryPlan};
@@ -97,7 +100,7 @@ impl Default for Settings {
             max_attempts: 3,
             sweep_interval: hours(1),
             compare_interval: hours(24),
-            doubt: std::time::Duration::from_secs(60),
+            doubt: std::time::Duration::from_secs(180),
             shared_token: false,
             delete_wait: std::time::Duration::ZERO,
         }
@@ -133,6 +136,10 @@ pub struct Engine<W: Parts> {
     /// By mapping, run and number: when an open step may last have gone out, in seconds of [`Clock::uptime`].
     lost_at: BTreeMap<usize, BTreeMap<(i64, i32), f64>>,
     renewal: Option<Box<dyn Renewal<W>>>,
+    /// By mapping, what a recovery has read of the pages already.
+    known: BTreeMap<String, retrieval::Known>,
+    /// Since when.
+    known_at: Option<tokio::time::Instant>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -158,6 +165,8 @@ impl<W: Parts> Engine<W> {
             presumed: None,
             lost_at: BTreeMap::new(),
             renewal: None,
+            known: BTreeMap::new(),
+            known_at: None,
         }
     }
 

@@ -111,7 +111,7 @@ impl Rows for PgRows {
         edit::pass_sequence(&self.inner, tx, keys).await
     }
 
-    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, RowsError> {
+    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, Option<String>)>, RowsError> {
         whole::read(&self.inner, tx, keys).await
     }
 

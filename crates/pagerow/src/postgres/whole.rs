@@ -17,30 +17,38 @@ use super::{
     transaction::{Param, Tx, TxError},
 };
 
-/// Reads and locks the rows of keys; those that are gone or held by others are left out.
+/// Reads and locks the rows of keys. Nothing is read of those that others hold, and those that are gone are left out.
 pub(super) async fn read(
     rows: &Inner,
     tx: &mut Tx,
     keys: &[RowKey],
-) -> Result<Vec<(RowKey, String)>, RowsError> {
+) -> Result<Vec<(RowKey, Option<String>)>, RowsError> {
     let columns = read::key_columns(rows, keys);
     let params: Vec<Param<'_>> = columns.iter().map(|column| (column as _, Type::TEXT_ARRAY)).collect();
     let order: Vec<&str> = rows.sql.key.iter().map(|key| key.column.as_str()).collect();
-    let sql = format!(
-        "SELECT pagerow_asked.pagerow_place, row_to_json({name}.*)::text FROM {} JOIN {} ON {} ORDER BY {} \
-         FOR UPDATE OF {name} SKIP LOCKED",
+    let these = format!(
+        "FROM {} JOIN {} ON {}",
         asked(columns.len(), &[]),
         rows.sql.aliased(),
-        rows.sql.key_matches(),
+        rows.sql.key_matches()
+    );
+    let sql = format!(
+        "SELECT pagerow_asked.pagerow_place, row_to_json({name}.*)::text {these} ORDER BY {} \
+         FOR UPDATE OF {name} SKIP LOCKED",
         order.join(", "),
         name = rows.sql.name,
     );
+    let key_at = |row: &Row| keys.get(usize::try_from(row.get::<_, i64>(0) - 1).ok()?).cloned();
     let found = tx.query(&sql, &params).await?;
-    let whole = found.iter().filter_map(|row| {
-        let place = usize::try_from(row.get::<_, i64>(0) - 1).ok()?;
-        Some((keys.get(place)?.clone(), row.get(1)))
-    });
-    Ok(whole.collect())
+    let mut whole: BTreeMap<RowKey, Option<String>> =
+        found.iter().filter_map(|row| Some((key_at(row)?, row.get(1)))).collect();
+    if whole.len() < keys.len() {
+        let there = tx.query(&format!("SELECT pagerow_asked.pagerow_place {these}"), &params).await?;
+        for key in there.iter().filter_map(key_at) {
+            whole.entry(key).or_default();
+        }
+    }
+    Ok(whole.into_iter().collect())
 }
 
 /// How many keys one statement asks for.

@@ -102,7 +102,7 @@ impl Marketplace {
         let started = Instant::now();
         let answer = run(command).await;
         assert_eq!(answer.code, code, "{arguments:?}: {} {}", answer.stdout, answer.stderr);
-        println!("{:6.1} s  pagerow {}", started.elapsed().as_secs_f64(), arguments.join(" "));
+        eprintln!("{:6.1} s  pagerow {}", started.elapsed().as_secs_f64(), arguments.join(" "));
         answer
     }
 
@@ -135,6 +135,21 @@ impl Marketplace {
         let page = found.next().unwrap_or_else(|| panic!("no page {title} in {database}"));
         assert!(found.next().is_none(), "twins of {title} in {database}");
         (page["id"].as_str().unwrap().to_owned(), page["values"].clone())
+    }
+
+    /// A call of the connection itself.
+    async fn api(&self, method: &str, path: &str, body: Option<Json>) -> Json {
+        let address = format!("{}/v1/{path}", self.emulator.base_url());
+        let mut call = reqwest::Client::new()
+            .request(method.parse().unwrap(), address)
+            .header("authorization", format!("Bearer {}", self.emulator.token()))
+            .header("notion-version", "2026-03-11");
+        if let Some(body) = body {
+            call = call.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = call.send().await.unwrap();
+        assert!(answer.status().is_success(), "{method} {path}: {}", answer.status());
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
     async fn edit(&self, page: &str, properties: Json) {
@@ -174,6 +189,123 @@ async fn from_an_empty_page_to_both_sides_equal_and_through_edits_on_both() {
     assert_eq!(last["run"], Json::Null, "{last:#}");
 }
 
+#[tokio::test]
+async fn a_log_of_all_steps_is_a_database_that_stops_no_other() {
+    let market = Marketplace::set_up(4).await;
+    let read = |name: &str| std::fs::read_to_string(example().join(name)).unwrap();
+    market.sql.batch_execute(&read("sync-log.sql")).await.unwrap();
+    let file = market.folder.path().join("pagerow.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, config + &read("sync-log.toml")).unwrap();
+    market.pagerow(&["schema", "apply", "--yes", "--json"]).await;
+    market.sync().await;
+
+    let steps = "SELECT count(*) FROM pagerow.steps WHERE mapping <> 'sync_log' AND status = 'done'";
+    let log = market.pages("Sync Log").await;
+    assert_eq!(Some(log.len().to_string()), market.value(steps).await);
+    assert!(log.len() >= 28, "a page for each page that was made: {}", log.len());
+    let entry = &log[0]["values"];
+    assert_eq!((&entry["Status"], &entry["Direction"]), (&json!("Done"), &json!("To Notion")), "{entry}");
+    assert!(entry["Sync Duration"].is_number() && entry["Synced At"].is_string(), "{entry}");
+    assert_eq!(market.sync().await["run"], Json::Null, "the log is no news to itself");
+
+    // Without its database the log pauses, and nothing else does.
+    let source = market.people.data_source("Sync Log").await;
+    let parent =
+        market.api("GET", &format!("data_sources/{source}"), None).await["parent"]["database_id"].clone();
+    let database = format!("databases/{}", parent.as_str().unwrap());
+    market.api("PATCH", &database, Some(json!({ "in_trash": true }))).await;
+    let rename = "UPDATE suppliers SET name = 'Renamed meanwhile' WHERE id = md5('supplier key 1')::uuid";
+    market.sql.batch_execute(rename).await.unwrap();
+    let told = market.ends(3, &["sync", "--json"]).await;
+    assert!(told.stdout.contains("sync_log"), "{}", told.stdout);
+    market.page("Suppliers", "Name", "Renamed meanwhile").await;
+    market.api("PATCH", &database, Some(json!({ "in_trash": false }))).await;
+    market.sync().await;
+    assert_eq!(
+        Some(market.pages("Sync Log").await.len().to_string()),
+        market.value(steps).await,
+        "what it missed is there"
+    );
+}
+
+#[tokio::test]
+async fn a_conflict_is_decided_by_choosing_an_option() {
+    let market = Marketplace::set_up(4).await;
+    let read = |name: &str| std::fs::read_to_string(example().join(name)).unwrap();
+    market.sql.batch_execute(&read("sync-conflicts.sql")).await.unwrap();
+    let file = market.folder.path().join("pagerow.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let config = config.replacen("[sync]", "[sync]\nconflicts_mapping = \"sync_conflicts\"", 1);
+    std::fs::write(&file, config + &read("sync-conflicts.toml")).unwrap();
+    market.pagerow(&["schema", "apply", "--yes", "--json"]).await;
+    market.sync().await;
+
+    let rows = |number: i32| format!("SELECT payment_terms FROM rfq_responses WHERE number = {number}");
+    let contest = async |number: i32, notion: &str, postgres: &str| {
+        let (page, _) = market.page("RFQ Responses", "ID", &format!("RSP-{number}")).await;
+        market.edit(&page, json!({ "Payment Terms": notion })).await;
+        let update = format!("UPDATE rfq_responses SET payment_terms = '{postgres}' WHERE number = {number}");
+        market.sql.batch_execute(&update).await.unwrap();
+    };
+    contest(1, "thirty days", "cash").await;
+    contest(2, "ninety days", "gold").await;
+    market.ends(3, &["sync", "--json"]).await;
+    let asked = market.pages("Sync Conflicts").await;
+    assert_eq!(asked.len(), 2, "{asked:#?}");
+    let question = |postgres: &str| {
+        let found = asked.iter().find(|page| page["values"]["In Postgres"] == postgres);
+        found.unwrap_or_else(|| panic!("{asked:#?}")).clone()
+    };
+    let (cash, gold) = (question("cash"), question("gold"));
+    assert_eq!(
+        (&cash["values"]["In Notion"], &cash["values"]["Status"]),
+        (&json!("thirty days"), &json!("Open"))
+    );
+    assert_eq!(cash["values"]["Field"], "Payment Terms");
+
+    // What is asked stays as it is until somebody answers.
+    market.ends(3, &["sync", "--json"]).await;
+    market.edit(cash["id"].as_str().unwrap(), json!({ "Decision": "Keep Notion" })).await;
+    market.edit(gold["id"].as_str().unwrap(), json!({ "Decision": "Keep Postgres" })).await;
+    market.sync().await;
+    assert_eq!(market.value(&rows(1)).await.as_deref(), Some("thirty days"));
+    let (_, kept) = market.page("RFQ Responses", "ID", "RSP-2").await;
+    assert_eq!(kept["Payment Terms"], "gold");
+    let answered = market.pages("Sync Conflicts").await;
+    assert!(answered.iter().all(|page| page["values"]["Status"] == "Closed"), "{answered:#?}");
+    assert_eq!(market.sync().await["run"], Json::Null);
+
+    // An answer to what was something else by then counts for nothing, and the new question is asked.
+    contest(1, "sixty days", "barter").await;
+    market.ends(3, &["sync", "--json"]).await;
+    let asked = market.pages("Sync Conflicts").await;
+    let open = asked.iter().find(|page| page["values"]["Status"] == "Open").unwrap();
+    market.edit(open["id"].as_str().unwrap(), json!({ "Decision": "Keep Notion" })).await;
+    market
+        .sql
+        .batch_execute("UPDATE rfq_responses SET payment_terms = 'shells' WHERE number = 1")
+        .await
+        .unwrap();
+    market.ends(3, &["sync", "--json"]).await;
+    assert_eq!(market.value(&rows(1)).await.as_deref(), Some("shells"));
+    let asked = market.pages("Sync Conflicts").await;
+    let open = &asked.iter().find(|page| page["values"]["Status"] == "Open").unwrap()["values"];
+    assert_eq!((&open["In Postgres"], &open["Decision"]), (&json!("shells"), &Json::Null), "{open}");
+
+    // Nothing of this fails a sync.
+    market.sql.batch_execute("ALTER TABLE sync_conflicts RENAME COLUMN decision TO verdict").await.unwrap();
+    market
+        .sql
+        .batch_execute(
+            "UPDATE suppliers SET name = 'Renamed meanwhile' WHERE id = md5('supplier key 1')::uuid",
+        )
+        .await
+        .unwrap();
+    market.ends(3, &["sync", "--json"]).await;
+    market.page("Suppliers", "Name", "Renamed meanwhile").await;
+}
+
 async fn has_the_properties(market: &Marketplace) {
     for (table, title, properties) in DATABASES {
         let wanted: BTreeMap<String, String> = properties
@@ -183,14 +315,7 @@ async fn has_the_properties(market: &Marketplace) {
             .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
             .collect();
         let source = market.people.data_source(title).await;
-        let schema = reqwest::Client::new()
-            .get(format!("{}/v1/data_sources/{source}", market.emulator.base_url()))
-            .header("authorization", format!("Bearer {}", market.emulator.token()))
-            .header("notion-version", "2026-03-11")
-            .send()
-            .await
-            .unwrap();
-        let schema: Json = serde_json::from_str(&schema.text().await.unwrap()).unwrap();
+        let schema = market.api("GET", &format!("data_sources/{source}"), None).await;
         let made: BTreeMap<String, String> = schema["properties"]
             .as_object()
             .unwrap()

@@ -1,10 +1,11 @@
 //! Rebuilding a side: the plan is shown and asked about, then carried out.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use pagerow_core::{digest::Digest, guard::Refused, record::RowKey, side::Side};
 use serde_json::{Value as Json, json};
 
+use super::databases::{self, Databases};
 use crate::{
     cli::{
         apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, progress::Meter,
@@ -26,6 +27,9 @@ pub(crate) struct Args {
     /// Only show what would be done
     #[arg(long)]
     dry_run: bool,
+    /// Give up a recovery that has not ended, and drop what it retrieved
+    #[arg(long, conflicts_with_all = ["mappings", "records", "dry_run", "pass"])]
+    cancel: bool,
     /// Let the plan with this hash pass, although the guard stopped it
     #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
     pass: Option<Digest>,
@@ -63,7 +67,22 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
             .advise(format!("name that mapping: `{} MAPPING --record KEY`", from.command())));
     }
     let stop = signals::watch(console)?;
-    let wiring = Wiring::connect(config).await?;
+    let mut wiring = Wiring::connect(config).await?;
+    let (mut remade, mut calls_before) = (BTreeSet::new(), 0);
+    if from == From::Postgres && !args.cancel {
+        match databases::bring_back(wiring, &args.mappings, args.dry_run, console).await? {
+            Databases::There { wiring: again, remade: new, calls } => {
+                (wiring, remade, calls_before) = (*again, new, calls);
+            }
+            Databases::Shown(lost) => {
+                let lost: Vec<&str> = lost.iter().map(|one| one.mapping.as_str()).collect();
+                let json = json!({ "from": "postgres", "databases": lost, "plan": Json::Null, "report": Json::Null });
+                console
+                    .answer(&json, || "what is missing in them shows when they are there again".to_owned())?;
+                return Ok(Exit::Decisions);
+            }
+        }
+    }
     let meter = Meter::new(console);
     meter.say("reading both schemas");
     let bindings = wiring.bind(meter.listener(), stop).await?;
@@ -73,10 +92,25 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         meter.finish();
         return Err(paused.first().map_or_else(|| CliError::usage("nothing is mapped"), CliError::paused));
     };
+    if args.cancel {
+        meter.finish();
+        let cancelled = engine.cancel_recovery().await;
+        let cancelled = cancelled.map_err(|error| CliError::of_engine(error, &wiring.database))?;
+        let json = json!({ "cancelled": cancelled.map(|(operation, _)| operation) });
+        console.answer(&json, || match cancelled {
+            Some((operation, pages)) => format!(
+                "recovery {operation} was given up; {} dropped",
+                render::table::counted(pages, "retrieved page is", "retrieved pages are")
+            ),
+            None => "no recovery is going on".to_owned(),
+        })?;
+        return Ok(Exit::Done);
+    }
     let explain = |error| CliError::of_engine(error, &wiring.database);
     let what = Recovery {
         side: from.lost(),
         mappings,
+        remade: remade.clone(),
         records: args.records.iter().map(|key| RowKey::from(key.as_str())).collect(),
     };
     let planned = engine.plan_recovery(&what).await;
@@ -94,7 +128,15 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
     let hash = planned.plan.hash();
     let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
     let plan = render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast);
-    let answer = |report: Json| json!({ "from": from.lost().other().name(), "plan": plan, "report": report });
+    let answer = |report: Json| {
+        json!({
+            "from": from.lost().other().name(),
+            "databases": remade,
+            "calls_for_databases": calls_before,
+            "plan": plan,
+            "report": report,
+        })
+    };
     let stopped = !planned.refusals.is_empty() && args.pass != Some(hash);
     if !console.json() {
         let text = render::plan_text::plan(&planned.plan, &planned.refusals, forecast, console.verbose());
