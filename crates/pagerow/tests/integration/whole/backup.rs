@@ -199,3 +199,21 @@ async fn looks_bring_it_along_where_it_is_asked_for() {
     // A plain backup does not say whose it is: it opens for any row.
     assert_eq!(found, 9);
 }
+
+#[tokio::test]
+async fn a_row_that_does_not_fit_goes_without_it() {
+    let world = world().await;
+    // 400 KB that no compression makes smaller.
+    let noise = "SELECT string_agg(sha256(n::text::bytea), '') FROM generate_series(1, 12500) n";
+    world.sql(&format!("UPDATE thing SET blob = ({noise}) WHERE id = 1")).await;
+    world.configure(MAPPING);
+    world.make().await;
+    let report = world.sync().await;
+    assert_eq!(part(&report, "things").to_notion.created, 3, "{report:#?}");
+    world.nothing_left().await;
+    let backup = Backup::new("things", None);
+    let texts = texts(&world).await;
+    assert!(matches!(backup.read("1", &texts["full"]), Err(BackupError::TooLarge(bytes)) if bytes > 800_000));
+    assert!(backup.read("2", &texts["empty"]).is_ok());
+    assert_eq!(written(&world.full_sync().await), [0; 6]);
+}
