@@ -165,7 +165,7 @@ impl CliError {
             EngineError::StalePlan { kept, now } => Self::new(Exit::Decisions, "stale_plan", message)
                 .with("kept", kept.to_string().into())
                 .with("now", now.to_string().into())
-                .advise("nothing was written; make a new plan with `pagerow plan --out FILE`"),
+                .advise("nothing was written; the same command again shows what it would do now, `pagerow plan --out FILE` keeps a new plan"),
             EngineError::ConflictMoved(ids) => Self::new(Exit::Decisions, "conflict_moved", message)
                 .with("conflicts", Json::from(ids))
                 .advise("nothing was written; `pagerow sync` brings the list up to date, `pagerow conflicts` shows it"),
@@ -179,6 +179,14 @@ impl CliError {
                 Ok(error) => (*error).into(),
                 Err(_) => Self::new(Exit::Failed, "failed", message),
             },
+            EngineError::OtherOperation { operation, .. } => Self::new(Exit::Decisions, "recovery", message)
+                .code(Some("other_operation"))
+                .with("operation", operation.into())
+                .advise("nothing was written; `pagerow recover from-notion --cancel` gives it up, and a new one begins anew"),
+            EngineError::Cancelled(operation) => Self::new(Exit::Failed, "recovery", message)
+                .code(Some("cancelled"))
+                .with("operation", operation.into())
+                .advise("nothing was written, and what had been retrieved is dropped"),
             EngineError::Stopped => Self::new(Exit::Failed, "stopped", message)
                 .advise("what was done is kept; the next `pagerow sync` goes on from there"),
             EngineError::NoSuchRun(_) => Self::usage(message)

@@ -31,6 +31,8 @@ struct Lines {
     last: Instant,
     /// When the steps began to be carried out.
     began: Instant,
+    /// How many pages had been retrieved when, before this process went on.
+    retrieved: (u64, Instant),
     /// What was last said of writes without an answer, by mapping.
     doubts: BTreeMap<String, usize>,
 }
@@ -48,7 +50,12 @@ impl Meter {
             Shown::Bar(bar)
         } else {
             let now = Instant::now();
-            Shown::Lines(Mutex::new(Lines { last: now, began: now, doubts: BTreeMap::new() }))
+            Shown::Lines(Mutex::new(Lines {
+                last: now,
+                began: now,
+                retrieved: (0, now),
+                doubts: BTreeMap::new(),
+            }))
         };
         Self(Some(std::sync::Arc::new(shown)))
     }
@@ -94,6 +101,12 @@ fn draw(bar: &ProgressBar, event: &Event<'_>) {
         Event::Looked { mapping, side, records } => {
             bar.set_message(format!("looking at {mapping} in {side}: {records} records"));
         }
+        Event::TakenUp { operation, pages } => bar.println(taken_up(*operation, *pages)),
+        Event::Retrieved { mapping, pages, expected, seconds } => {
+            let expected = expected.map_or_else(String::new, |expected| format!(" of about {expected}"));
+            let left = seconds.map_or_else(String::new, |left| format!(" · {} left", duration(left)));
+            bar.set_message(format!("retrieving {mapping}: {pages}{expected} pages{left}"));
+        }
         Event::Planned { steps: 0, .. } => {}
         Event::Planned { steps, .. } => {
             bar.reset();
@@ -121,6 +134,13 @@ fn draw(bar: &ProgressBar, event: &Event<'_>) {
             bar.set_message(format!("{mapping}: looking what became of {writes} writes without an answer"));
         }
     }
+}
+
+fn taken_up(operation: i64, pages: u64) -> String {
+    format!(
+        "going on with recovery {operation}: {} retrieved already",
+        counted(pages, "page is", "pages are")
+    )
 }
 
 fn bases_lost(mapping: &str, why: &str) -> String {
@@ -154,6 +174,19 @@ impl Lines {
                 )
             }
             Event::BasesLost { mapping, why } => bases_lost(mapping, why),
+            Event::TakenUp { operation, pages } => {
+                self.retrieved = (*pages, now);
+                taken_up(*operation, *pages)
+            }
+            Event::Retrieved { mapping, pages, expected, seconds } if due => {
+                let (before, began) = self.retrieved;
+                let took = now.duration_since(began).as_secs_f64().max(0.001);
+                #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+                let rate = pages.saturating_sub(before) as f64 / took;
+                let expected = expected.map_or_else(String::new, |expected| format!(" of about {expected}"));
+                let left = seconds.map_or_else(String::new, |left| format!(", {} left", duration(left)));
+                format!("retrieving {mapping}: {pages}{expected} pages, {rate:.0} a second{left}")
+            }
             Event::InDoubt { mapping, writes, seconds } => {
                 // It is looked at every few seconds, and told when it has changed.
                 if self.doubts.insert((*mapping).to_owned(), *writes) == Some(*writes) {
@@ -180,7 +213,10 @@ impl Lines {
                     duration(left / rate)
                 )
             }
-            Event::Looked { .. } | Event::Stepped { .. } | Event::Waiting { .. } => return None,
+            Event::Looked { .. }
+            | Event::Retrieved { .. }
+            | Event::Stepped { .. }
+            | Event::Waiting { .. } => return None,
         };
         self.last = now;
         Some(text)
@@ -208,7 +244,7 @@ mod tests {
     #[test]
     fn plain_lines_keep_their_distance() {
         let start = Instant::now();
-        let mut lines = Lines { last: start, began: start, doubts: BTreeMap::new() };
+        let mut lines = Lines { last: start, began: start, retrieved: (0, start), doubts: BTreeMap::new() };
         let looked = Event::Looked { mapping: "a", side: Side::Notion, records: 500 };
         assert_eq!(lines.next(&looked, start + Duration::from_secs(1)), None);
         assert_eq!(

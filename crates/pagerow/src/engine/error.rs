@@ -31,6 +31,12 @@ pub enum EngineError {
     /// What was chosen cannot be held on the other side; nothing was written.
     #[error("conflict {conflict}: {side} cannot hold what was chosen: {}", .reason.text)]
     Unholdable { conflict: i64, side: Side, reason: Reason },
+    /// A recovery is open that this pagerow, or this configuration, cannot go on with; nothing was written.
+    #[error("recovery {operation} has not ended, and cannot be gone on with: {why}")]
+    OtherOperation { operation: i64, why: String },
+    /// Somebody gave the recovery up while it went on.
+    #[error("recovery {0} was cancelled")]
+    Cancelled(i64),
     #[error("stopped on request")]
     Stopped,
     #[error("there is no run {0}")]

@@ -4,6 +4,7 @@
 
 mod act;
 mod audit;
+mod backup;
 mod cycle;
 mod error;
 mod holder;
@@ -22,6 +23,7 @@ mod recovery;
 mod renewal;
 mod report;
 mod resolve;
+mod retrieval;
 mod rewind;
 mod schedule;
 mod sync;
@@ -96,7 +98,7 @@ impl Default for Settings {
             max_attempts: 3,
             sweep_interval: hours(1),
             compare_interval: hours(24),
-            doubt: std::time::Duration::from_secs(60),
+            doubt: std::time::Duration::from_secs(180),
             shared_token: false,
             delete_wait: std::time::Duration::ZERO,
         }
@@ -132,6 +134,10 @@ pub struct Engine<W: Parts> {
     /// By mapping, run and number: when an open step may last have gone out, in seconds of [`Clock::uptime`].
     lost_at: BTreeMap<usize, BTreeMap<(i64, i32), f64>>,
     renewal: Option<Box<dyn Renewal<W>>>,
+    /// By mapping, what a recovery has read of the pages already.
+    known: BTreeMap<String, retrieval::Known>,
+    /// Since when.
+    known_at: Option<tokio::time::Instant>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -157,6 +163,8 @@ impl<W: Parts> Engine<W> {
             presumed: None,
             lost_at: BTreeMap::new(),
             renewal: None,
+            known: BTreeMap::new(),
+            known_at: None,
         }
     }
 

@@ -12,6 +12,10 @@ use pagerow_core::{plan::Step, side::Side};
 pub enum Event<'a> {
     /// So many records of a side have been seen in this look.
     Looked { mapping: &'a str, side: Side, records: u64 },
+    /// So many pages of a mapping have been retrieved; what is left takes about so many seconds.
+    Retrieved { mapping: &'a str, pages: u64, expected: Option<u64>, seconds: Option<f64> },
+    /// A recovery that was interrupted is gone on with; so many pages are there already.
+    TakenUp { operation: i64, pages: u64 },
     /// A plan is about to be carried out.
     Planned { steps: u64, seconds: f64 },
     /// A step is over; `done` of `total` are.

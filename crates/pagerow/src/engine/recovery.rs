@@ -3,7 +3,10 @@
 //!
 //! Nothing but this side is written, and no cursor moves: whatever else there is to do, the next sync finds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use pagerow_core::{
     digest::Digest,
@@ -17,6 +20,8 @@ use pagerow_core::{
     value::{Ref, Value},
 };
 
+use tokio::time::Instant;
+
 use super::{
     Bound, Depth, Engine, EngineError, Parts,
     cycle::Decided,
@@ -24,12 +29,17 @@ use super::{
     report::{Report, Run},
 };
 use crate::{
-    replica::{Rows, Scope, Seen},
-    store::{Answered, Attention as _, Identities as _, Links, Runs as _, Transaction, Transactions},
+    replica::{Portions, Rows, Scope, Seen},
+    store::{
+        Answered, Attention as _, Identities as _, Links, Operations, Runs as _, Transaction, Transactions,
+    },
 };
 
 /// References that close a circle follow in a second plan; what waits for them may take a few more.
 const MOST_ROUNDS: u32 = 6;
+
+/// So long a page that was not there is taken not to be there.
+const ABSENT: Duration = Duration::from_secs(600);
 
 /// How many links are read at once.
 const CHUNK: usize = 2_000;
@@ -59,9 +69,15 @@ struct Prepared {
     against: Vec<Against>,
     /// By the plan's mappings: lost records that refer to others.
     referring: Vec<Vec<Pair>>,
+    /// By the plan's mappings: pages that are not there.
+    absent: Vec<BTreeMap<PageId, Absence>>,
 }
 
-impl<W: Parts> Engine<W> {
+impl<W: Parts> Engine<W>
+where
+    W::Store: Operations,
+    W::Pages: Portions,
+{
     /// What a recovery would do, and what of it the guard would stop. Writes nothing to either side.
     ///
     /// # Errors
@@ -75,9 +91,14 @@ impl<W: Parts> Engine<W> {
             let open = self.store.open_steps(&self.bound[at].mapping.name).await?;
             doubtful.push(open.into_iter().filter_map(|open| open.step.key).collect());
         }
+        let operation = self.know_pages(what, &which).await?;
         // On the heap: what looks at both sides is large.
         let prepared = Box::pin(self.prepare_recovery(what, &which, &doubtful)).await?;
+        self.remember_absences(what, &which, &prepared);
         let Prepared { decided, against, .. } = prepared;
+        if let (true, Some(operation)) = (decided.plan.is_empty(), operation) {
+            self.end_retrieval(operation).await?;
+        }
         Ok(match guard::check(decided.plan, &against, &[]) {
             Ok(approved) => RecoveryPlan { plan: approved.into_plan(), refusals: Vec::new() },
             Err(refused) => RecoveryPlan { plan: refused.plan, refusals: refused.refusals },
@@ -105,6 +126,7 @@ impl<W: Parts> Engine<W> {
         };
         let mut run = Run::new(from, self.calls());
         let result = Box::pin(self.carry_recovery_out(&mut run, what, &which, (only, pass))).await;
+        self.known.clear();
         let quiet = result.as_ref().map(|()| run.failed == 0 && run.doubts + run.unsure == 0);
         let closed = self.close(run, &which, quiet, result.as_ref().err()).await;
         result.and(closed)
@@ -125,8 +147,9 @@ impl<W: Parts> Engine<W> {
         (only, pass): (Option<Digest>, Option<Digest>),
     ) -> Result<(), EngineError> {
         let doubtful = self.finish_open_steps(run, which).await?;
+        let operation = self.know_pages(what, which).await?;
         let prepared = Box::pin(self.prepare_recovery(what, which, &doubtful)).await?;
-        let Prepared { decided, against, mut referring } = prepared;
+        let Prepared { decided, against, mut referring, .. } = prepared;
         let approved = guard::check(decided.plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
         if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
@@ -162,7 +185,39 @@ impl<W: Parts> Engine<W> {
         self.unpark(&healed).await?;
         // Others may have taken keys and pages out of what is known of relatives.
         self.relatives = None;
+        if let Some(operation) = operation {
+            self.end_retrieval(operation).await?;
+        }
         Ok(())
+    }
+
+    /// Retrieves all pages from which rows are to be made again. Pages that are to be made again are asked for one by
+    /// one, and once.
+    async fn know_pages(&mut self, what: &Recovery, which: &[usize]) -> Result<Option<i64>, EngineError> {
+        if what.side == Side::Postgres {
+            return self.retrieve(which).await.map(Some);
+        }
+        let is_old = self.known_at.is_none_or(|at| at.elapsed() > ABSENT);
+        if is_old {
+            self.known.clear();
+        }
+        for &at in which {
+            self.known.entry(self.bound[at].mapping.name.clone()).or_default();
+        }
+        Ok(None)
+    }
+
+    /// Remembers which pages are not there, so that carrying the plan out need not ask for each again.
+    fn remember_absences(&mut self, what: &Recovery, which: &[usize], prepared: &Prepared) {
+        if what.side == Side::Postgres {
+            return;
+        }
+        self.known_at = Some(Instant::now());
+        for (&at, absent) in which.iter().zip(&prepared.absent) {
+            if let Some(known) = self.known.get_mut(&self.bound[at].mapping.name) {
+                known.absent.clone_from(absent);
+            }
+        }
     }
 
     /// What waited for what it refers to, and has been written since, waits no longer.
@@ -197,13 +252,14 @@ impl<W: Parts> Engine<W> {
             Side::Postgres => Unpaged::new(),
         };
         self.add_referrers(which, &mut views, &unpaged).await?;
-        let (mut parts, mut referring) = (Vec::new(), Vec::new());
+        let (mut parts, mut referring, mut absent) = (Vec::new(), Vec::new(), Vec::new());
         for (&at, view) in which.iter().zip(&mut views) {
             let mapping = &*self.bound[at].mapping;
             let mut planner = Planner::new(mapping, view.census)
                 .of_lost_bases(view.lost.is_some())
                 .recovering(Some(what.side))
                 .without_pages_of(&unpaged);
+            absent.push(view.pairs.iter().filter_map(absent_page).collect());
             let refers = mapping.fields.iter().any(|field| field.related().is_some());
             let mut lost = Vec::new();
             for pair in view.pairs.drain(..).filter(|pair| what.holds(pair)) {
@@ -220,7 +276,7 @@ impl<W: Parts> Engine<W> {
         let plan = assemble(parts, &mappings);
         let mut against = self.weights(which, &plan, &views).await?;
         against.iter_mut().for_each(|against| against.recovering = Some(what.side));
-        Ok(Prepared { decided: Decided { plan, views }, against, referring })
+        Ok(Prepared { decided: Decided { plan, views }, against, referring, absent })
     }
 
     /// By mapping, the rows whose pages are gone for good.
@@ -363,6 +419,13 @@ impl Recovery {
         };
         let key = || pair.identity.key().cloned().or_else(marker);
         self.records.is_empty() || key().is_some_and(|key| self.records.contains(&key))
+    }
+}
+
+fn absent_page(pair: &Pair) -> Option<(PageId, Absence)> {
+    match (pair.identity.page(), &pair.seen.notion) {
+        (Some(page), Observation::Absent(how)) => Some((page, *how)),
+        _ => None,
     }
 }
 

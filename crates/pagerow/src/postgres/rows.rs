@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 use jiff::tz::TimeZone;
-use pagerow_core::{mapping::Mapping, plan::Step, record::RowKey};
+use pagerow_core::{digest::Digest, mapping::Mapping, plan::Step, record::RowKey};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -111,8 +111,16 @@ impl Rows for PgRows {
         edit::pass_sequence(&self.inner, tx, keys).await
     }
 
-    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, RowsError> {
+    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, Option<String>)>, RowsError> {
         whole::read(&self.inner, tx, keys).await
+    }
+
+    async fn for_backup(&self, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, RowsError> {
+        whole::for_backup(&self.inner, keys).await
+    }
+
+    async fn for_backup_in_short(&self, keys: &[RowKey]) -> Result<Vec<(RowKey, Digest)>, RowsError> {
+        whole::for_backup_in_short(&self.inner, keys).await
     }
 
     async fn note(&self, tx: &mut Tx, notes: &[RowNote]) -> Result<(), RowsError> {

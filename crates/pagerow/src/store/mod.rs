@@ -11,6 +11,7 @@ mod lease;
 mod links;
 mod migrate;
 mod names;
+mod operations;
 mod outbox;
 mod remove;
 mod runs;
@@ -24,6 +25,7 @@ pub use identity::{Identities, OwnWrite, Remembered, Tallies, Whereabouts};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
 pub use names::{Names, Renaming};
+pub use operations::{FORM, Operation, Operations, Retrieval};
 pub use remove::Belongings;
 pub use runs::{JournalEntry, OpenStep, Runs, StepUpdate, action_name};
 

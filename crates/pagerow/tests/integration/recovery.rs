@@ -1,6 +1,7 @@
 //! Either side is rebuilt from the other: what was lost comes back as it was, and nothing else is touched.
 
 mod emptied;
+mod interrupted;
 mod pages;
 
 use serde_json::Value as Json;

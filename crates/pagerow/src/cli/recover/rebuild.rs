@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Only show what would be done
     #[arg(long)]
     dry_run: bool,
+    /// Give up a recovery that has not ended, and drop what it retrieved
+    #[arg(long, conflicts_with_all = ["mappings", "records", "dry_run", "pass"])]
+    cancel: bool,
     /// Let the plan with this hash pass, although the guard stopped it
     #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
     pass: Option<Digest>,
@@ -73,6 +76,20 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         meter.finish();
         return Err(paused.first().map_or_else(|| CliError::usage("nothing is mapped"), CliError::paused));
     };
+    if args.cancel {
+        meter.finish();
+        let cancelled = engine.cancel_recovery().await;
+        let cancelled = cancelled.map_err(|error| CliError::of_engine(error, &wiring.database))?;
+        let json = json!({ "cancelled": cancelled.map(|(operation, _)| operation) });
+        console.answer(&json, || match cancelled {
+            Some((operation, pages)) => format!(
+                "recovery {operation} was given up; {} dropped",
+                render::table::counted(pages, "retrieved page is", "retrieved pages are")
+            ),
+            None => "no recovery is going on".to_owned(),
+        })?;
+        return Ok(Exit::Done);
+    }
     let explain = |error| CliError::of_engine(error, &wiring.database);
     let what = Recovery {
         side: from.lost(),

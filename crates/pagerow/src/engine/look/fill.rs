@@ -9,11 +9,12 @@ use pagerow_core::{
     side::{Side, Sides},
 };
 
-use super::{Part, marker, pages_error, rows_error};
+use super::{Part, RecordName, marker, pages_error, rows_error};
 use crate::{
     engine::{
         Bound, Engine, EngineError, Parts,
         index::{LinkIndex, Mark, Named, SideSeen},
+        retrieval::Known,
     },
     replica::{Pages, Relatives, Rows, Scope, Seen},
     store::{Due, Links as _},
@@ -29,6 +30,8 @@ pub(super) struct Sight<'a, W: Parts> {
     pub(super) index: LinkIndex,
     pub(super) rows: SideSeen<RowKey>,
     pub(super) pages: SideSeen<PageId>,
+    /// What a recovery knows of the pages.
+    pub(super) known: Option<&'a Known>,
     /// Forgotten links of halves that are back.
     pub(super) buried: Vec<Link>,
     /// Rows and pages without a link of which it is news that they are gone.
@@ -146,7 +149,16 @@ fn present<Id: Clone>(unlinked: &BTreeMap<Id, Observation>) -> Vec<Id> {
 impl<'a, W: Parts> Sight<'a, W> {
     pub(super) fn new(bound: &'a Bound<W>, relatives: &'a Relatives, index: LinkIndex) -> Self {
         let (rows, pages) = (SideSeen::new(&index), SideSeen::new(&index));
-        Self { bound, relatives, index, rows, pages, buried: Vec::new(), named: Default::default() }
+        Self {
+            bound,
+            relatives,
+            index,
+            rows,
+            pages,
+            known: None,
+            buried: Vec::new(),
+            named: Default::default(),
+        }
     }
 
     /// Looks for what the first look left open: absences that need proof, the other half of unsettled records, and
@@ -159,6 +171,8 @@ impl<'a, W: Parts> Sight<'a, W> {
     ) -> Result<(), EngineError> {
         let due_keys: BTreeSet<&RowKey> = due.keys.iter().collect();
         let due_pages: BTreeSet<PageId> = due.pages.iter().copied().collect();
+        let requested: BTreeSet<RecordName> =
+            due.requests.iter().map(|(key, page, _)| (key.clone(), *page)).collect();
         let (mut keys, mut pages) = (Vec::new(), Vec::new());
         for at in 0..self.index.len() {
             let link = self.index.get(at);
@@ -170,6 +184,12 @@ impl<'a, W: Parts> Sight<'a, W> {
             }
             if self.pages.mark(at) == Mark::Unseen
                 && (parts.notion == Part::Everything || again || (moved && link.unsettled))
+            {
+                pages.push(link.page);
+            }
+            // Somebody asked to look again because it was not as a list had shown it, and the list may still do so.
+            if self.pages.mark(at) != Mark::Unseen
+                && requested.contains(&(Some(link.key.clone()), Some(link.page)))
             {
                 pages.push(link.page);
             }
@@ -268,6 +288,15 @@ impl<'a, W: Parts> Sight<'a, W> {
         ids.sort();
         ids.dedup();
         let mapping = self.bound.mapping.name.as_str();
+        if let Some(known) = self.known {
+            ids.retain(|page| match (known.absent.get(page), self.index.of_page(*page)) {
+                (Some(absence), Some(at)) => {
+                    self.pages.fill(at, Observation::Absent(*absence));
+                    false
+                }
+                _ => true,
+            });
+        }
         for chunk in ids.chunks(CONFIRM) {
             let (mut shown, mut unreachable) = (0, 0);
             let (index, pages, named) = (&self.index, &mut self.pages, &self.named.1);
@@ -285,8 +314,9 @@ impl<'a, W: Parts> Sight<'a, W> {
                 .look(Scope::These(chunk), self.relatives, &mut take)
                 .await
                 .map_err(|error| pages_error(mapping, error))?;
-            // A whole chunk out of reach is a lost share, not a hundred deletions; asking on would cost hours.
-            if shown == CONFIRM && unreachable == CONFIRM {
+            // A whole chunk out of reach is a lost share, not a hundred deletions; asking on would cost hours. A recovery
+            // has to know of each.
+            if self.known.is_none() && shown == CONFIRM && unreachable == CONFIRM {
                 let rest: Vec<usize> = ids.iter().filter_map(|page| self.index.of_page(*page)).collect();
                 for at in rest {
                     if self.pages.mark(at) == Mark::Unseen {

@@ -32,7 +32,7 @@ impl<W: Parts> Engine<W> {
     /// was settled.
     #[expect(clippy::too_many_arguments, reason = "what a look starts from")]
     pub(super) async fn see<'a>(
-        &self,
+        &'a self,
         bound: &'a Bound<W>,
         relatives: &'a Relatives,
         parts: Sides<Part>,
@@ -83,7 +83,7 @@ impl<W: Parts> Engine<W> {
 
     /// Reads at least one side completely, against all links.
     async fn see_in_full<'a>(
-        &self,
+        &'a self,
         bound: &'a Bound<W>,
         relatives: &'a Relatives,
         parts: Sides<Part>,
@@ -98,7 +98,9 @@ impl<W: Parts> Engine<W> {
                 links.push(link);
             })
             .await?;
+        let known = self.known.get(mapping);
         let mut sight = Sight::new(bound, relatives, LinkIndex::new(links));
+        sight.known = known;
         let Sight { index, rows, pages, .. } = &mut sight;
         let index = &*index;
         let progress = &self.progress;
@@ -112,12 +114,15 @@ impl<W: Parts> Engine<W> {
         };
         let row_scope = scope(parts.postgres, cursors.postgres.as_ref());
         let page_scope = scope(parts.notion, cursors.notion.as_ref());
-        let looks = async {
-            tokio::join!(
-                bound.rows.look(row_scope, &mut take_row),
-                bound.pages.look(page_scope, relatives, &mut take_page)
-            )
+        let look_at_pages = async {
+            let retrieved = known.and_then(|known| known.pages.as_ref());
+            let (Scope::Everything, Some((pages, cursor))) = (&page_scope, retrieved) else {
+                return bound.pages.look(page_scope, relatives, &mut take_page).await;
+            };
+            pages.iter().cloned().for_each(take_page);
+            Ok(Looked { complete: true, cursor: cursor.clone(), ..Looked::default() })
         };
+        let looks = async { tokio::join!(bound.rows.look(row_scope, &mut take_row), look_at_pages) };
         let (row_look, page_look) = self.keeping_lease(looks).await?;
         let mut row_look = row_look.map_err(|error| rows_error(mapping, error))?;
         let mut parts = parts;

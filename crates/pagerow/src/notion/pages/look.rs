@@ -4,7 +4,7 @@
 //! together and handed over here, page by page. An error, or dropping the look, ends all of them, and there is
 //! then nothing that could be taken for a complete look.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use jiff::Timestamp;
 use pagerow_core::{
@@ -12,6 +12,7 @@ use pagerow_core::{
     observation::{Absence, Observation},
     record::{PageId, RowKey},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use tokio::task::JoinSet;
 
@@ -55,9 +56,23 @@ pub(super) struct Look<'a> {
     /// Notion's clock at the first answer.
     began: Option<Timestamp>,
     again: Vec<PageId>,
+    /// Pages that a call on its way is about.
+    awaited: BTreeSet<PageId>,
     /// Something was listed that nobody can name.
     is_nameless: bool,
     scratch: Scratch,
+}
+
+/// How far a reading of everything has come: another one goes on from there, on another machine too.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Reached {
+    windows: Windows,
+    /// Pages that were listed and not handed over yet.
+    awaited: Vec<PageId>,
+    began: Option<Timestamp>,
+    latest_edit: Option<Timestamp>,
+    again: Vec<PageId>,
+    is_nameless: bool,
 }
 
 /// What a call brought.
@@ -87,14 +102,28 @@ impl<'a> Look<'a> {
             latest_edit: None,
             began: None,
             again: Vec::new(),
+            awaited: BTreeSet::new(),
             is_nameless: false,
             scratch: Scratch::default(),
         }
     }
 
     /// All live pages.
-    pub(super) async fn everything(mut self) -> Result<Looked, PagesError> {
-        let mut windows = Windows::new();
+    pub(super) async fn everything(self) -> Result<Looked, PagesError> {
+        self.read_on(Reached::default(), &mut |_| ()).await
+    }
+
+    /// All live pages that were not handed over before `reached`. Tells how far it has come after each answer: another
+    /// reading goes on from there, if everything that was handed over until then is kept.
+    pub(super) async fn read_on(
+        mut self,
+        reached: Reached,
+        tell: &mut (dyn FnMut(&dyn Fn() -> Option<Cursor>) + Send),
+    ) -> Result<Looked, PagesError> {
+        let mut windows = reached.windows.taken_up();
+        (self.began, self.latest_edit) = (reached.began, reached.latest_edit);
+        (self.again, self.is_nameless) = (reached.again, reached.is_nameless);
+        reached.awaited.iter().for_each(|id| self.fetch(*id));
         loop {
             self.ask(&mut windows);
             match self.arrival().await? {
@@ -111,6 +140,17 @@ impl<'a> Look<'a> {
                 // Only a look for edits asks for them.
                 Some(Arrived::Edited(_)) => self.listing -= 1,
             }
+            tell(&|| {
+                let reached = Reached {
+                    windows: windows.clone(),
+                    awaited: self.awaited.iter().copied().collect(),
+                    began: self.began,
+                    latest_edit: self.latest_edit,
+                    again: self.again.clone(),
+                    is_nameless: self.is_nameless,
+                };
+                serde_json::to_value(reached).ok()
+            });
         }
         let again = std::mem::take(&mut self.again);
         let complete = windows.is_done() && !self.is_nameless && again.len() <= AGAIN;
@@ -246,6 +286,7 @@ impl<'a> Look<'a> {
     fn fetch(&mut self, id: PageId) {
         let api = self.pages.api.clone();
         self.fetching += 1;
+        self.awaited.insert(id);
         self.tasks.spawn(async move {
             let page = api.page(id).await.and_then(Answer::into_whole).map(Box::new);
             Arrived::OfOne(OfOne::Itself(id, page))
@@ -365,6 +406,7 @@ impl<'a> Look<'a> {
         }
         let api = self.pages.api.clone();
         self.fetching += 1;
+        self.awaited.insert(id);
         self.tasks.spawn(async move {
             let result = api.fetch(id, &missing).await;
             Arrived::OfOne(OfOne::Rest(id, Box::new(page), result))
@@ -374,6 +416,9 @@ impl<'a> Look<'a> {
     /// Takes what came of a single page.
     fn take(&mut self, one: OfOne) -> Result<(), PagesError> {
         self.fetching -= 1;
+        self.awaited.remove(match &one {
+            OfOne::Itself(id, _) | OfOne::Rest(id, _, _) => id,
+        });
         match one {
             OfOne::Itself(id, result) => match result {
                 Ok(page) => self.take_page(id, *page),
@@ -419,6 +464,7 @@ impl<'a> Look<'a> {
 
     fn show_live(&mut self, id: PageId, page: &Page, fetched: &Fetched) {
         let pages = self.pages;
+        pages.lens.keep_backup(id, page, fetched);
         let sighting = pages.lens.sighting(&pages.mapping, page, fetched, self.relatives, &mut self.scratch);
         self.show(id, Observation::Present(sighting));
     }

@@ -8,7 +8,10 @@ mod verdict;
 mod windows;
 mod write;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::tz::TimeZone;
 use pagerow_core::{
@@ -17,12 +20,18 @@ use pagerow_core::{
     plan::Step,
     record::{PageId, RowKey},
 };
+use serde::Deserialize as _;
 
-use self::{api::Api, look::Look, sighting::Lens};
+use self::{
+    api::Api,
+    look::{Look, Reached},
+    sighting::Lens,
+};
 use super::{NotionClient, error::NotionError, source::Source, wire::PropertyId};
 use crate::{
+    backup::Backups,
     clock::Clock,
-    replica::{Looked, Outcome, Pages, Relatives, Scope, Seen, Sink, Stamp},
+    replica::{Cursor, Looked, Outcome, Pages, Portion, Portions, Relatives, Scope, Seen, Sink, Stamp},
 };
 
 /// The pages of one mapping.
@@ -80,6 +89,39 @@ impl NotionPages {
     }
 }
 
+impl Portions for NotionPages {
+    async fn read_on(
+        &self,
+        from: Option<&Cursor>,
+        relatives: &Relatives,
+        take: &mut (dyn FnMut(Portion) + Send),
+    ) -> Result<Option<Looked>, PagesError> {
+        let reached = match from.map(Reached::deserialize) {
+            None => Reached::default(),
+            Some(Ok(reached)) => reached,
+            Some(Err(_)) => return Ok(None),
+        };
+        // What was shown and is not handed over yet.
+        let shown = Mutex::new(Vec::new());
+        let mut show = |page: Seen<PageId>| hold(&shown).push(page);
+        let look = Look::new(self, relatives, &mut show);
+        let looked = look
+            .read_on(reached, &mut |reached| {
+                let pages = std::mem::take(&mut *hold(&shown));
+                if let (false, Some(reached)) = (pages.is_empty(), reached()) {
+                    take(Portion { pages, reached });
+                }
+            })
+            .await?;
+        Ok(Some(looked))
+    }
+}
+
+/// Nobody who holds it panics.
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Pages for NotionPages {
     type Error = PagesError;
 
@@ -129,6 +171,20 @@ impl Pages for NotionPages {
             found.extend(missing.iter().map(|key| ((*key).clone(), seen.clone())));
         }
         Ok(found)
+    }
+
+    fn with_backups(&self) -> Option<(Self, Backups)> {
+        let property = PropertyId::new(self.source.stamp.backup.as_deref()?);
+        let backups = Backups::new(self.source.backup.clone()?);
+        let mut pages = self.clone();
+        let lens = Arc::make_mut(&mut pages.lens);
+        lens.backup = Some((property, backups.clone()));
+        pages.api = Api::new(pages.api.client.clone(), self.source.data_source.clone(), lens.shown());
+        Some((pages, backups))
+    }
+
+    fn keeps_backups(&self) -> bool {
+        self.source.backup.is_some()
     }
 
     async fn ready(&self) {

@@ -9,6 +9,7 @@
 //! as a small share of the calls allows, since each split costs up to one call.
 
 use pagerow_core::mutant::{self, Mutant};
+use serde::{Deserialize, Serialize};
 
 /// Minutes since 1970 in UTC: as exact as Notion shows times.
 pub(super) type Minute = i64;
@@ -26,8 +27,8 @@ const CALLS_PER_EXTRA: u64 = 80;
 /// How often a list whose cursor went stale is taken up again without coming any further.
 const STALE_CURSORS: u32 = 5;
 
-/// All windows of one read.
-#[derive(Debug)]
+/// All windows of one read. What is written down of them is enough to go on from there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Windows {
     windows: Vec<Window>,
     newest: Newest,
@@ -35,7 +36,7 @@ pub(super) struct Windows {
     extra: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Window {
     until: Option<Minute>,
     asks: Stretch,
@@ -53,7 +54,7 @@ struct Window {
     stale_cursors: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum State {
     Ready,
     Asked,
@@ -61,7 +62,7 @@ enum State {
 }
 
 /// What is known of the newest row: up to where splitting makes sense.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Newest {
     Unknown,
     Wanted,
@@ -79,7 +80,7 @@ pub(super) enum Ask {
 }
 
 /// A filter on the creation time, and where its list goes on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stretch {
     pub(super) from: Option<Minute>,
     pub(super) until: Option<Minute>,
@@ -100,10 +101,27 @@ pub(super) struct Listed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooDense(pub(super) Minute);
 
+impl Default for Windows {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Windows {
     /// One window over all of time.
     pub(super) fn new() -> Self {
         Self { windows: vec![Window::new(None, None)], newest: Newest::Unknown, answers: 0, extra: 0 }
+    }
+
+    /// The same windows with nothing on its way: what had been asked is asked again.
+    pub(super) fn taken_up(mut self) -> Self {
+        for window in self.windows.iter_mut().filter(|window| window.state == State::Asked) {
+            window.state = State::Ready;
+        }
+        if self.newest == Newest::Asked {
+            self.newest = Newest::Wanted;
+        }
+        self
     }
 
     /// The next call to make, if there is one that does not wait for another's answer.
@@ -443,6 +461,31 @@ mod tests {
         let again = Stretch { from: Some(9), until: None, cursor: None };
         assert_eq!(windows.next(), Some(Ask::Rows(0, again)));
         assert!((0..10).any(|_| !windows.cursor_went_stale(0)), "but not for ever");
+    }
+
+    #[test]
+    fn a_reading_that_is_taken_up_again_misses_nothing() {
+        let notion = notion(evenly(2_500, 9_000));
+        let mut windows = Windows::new();
+        let mut listed = Vec::new();
+        for _ in 0..200 {
+            // Two calls go out, one is answered, and then the program is killed.
+            let Some(ask) = windows.next() else { break };
+            let _unanswered = windows.next();
+            let answer = notion.answer(&ask);
+            match ask {
+                Ask::Newest => windows.newest(&answer),
+                Ask::Rows(window, _) => {
+                    listed.extend(answer.minutes.clone());
+                    windows.answered(window, answer).unwrap();
+                }
+            }
+            windows.widen();
+            let kept = serde_json::to_string(&windows).unwrap();
+            windows = serde_json::from_str::<Windows>(&kept).unwrap().taken_up();
+        }
+        assert!(windows.is_done());
+        assert_eq!(listed.len(), 2_500);
     }
 
     #[test]
