@@ -19,6 +19,7 @@ const ESCAPE: &[Mutant] = &[
     Mutant::StaleIsWritten,
     Mutant::NobodyLooksAgain,
     Mutant::StaleIsForgotten,
+    Mutant::LeaseIsTaken,
     Mutant::NoGuard,
     Mutant::ContestIsIgnored,
     Mutant::EmptyCheckbox,
