@@ -106,7 +106,10 @@ impl Cast {
 
     /// An engine that has just been started.
     pub(crate) fn engine(&self) -> Engine<Modelled> {
+        // Under this name it will hold the lease.
+        let server = self.server.clone().of_engine(self.stage.next_id());
         let network = Network {
+            server: server.clone(),
             stage: Arc::clone(&self.stage),
             notion: Arc::clone(&self.notion),
             ledger: Arc::clone(&self.ledger),
@@ -123,12 +126,12 @@ impl Cast {
             .zip(&self.sources)
             .map(|(mapping, source)| Bound {
                 mapping: Arc::clone(mapping),
-                rows: ModelRows { server: self.server.clone(), mapping: Arc::clone(mapping) },
+                rows: ModelRows { server: server.clone(), mapping: Arc::clone(mapping) },
                 pages: NotionPages::new(&client, Arc::clone(mapping), source.clone(), clock.clone()).unwrap(),
                 settings: Settings { doubt: DOUBT, ..Settings::default() },
             })
             .collect();
-        Engine::new(self.server.clone(), bound, clock, Progress::silent(), Stop::default())
+        Engine::new(server, bound, clock, Progress::silent(), Stop::default())
     }
 
     /// What a control of the emulator answers.
