@@ -163,12 +163,13 @@ fn carry_out(method: &str, order: &Order<'_>) -> Result<Json> {
         ("POST", ["users"]) => people::add_user(order),
         ("POST", ["databases", _, "trash"]) => people::trash_database(order, true),
         ("POST", ["databases", _, "restore"]) => people::trash_database(order, false),
+        ("POST", ["databases", _, "purge"]) => people::purge_database(order),
         _ => Err(ApiError::invalid_url()),
     }
 }
 
 /// What `GET /_emulator` answers, so that the controls can be found without the README.
-const CONTROLS: [&str; 38] = [
+const CONTROLS: [&str; 39] = [
     "GET|POST clock {now, advance_ms, freeze}",
     "GET|POST|DELETE faults {endpoint, method, path_contains, skip, times, probability, seed, fate, answer, delay_ms, retry_after, retry_date}",
     "DELETE faults/{id}",
@@ -202,6 +203,7 @@ const CONTROLS: [&str; 38] = [
     "POST users {name, email, kind}",
     "POST databases/{id}/trash",
     "POST databases/{id}/restore",
+    "POST databases/{id}/purge",
     "GET files/{id}",
     "fates: not_applied, applied, late",
     "answers: drop, hang, truncated, slow, 400, 401, 403, 403_html, 404, 409, 409_row_limit, 429, 429_blocked, 429_workspace, 500, 502",

@@ -300,6 +300,24 @@ pub(super) fn trash_database(order: &Order<'_>, in_trash: bool) -> Result<Json> 
     Ok(json!({"id": id.to_string(), "in_trash": in_trash}))
 }
 
+/// Deletes a database for ever, with its data sources and their pages: afterwards all of them are 404s.
+pub(super) fn purge_database(order: &Order<'_>) -> Result<Json> {
+    let id = order.id(1)?;
+    let mut world = order.shared.write();
+    let missing = || ApiError::validation("There is no such database.");
+    let database = world.databases.remove(&id).ok_or_else(missing)?;
+    for source in &database.sources {
+        world.sources.remove(source);
+        world.pages.retain(|_, page| page.parent != Parent::Source(*source));
+    }
+    if let Parent::Page(holder) | Parent::Block(holder) = database.parent
+        && let Some(children) = world.children_mut(holder)
+    {
+        children.retain(|child| *child != id);
+    }
+    Ok(json!({"purged": id.to_string()}))
+}
+
 /// Whether the page still shows what the person saw who changes it now: `expect` holds values by column.
 fn as_expected(order: &Order<'_>, world: &World, id: Uuid) -> Result<()> {
     let Some(expected) = order.body.get("expect") else { return Ok(()) };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use pagerow_core::{
-    observation::Observation,
+    observation::{Absence, Observation},
     record::{PageId, RowKey},
     side::Side,
 };
@@ -130,6 +130,14 @@ impl<Id: Named> SideSeen<Id> {
     /// Takes out what was shown of a link; `Unchanged` for what was equal to its base or not shown.
     pub(super) fn observation(&mut self, at: usize) -> Observation {
         self.different.remove(&at).unwrap_or(Observation::Unchanged)
+    }
+
+    /// In which way the half of a link was found to be absent.
+    pub(super) fn absence(&self, at: usize) -> Option<Absence> {
+        match self.different.get(&at) {
+            Some(Observation::Absent(how)) => Some(*how),
+            _ => None,
+        }
     }
 
     /// Whether nothing was shown at all of what has no link.

@@ -6,6 +6,7 @@ mod act;
 mod audit;
 mod backup;
 mod cycle;
+mod detect;
 mod error;
 mod holder;
 mod index;
@@ -36,6 +37,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use pagerow_core::{guard::Limits, mapping::Mapping};
 
 pub use cycle::{Consent, Depth};
+pub use detect::{Confidence, Finding, Kind};
 pub use error::EngineError;
 pub use progress::{Event, Progress, Stop};
 pub use recovery::{Recovery, RecoveryPlan};

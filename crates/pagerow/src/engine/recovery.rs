@@ -27,11 +27,13 @@ use super::{
     cycle::Decided,
     look::{RecordName, View, rows_error},
     report::{Report, Run},
+    retrieval::name_rows,
 };
 use crate::{
-    replica::{Portions, Rows, Scope, Seen},
+    replica::{Portions, Relatives, Rows, Scope, Seen},
     store::{
-        Answered, Attention as _, Identities as _, Links, Operations, Runs as _, Transaction, Transactions,
+        Answered, Attention as _, CompactLink, Identities as _, Links, Operations, Runs as _, Transaction,
+        Transactions,
     },
 };
 
@@ -51,6 +53,8 @@ pub struct Recovery {
     pub side: Side,
     /// Of these mappings; of all when none is named.
     pub mappings: Vec<String>,
+    /// Mappings whose data source was made anew: none of the pages that they had is there any more.
+    pub remade: BTreeSet<String>,
     /// Only the records of these rows; all when none is named.
     pub records: BTreeSet<RowKey>,
 }
@@ -202,7 +206,16 @@ where
             self.known.clear();
         }
         for &at in which {
-            self.known.entry(self.bound[at].mapping.name.clone()).or_default();
+            let name = &self.bound[at].mapping.name;
+            let mut known = self.known.remove(name).unwrap_or_default();
+            if what.remade.contains(name) && known.absent.is_empty() {
+                let absent = &mut known.absent;
+                let mut take = |link: CompactLink| {
+                    absent.insert(link.page, Absence::Unreachable);
+                };
+                self.store.each_link(name, &mut take).await?;
+            }
+            self.known.insert(name.clone(), known);
         }
         Ok(None)
     }
@@ -247,6 +260,7 @@ where
         let stop = self.stop.clone();
         let looks = self.look_at_all(which, Depth::Everything, doubtful);
         let mut views = Self::unless_stopped(stop, looks).await?;
+        self.name_the_found(which, &mut views);
         let unpaged = match what.side {
             Side::Notion => self.unpaged(which, &views),
             Side::Postgres => Unpaged::new(),
@@ -277,6 +291,30 @@ where
         let mut against = self.weights(which, &plan, &views).await?;
         against.iter_mut().for_each(|against| against.recovering = Some(what.side));
         Ok(Prepared { decided: Decided { plan, views }, against, referring, absent })
+    }
+
+    /// Rows and pages that this look found to be one record are known to each other from here on: a page that refers to
+    /// one of these pages means its row.
+    fn name_the_found(&self, which: &[usize], views: &mut [View]) {
+        let mut found = Relatives::default();
+        for (&at, view) in which.iter().zip(&*views) {
+            for pair in &view.pairs {
+                if let Identity::Adopted { key, page } = &pair.identity {
+                    found.add(&self.bound[at].mapping.name, key.clone(), *page);
+                }
+            }
+        }
+        for (&at, view) in which.iter().zip(views) {
+            let fields = &self.bound[at].mapping.fields;
+            for pair in &mut view.pairs {
+                let Observation::Present(page) = &mut pair.seen.notion else { continue };
+                for (field, value) in fields.iter().zip(page.record.values_mut()) {
+                    if let (Some(related), Some(value)) = (field.related(), value) {
+                        name_rows(value, related, &found);
+                    }
+                }
+            }
+        }
     }
 
     /// By mapping, the rows whose pages are gone for good.

@@ -36,6 +36,8 @@ pub(super) struct Known {
     pub(super) pages: Option<(Vec<Seen<PageId>>, Option<Cursor>)>,
     /// Pages that were asked for one by one and were not there.
     pub(super) absent: BTreeMap<PageId, Absence>,
+    /// Of many pages that are not there, some stand for all.
+    pub(super) sampled: bool,
 }
 
 /// A page as it is staged.
@@ -177,7 +179,7 @@ where
         if let Some(source) = unreadable {
             return Err(StoreError::Unreadable { what: "a staged page", source }.into());
         }
-        Ok(Known { pages: Some((pages, retrieval.reached)), absent: BTreeMap::new() })
+        Ok(Known { pages: Some((pages, retrieval.reached)), ..Known::default() })
     }
 
     /// How many pages there were when they were last counted.
@@ -335,7 +337,8 @@ fn from_staged(
     Ok(Observation::Present(Sighting { record, digest, edited, editor, by, marker, checksum }))
 }
 
-fn name_rows(value: &mut Value, related: &str, relatives: &Relatives) {
+/// Puts the rows of pages that are known in the place of the pages.
+pub(super) fn name_rows(value: &mut Value, related: &str, relatives: &Relatives) {
     match value {
         Value::Ref(Ref::Page(page)) => {
             if let Some(key) = relatives.key(related, *page) {

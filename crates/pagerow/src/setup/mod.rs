@@ -12,6 +12,7 @@ pub mod drift;
 pub mod found;
 pub mod inspect;
 pub mod kinds;
+pub mod lost;
 pub mod pairing;
 pub mod propose;
 pub mod resolve;

@@ -10,7 +10,7 @@ use pagerow_core::record::PageId;
 use serde::Serialize;
 
 pub use apply::{Applied, ApplyError, Made, apply};
-pub use write_back::{WriteBack, remember};
+pub use write_back::{WriteBack, make_anew, remember};
 
 use super::{
     capture,

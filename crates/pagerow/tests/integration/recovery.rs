@@ -1,5 +1,7 @@
 //! Either side is rebuilt from the other: what was lost comes back as it was, and nothing else is touched.
 
+mod databases;
+mod detect;
 mod emptied;
 mod interrupted;
 mod pages;

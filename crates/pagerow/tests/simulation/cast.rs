@@ -57,6 +57,8 @@ pub(crate) struct Cast {
     pub(crate) sources: Vec<Source>,
     /// The databases that the data sources lie in.
     pub(crate) databases: Vec<String>,
+    /// Whether engines look for changes only.
+    pub(crate) is_gentle: bool,
 }
 
 impl Cast {
@@ -79,7 +81,12 @@ impl Cast {
             control(&stage, &notion, "POST", set, body);
         };
         if script.world.lag > 0 {
-            order("lag", &json!({"max_ms": script.world.lag, "seed": script.seed >> 1}));
+            order(
+                "lag",
+                &json!({
+                    "max_ms": script.world.lag, "min_ms": script.world.lag_min, "seed": script.seed >> 1,
+                }),
+            );
         }
         order("caps", &json!({"results": script.world.cap}));
         if let Some(requests) = script.world.calls_a_minute {
@@ -92,7 +99,9 @@ impl Cast {
             .collect();
         let server = Server::new(Arc::clone(&stage), tables);
         let specs = Arc::new(specs.clone());
-        Self { stage, server, notion, ledger: Arc::default(), specs, mappings, sources, databases }
+        let ledger = Arc::default();
+        let is_gentle = script.is_gentle();
+        Self { stage, server, notion, ledger, specs, mappings, sources, databases, is_gentle }
     }
 
     /// An engine that has just been started.

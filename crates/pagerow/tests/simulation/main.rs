@@ -12,7 +12,6 @@ mod end;
 mod fate;
 mod kind;
 mod model;
-#[cfg(feature = "mutants")]
 mod mutants;
 mod network;
 mod people;

@@ -68,7 +68,8 @@ impl Network {
         let sent = self.stage.elapsed();
         self.stage.pass(0, 20).await;
         let broken = || Lost::Broken("the connection was reset".into());
-        let fault = self.stage.network_fault(is_write);
+        let is_question = request.method == Method::GET && request.url.path().starts_with("/v1/pages/");
+        let fault = self.stage.network_fault(is_write, is_question);
         if let Some(NetworkFault { kind, .. }) = &fault {
             self.stage.count(kind.name());
             self.stage.tell(|| format!("{} {} {}", kind.name(), request.method, request.url.path()));

@@ -181,9 +181,11 @@ impl Stage {
     }
 
     /// The fault for this call, if one waits that fits it.
-    pub(crate) fn network_fault(&self, is_write: bool) -> Option<NetworkFault> {
+    pub(crate) fn network_fault(&self, is_write: bool, is_question: bool) -> Option<NetworkFault> {
         let mut faults = lock(&self.network);
-        let at = faults.iter().position(|fault| is_write || !fault.writes_only)?;
+        let hits =
+            |fault: &NetworkFault| (is_write || !fault.writes_only) && (is_question || !fault.questions_only);
+        let at = faults.iter().position(hits)?;
         faults.remove(at)
     }
 

@@ -1,10 +1,11 @@
 //! Rebuilding a side: the plan is shown and asked about, then carried out.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use pagerow_core::{digest::Digest, guard::Refused, record::RowKey, side::Side};
 use serde_json::{Value as Json, json};
 
+use super::databases::{self, Databases};
 use crate::{
     cli::{
         apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, progress::Meter,
@@ -66,7 +67,22 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
             .advise(format!("name that mapping: `{} MAPPING --record KEY`", from.command())));
     }
     let stop = signals::watch(console)?;
-    let wiring = Wiring::connect(config).await?;
+    let mut wiring = Wiring::connect(config).await?;
+    let (mut remade, mut calls_before) = (BTreeSet::new(), 0);
+    if from == From::Postgres && !args.cancel {
+        match databases::bring_back(wiring, &args.mappings, args.dry_run, console).await? {
+            Databases::There { wiring: again, remade: new, calls } => {
+                (wiring, remade, calls_before) = (*again, new, calls);
+            }
+            Databases::Shown(lost) => {
+                let lost: Vec<&str> = lost.iter().map(|one| one.mapping.as_str()).collect();
+                let json = json!({ "from": "postgres", "databases": lost, "plan": Json::Null, "report": Json::Null });
+                console
+                    .answer(&json, || "what is missing in them shows when they are there again".to_owned())?;
+                return Ok(Exit::Decisions);
+            }
+        }
+    }
     let meter = Meter::new(console);
     meter.say("reading both schemas");
     let bindings = wiring.bind(meter.listener(), stop).await?;
@@ -94,6 +110,7 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
     let what = Recovery {
         side: from.lost(),
         mappings,
+        remade: remade.clone(),
         records: args.records.iter().map(|key| RowKey::from(key.as_str())).collect(),
     };
     let planned = engine.plan_recovery(&what).await;
@@ -111,7 +128,15 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
     let hash = planned.plan.hash();
     let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
     let plan = render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast);
-    let answer = |report: Json| json!({ "from": from.lost().other().name(), "plan": plan, "report": report });
+    let answer = |report: Json| {
+        json!({
+            "from": from.lost().other().name(),
+            "databases": remade,
+            "calls_for_databases": calls_before,
+            "plan": plan,
+            "report": report,
+        })
+    };
     let stopped = !planned.refusals.is_empty() && args.pass != Some(hash);
     if !console.json() {
         let text = render::plan_text::plan(&planned.plan, &planned.refusals, forecast, console.verbose());

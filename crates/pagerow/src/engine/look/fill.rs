@@ -13,6 +13,7 @@ use super::{Part, RecordName, marker, pages_error, rows_error};
 use crate::{
     engine::{
         Bound, Engine, EngineError, Parts,
+        detect::like_the_others,
         index::{LinkIndex, Mark, Named, SideSeen},
         retrieval::Known,
     },
@@ -314,6 +315,10 @@ impl<'a, W: Parts> Sight<'a, W> {
                 .look(Scope::These(chunk), self.relatives, &mut take)
                 .await
                 .map_err(|error| pages_error(mapping, error))?;
+            if self.known.is_some_and(|known| known.sampled) && ids.len() > CONFIRM {
+                self.take_some_for_all(&ids);
+                break;
+            }
             // A whole chunk out of reach is a lost share, not a hundred deletions; asking on would cost hours. A recovery
             // has to know of each.
             if self.known.is_none() && shown == CONFIRM && unreachable == CONFIRM {
@@ -327,6 +332,18 @@ impl<'a, W: Parts> Sight<'a, W> {
             }
         }
         Ok(())
+    }
+
+    /// Those of these pages that were not asked for are taken for absent as most of the others are.
+    fn take_some_for_all(&mut self, ids: &[PageId]) {
+        let places: Vec<usize> = ids.iter().filter_map(|page| self.index.of_page(*page)).collect();
+        let absences: Vec<Absence> = places.iter().filter_map(|at| self.pages.absence(*at)).collect();
+        let how = like_the_others(&absences);
+        for at in places {
+            if self.pages.mark(at) == Mark::Unseen {
+                self.pages.fill(at, Observation::Absent(how));
+            }
+        }
     }
 
     /// Whether nothing was shown that is not as it was settled.

@@ -41,6 +41,33 @@ pub fn remember(path: &Path, mapping: &str, data_source: &str) -> std::io::Resul
     Ok(WriteBack::Written)
 }
 
+/// Puts `"create"` where the file names a data source that is gone, so that another one is made for the mapping. `false`
+/// when a variable or a flag names it, not the file. Comments and order stay.
+///
+/// # Errors
+/// The file cannot be read or written, or is no TOML any more.
+pub fn make_anew(path: &Path, mapping: &str) -> std::io::Result<bool> {
+    let text = std::fs::read_to_string(path)?;
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| {
+        std::io::Error::new(std::io::ErrorKind::InvalidData, error.message().to_owned())
+    })?;
+    let place = document
+        .get_mut("mapping")
+        .and_then(|mappings| mappings.get_mut(mapping))
+        .and_then(|mapping| mapping.get_mut("data_source"));
+    let Some(Item::Value(value)) = place else { return Ok(false) };
+    let is_written_out =
+        value.as_str().is_some_and(|text| !text.starts_with("env:") && !text.starts_with("file:"));
+    if !is_written_out {
+        return Ok(false);
+    }
+    let decor = value.decor().clone();
+    *value = Value::from("create");
+    *value.decor_mut() = decor;
+    replace(path, &document.to_string())?;
+    Ok(true)
+}
+
 /// Brings one setting of a mapping's section up to date. Comments and order stay.
 ///
 /// # Errors
