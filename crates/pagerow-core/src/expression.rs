@@ -23,6 +23,8 @@ use crate::{fidelity::Reason, side::Side, value::Value};
 
 /// Longest text of an expression, in bytes: it is read by a function that calls itself.
 const TEXT_BYTES: usize = 2_000;
+/// Most brackets within each other, for the same reason.
+const NESTING: usize = 20;
 /// How many steps one evaluation may take.
 const FUEL: u64 = 50_000;
 /// Longest text and longest list that may come out: what a text property can hold.
@@ -86,14 +88,17 @@ impl Expression {
         if text.len() > TEXT_BYTES {
             return Err(Wrong::Syntax(format!("it is longer than {TEXT_BYTES} bytes")));
         }
-        let program = words::language()
-            .compile_expression_owned(text.to_owned())
-            .map_err(|error| Wrong::Syntax(error.detail().unwrap_or("unexpected end").to_owned()))?;
         let (around, edited) = match to {
             Side::Notion => ("row", None),
             Side::Postgres => ("page", Some("edited_at")),
         };
         let found = scan::scan(text, around);
+        if found.nesting > NESTING {
+            return Err(Wrong::Syntax(format!("more than {NESTING} brackets stand within each other")));
+        }
+        let program = words::language()
+            .compile_expression_owned(text.to_owned())
+            .map_err(|error| Wrong::Syntax(error.detail().unwrap_or("unexpected end").to_owned()))?;
         let unknown = |what, name: &str, known: &[&str]| {
             let known = known.iter().map(|name| (*name).to_owned()).collect();
             Err(Wrong::Unknown { what, name: name.to_owned(), known })
@@ -189,6 +194,11 @@ impl Expression {
             value => Ok(convert::cell(value)),
         }
     }
+}
+
+/// The words that the language knows: filters, tests and functions.
+pub fn known_words() -> impl Iterator<Item = &'static str> {
+    words::FILTERS.iter().chain(words::TESTS).chain(words::FUNCTIONS).copied()
 }
 
 /// A reason for which a record is parked; `text` holds no content.

@@ -172,6 +172,8 @@ pub enum Because {
     Answered,
     /// An earlier run is taken back.
     Undone,
+    /// The whole row that the page keeps is not the row any more: a column without a property changed.
+    Backup,
     /// Its side is being rebuilt from the other one.
     Recovered,
 }

@@ -1,5 +1,6 @@
 //! Keeps Postgres tables and Notion databases equal, in both directions.
 
+pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod config;

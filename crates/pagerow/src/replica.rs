@@ -8,12 +8,15 @@ use std::{collections::BTreeMap, future::Future};
 
 use jiff::Timestamp;
 use pagerow_core::{
+    digest::Digest,
     fidelity::Reason,
     observation::{Observation, Sighting, TableFacts},
     plan::Step,
     record::{PageId, RowKey},
     retry::Failure,
 };
+
+use crate::backup::Backups;
 
 /// Which records to look at.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +128,8 @@ pub struct Stamp {
     pub at: Timestamp,
     /// Of the row's mapped content.
     pub checksum: String,
+    /// The whole row, for pages that keep it.
+    pub whole: Option<String>,
 }
 
 /// What bookkeeping a row carries, where the mapping asks for it.
@@ -167,6 +172,10 @@ pub trait Rows: Send + Sync {
         relatives: &Relatives,
     ) -> impl Future<Output = Result<Vec<Outcome<RowKey>>, Self::Error>> + Send;
 
+    /// From now on, new rows that are not given this column get this value, written as Postgres reads it. `false` when the
+    /// table has no such column, or computes it.
+    fn fill(&self, column: &str, value: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
     /// Sees to it that no row gets one of these keys by itself: they are about to be given.
     fn reserve(
         &self,
@@ -175,13 +184,30 @@ pub trait Rows: Send + Sync {
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// The whole rows of these keys, every column, as the table's own JSON: what the history keeps of a row that is
-    /// about to be deleted. They are locked until the transaction ends; a row that is gone or that somebody else holds
-    /// is left out.
+    /// about to be deleted. They are locked until the transaction ends; nothing is kept of a row that somebody else holds,
+    /// and one that is gone is left out.
     fn whole(
         &self,
         tx: &mut Self::Tx,
         keys: &[RowKey],
-    ) -> impl Future<Output = Result<Vec<(RowKey, String)>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<(RowKey, Option<String>)>, Self::Error>> + Send;
+
+    /// The whole rows of these keys as their pages keep them: a [`crate::backup::WholeRow`] as JSON, without the
+    /// bookkeeping columns. Rows that are gone are left out.
+    fn for_backup(
+        &self,
+        _keys: &[RowKey],
+    ) -> impl Future<Output = Result<Vec<(RowKey, String)>, Self::Error>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// The same in short ([`crate::backup::WholeRow::digest`]), as the database reckons it.
+    fn for_backup_in_short(
+        &self,
+        _keys: &[RowKey],
+    ) -> impl Future<Output = Result<Vec<(RowKey, Digest)>, Self::Error>> + Send {
+        async { Ok(Vec::new()) }
+    }
 
     /// Keeps the bookkeeping columns of rows up to date; nothing where the mapping has none.
     fn note(
@@ -199,7 +225,7 @@ pub struct Portion {
 }
 
 /// Pages that can be read in portions, so that an unfinished reading can be taken up again, by whomever.
-pub trait Portions: Pages {
+pub trait Portions: Pages + Clone {
     /// Reads all pages, or those that are left behind `from`, and hands them over portion by portion. `None` when
     /// nobody understands `from` any more.
     fn read_on(
@@ -239,6 +265,20 @@ pub trait Pages: Send + Sync {
         keys: &[RowKey],
         relatives: &Relatives,
     ) -> impl Future<Output = Result<Vec<(RowKey, Seen<PageId>)>, Self::Error>> + Send;
+
+    /// The same pages, whose looks also bring along the whole row that each page keeps; `None` where they keep none.
+    /// A page's backup is there when the page is handed over.
+    fn with_backups(&self) -> Option<(Self, Backups)>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Whether each page keeps its whole row.
+    fn keeps_backups(&self) -> bool {
+        false
+    }
 
     /// Waits until the rate limit would let a call out at once, so that a look just before a write is still fresh when
     /// the write goes out.

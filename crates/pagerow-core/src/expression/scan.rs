@@ -13,6 +13,8 @@ pub(super) struct Found {
     pub(super) tests: BTreeSet<String>,
     /// Whether an operator compares.
     pub(super) compares: bool,
+    /// How many brackets stand within each other at most.
+    pub(super) nesting: usize,
     /// The texts between quotes.
     pub(super) literals: Vec<String>,
 }
@@ -36,6 +38,7 @@ pub(super) fn scan(text: &str, around: &str) -> Found {
         Some(Token::Sign(sign)) => Some(*sign),
         _ => None,
     };
+    let mut open = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
         let before = at.checked_sub(1).and_then(sign);
         match token {
@@ -51,6 +54,11 @@ pub(super) fn scan(text: &str, around: &str) -> Found {
                 found.tests.extend(name(at).map(str::to_owned));
             }
             Token::Name(word) if word == "in" && before != Some('.') => found.compares = true,
+            Token::Sign('(' | '[' | '{') => {
+                open += 1;
+                found.nesting = found.nesting.max(open);
+            }
+            Token::Sign(')' | ']' | '}') => open = open.saturating_sub(1),
             Token::Sign('|') => found.filters.extend(name(at + 1).map(str::to_owned)),
             Token::Sign('<' | '>') => found.compares = true,
             Token::Sign('=') => found.compares |= sign(at + 1) == Some('=') || before == Some('!'),

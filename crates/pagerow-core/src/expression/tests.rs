@@ -173,6 +173,32 @@ fn it_ends() {
     let most = format!("{}1", "1~".repeat((TEXT_BYTES - 1) / 2));
     assert_eq!(of(&most, &Value::Null), text(&"1".repeat(most.len() / 2 + 1)));
     assert!(matches!(Expression::parse(&format!("{most}11"), Side::Notion), Err(Wrong::Syntax(_))));
+    for (part, end) in [
+        ("-", "1"),
+        ("not ", "1"),
+        ("[", "1"),
+        ("{1:", "1"),
+        ("a(", "1"),
+        ("1 if 1 else ", "1"),
+        ("(", "1"),
+        ("value.a.", "b"),
+        ("value|text|", "text"),
+        ("value[0][", "1"),
+        ("1+", "1"),
+        ("1**", "1"),
+        ("1 and ", "1"),
+        ("'", ""),
+        ("{{", ""),
+        ("value is none is ", "none"),
+        ("\u{1F980}", ""),
+    ] {
+        let most = format!("{}{end}", part.repeat((TEXT_BYTES - end.len()) / part.len()));
+        if let Ok(expression) = Expression::parse(&most, Side::Notion) {
+            let around = |_: &str| None;
+            let inputs = Inputs { value: &Value::Null, around: &around, edited: None, zone: &TimeZone::UTC };
+            let _either = expression.evaluate(inputs);
+        }
+    }
     let list = Value::List(vec![text("a"); 100_000]);
     let unending = evaluate("value|map('upper')|map('lower')|join", Side::Notion, &list, &[]);
     assert!(unending.is_ok() || unending.is_err_and(|reason| reason.code == "expression"));

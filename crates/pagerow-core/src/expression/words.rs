@@ -82,8 +82,8 @@ pub(super) fn language() -> &'static Environment<'static> {
 
 fn add_texts(words: &mut Environment<'static>) {
     words.add_filter("text", |given: &Cell| given_or_none(given, |given| Ok(given.to_string())));
-    words.add_filter("lower", |given: &Cell| texted(given, |text| text.to_lowercase()));
-    words.add_filter("upper", |given: &Cell| texted(given, |text| text.to_uppercase()));
+    words.add_filter("lower", |given: &Cell| texted(given, str::to_lowercase));
+    words.add_filter("upper", |given: &Cell| texted(given, str::to_uppercase));
     words.add_filter("trim", |given: &Cell| texted(given, |text| text.trim().to_owned()));
     words.add_filter("capitalize", |given: &Cell| texted(given, |text| capitalized(&text.to_lowercase())));
     words.add_filter("title", |given: &Cell| {

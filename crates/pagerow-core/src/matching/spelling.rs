@@ -47,9 +47,9 @@ pub(super) fn is_dense(word: &str) -> bool {
     word.chars().any(|c| matches!(c, '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}'))
 }
 
-/// The words as they sound in Latin letters.
+/// The words as they sound in Latin letters. Two Russian letters are written as most people do, not as libraries do.
 pub(super) fn romanised(of: &[String]) -> Vec<String> {
-    words(&deunicode::deunicode(&of.join(" ")))
+    words(&deunicode::deunicode(&of.join(" ").replace('ю', "yu").replace('я', "ya")))
 }
 
 /// What a character does to the word that it stands in.

@@ -11,6 +11,8 @@ mod cases;
 #[cfg(test)]
 mod converges;
 #[cfg(test)]
+mod expressions;
+#[cfg(test)]
 mod fidelity;
 #[cfg(test)]
 mod generators;

@@ -165,7 +165,7 @@ impl CliError {
             EngineError::StalePlan { kept, now } => Self::new(Exit::Decisions, "stale_plan", message)
                 .with("kept", kept.to_string().into())
                 .with("now", now.to_string().into())
-                .advise("nothing was written; make a new plan with `pagerow plan --out FILE`"),
+                .advise("nothing was written; the same command again shows what it would do now, `pagerow plan --out FILE` keeps a new plan"),
             EngineError::ConflictMoved(ids) => Self::new(Exit::Decisions, "conflict_moved", message)
                 .with("conflicts", Json::from(ids))
                 .advise("nothing was written; `pagerow sync` brings the list up to date, `pagerow conflicts` shows it"),

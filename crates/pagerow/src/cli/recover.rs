@@ -1,5 +1,6 @@
 //! `pagerow recover`: rebuilds one side from the other, after showing what it would do.
 
+mod at;
 mod databases;
 mod detect;
 mod rebuild;
@@ -36,12 +37,23 @@ pub(super) enum Command {
         after_help = "Examples:\n  pagerow recover to-notion --dry-run\n  pagerow recover to-notion --yes"
     )]
     ToNotion(rebuild::Args),
+    /// Put a record, a mapping or everything back to how it was at a moment, on both sides
+    ///
+    /// Goes by the history: what was written since then is taken back, on the side where somebody wrote it as well. What
+    /// was made since then goes, what was deleted comes back under its own key. Edits that no sync has seen yet stay,
+    /// and are listed, as is what the history does not reach. It is a run of its own, and can be undone.
+    #[command(
+        after_help = "Examples:\n  pagerow recover at 2026-11-20T10:00Z --dry-run\n  pagerow recover at 2026-11-20T10:00Z suppliers\n  \
+                      pagerow recover at 2026-11-20T10:00+01:00 suppliers 42 --yes"
+    )]
+    At(at::Args),
 }
 
 pub(super) async fn run(command: Command, config: &Path, console: &Console) -> Result<Exit, CliError> {
     match command {
         Command::Detect(args) => detect::run(args, config, console).await,
         Command::FromNotion(args) => rebuild::run(rebuild::From::Notion, args, config, console).await,
+        Command::At(args) => at::run(args, config, console).await,
         Command::ToNotion(args) => rebuild::run(rebuild::From::Postgres, args, config, console).await,
     }
 }

@@ -54,6 +54,8 @@ pub struct Stamp {
     pub synced_at: Option<Setting<String>>,
     pub checksum: Option<Setting<String>>,
     pub synced: Option<Setting<String>>,
+    /// Written `backup = true` or `backup = "Property"` in the mapping itself: the property that keeps the whole row.
+    pub backup: Option<Setting<String>>,
 }
 
 /// `[mapping.X.columns]`: columns of the user's own table that pagerow keeps up to date.
@@ -68,6 +70,8 @@ pub struct Columns {
 }
 
 pub(super) const KEY_PROPERTY: &str = "Supabase ID";
+/// The property for `backup = true`.
+const BACKUP_PROPERTY: &str = "Backup";
 
 impl MappingConfig {
     pub(super) fn read(name: &str, reader: Reader<'_>, defaults: &Rules) -> Option<Self> {
@@ -86,7 +90,13 @@ impl MappingConfig {
             || matches!(&data_source, Some(Setting { value: DataSourceWish::Create, .. })),
             |setting| setting.value,
         );
-        let stamp = reader.table("stamp").map(stamp).unwrap_or_default();
+        let backup = reader.text_or_usual("backup", BACKUP_PROPERTY);
+        let stamp = Stamp {
+            backup: backup.and_then(|setting| {
+                Some(Setting { value: setting.value?, key: setting.key, place: setting.place })
+            }),
+            ..reader.table("stamp").map(stamp).unwrap_or_default()
+        };
         let columns = reader.table("columns").map(columns).unwrap_or_default();
         let entries = reader.entries("fields");
         let field_reader = Reader::new(reader.complaints(), &reader.key("fields"), place.clone(), Vec::new());
@@ -188,6 +198,7 @@ fn stamp(reader: Reader<'_>) -> Stamp {
         synced_at: reader.text("synced_at"),
         checksum: reader.text("checksum"),
         synced: reader.text("synced"),
+        backup: None,
     };
     reader.finish();
     stamp

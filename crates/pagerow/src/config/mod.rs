@@ -27,10 +27,14 @@ pub use rules::{Capture, NewOptions, Rules};
 pub use sections::{Auth, AuthKeys, Notion, Postgres, Serve};
 pub use source::{Place, Position, Setting, Source};
 
+use crate::backup::BackupKey;
 use reader::{Complaints, Reader};
 
 /// The name of the file where nobody says otherwise.
 pub const FILE_NAME: &str = "pagerow.toml";
+
+/// The variable with the key that seals backups.
+const BACKUP_KEY: &str = "PAGEROW_BACKUP_KEY";
 
 /// The whole configuration.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub struct Config {
     pub mappings: Vec<MappingConfig>,
     pub serve: Serve,
     pub auth: Option<Auth>,
+    /// What seals backups (`PAGEROW_BACKUP_KEY`).
+    pub backup_key: Option<BackupKey>,
 }
 
 impl Config {
@@ -98,7 +104,13 @@ impl Config {
         else {
             return Err(ConfigError::nowhere("incomplete", "the configuration is incomplete").into());
         };
-        Ok(Self { source, postgres, notion, rules, keep_history, mappings, serve, auth })
+        let backup_key = match environment.get(BACKUP_KEY).filter(|text| !text.trim().is_empty()) {
+            None => None,
+            Some(text) => Some(BackupKey::parse(text).map_err(|wrong| {
+                ConfigErrors::from(ConfigError::nowhere("wrong_backup_key", format!("{BACKUP_KEY}: {wrong}")))
+            })?),
+        };
+        Ok(Self { source, postgres, notion, rules, keep_history, mappings, serve, auth, backup_key })
     }
 
     /// A mapping by its name.

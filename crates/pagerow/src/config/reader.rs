@@ -140,6 +140,26 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A text, `true` for the usual one, or `false` for none.
+    pub(super) fn text_or_usual(&self, name: &'static str, usual: &str) -> Option<Setting<Option<String>>> {
+        let node = self.take(name)?;
+        let switch = match (&node.content, &node.origin) {
+            (Content::Bool(switch), _) => Some(*switch),
+            (Content::Text(text), Origin::Override) => text.parse().ok(),
+            _ => None,
+        };
+        if let Some(switch) = switch {
+            return Some(self.setting(name, &node, switch.then(|| usual.to_owned())));
+        }
+        match text_of(&node) {
+            Some(text) => text.map(|text| self.setting(name, &node, Some(text))),
+            None => {
+                self.wrong(name, &node, "true, false, or the name of a property");
+                None
+            }
+        }
+    }
+
     pub(super) fn integer(&self, name: &'static str, range: RangeInclusive<i64>) -> Option<Setting<i64>> {
         let node = self.take(name)?;
         let integer = match (&node.content, &node.origin) {

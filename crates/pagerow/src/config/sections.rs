@@ -60,7 +60,8 @@ pub enum AuthKeys {
 
 pub(super) const BASE_URL: &str = "https://api.notion.com";
 pub(super) const REQUESTS_PER_MINUTE: u32 = 180;
-pub(super) const DOUBT: Duration = Duration::from_secs(60);
+/// Lists were seen to be minutes behind; what is sent too early makes a second page.
+pub(super) const DOUBT: Duration = Duration::from_secs(180);
 pub(super) const TIMEOUT: Duration = Duration::from_secs(70);
 pub(super) const OWN_SCHEMA: &str = "pagerow";
 pub(super) const LISTEN: &str = "127.0.0.1:8080";

@@ -204,7 +204,8 @@ impl<W: Parts> Engine<W> {
             self.keep_findings(&mut tx, at, part).await?;
         }
         tx.commit().await?;
-        // Only what is committed may be relied on.
+        // Only what is committed may be relied on: a run that was not would look like a memory that went back.
+        self.last_run = self.last_run.max(run.id.unwrap_or_default());
         let related = self.related();
         if let Some(relatives) = &mut self.relatives {
             let related: BTreeSet<String> = related.into_iter().collect();

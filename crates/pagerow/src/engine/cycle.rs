@@ -15,6 +15,7 @@ use pagerow_core::{
 
 use super::{
     Engine, EngineError, Parts,
+    backup::renew_backups,
     look::{View, name_of},
     report::Run,
 };
@@ -132,7 +133,9 @@ impl<W: Parts> Engine<W> {
             planner.consider_with(&pair, answers);
         }
         view.skipped.drain(..).for_each(|skipped| planner.skip(skipped));
-        planner.finish()
+        let mut part = planner.finish();
+        renew_backups(&mut part, std::mem::take(&mut view.old_backups));
+        part
     }
 
     fn joined(&self, which: &[usize], parts: Vec<MappingPlan>) -> Plan {

@@ -4,6 +4,7 @@
 
 mod act;
 mod audit;
+mod backup;
 mod cycle;
 mod detect;
 mod error;
@@ -99,7 +100,7 @@ impl Default for Settings {
             max_attempts: 3,
             sweep_interval: hours(1),
             compare_interval: hours(24),
-            doubt: std::time::Duration::from_secs(60),
+            doubt: std::time::Duration::from_secs(180),
             shared_token: false,
             delete_wait: std::time::Duration::ZERO,
         }

@@ -29,12 +29,14 @@ use tokio::time::Instant;
 use super::{
     Bound, Engine, EngineError, Parts, Tx,
     act::{Acting, Work},
+    backup::WholeRows,
     look::{View, pages_error},
     missing::missing_relatives,
     outcome::{Ended, How, is_misfit, is_trouble, unread, update},
     report::Run,
 };
 use crate::{
+    backup::WholeRow,
     replica::{Cursor, Failed, Outcome, Pages, Relatives, Scope, Seen, Stamp},
     store::{JournalEntry, LinkWrite, Links, Runs, Transaction, Transactions},
 };
@@ -247,7 +249,12 @@ impl<W: Parts> Engine<W> {
                 return (batch.iter().map(|&item| (item, not_sent(item))).collect(), Some(error));
             }
         }
-        let watches = &*watches;
+        let written = batch.iter().map(|item| (item.at, item.step));
+        let whole = match self.whole_rows(written, born).await {
+            Ok(whole) => whole,
+            Err(error) => return (batch.iter().map(|&item| (item, not_sent(item))).collect(), Some(error)),
+        };
+        let (watches, whole) = (&*watches, &whole);
         let ended = stream::iter(batch.iter().copied())
             .map(|item| async move {
                 if self.stop.is_asked() {
@@ -260,7 +267,7 @@ impl<W: Parts> Engine<W> {
                     let how = How::Failed(failed.clone());
                     return (item, Ended { how, ..not_sent(item) });
                 }
-                let ended = self.send(item, watch.map(|watch| &watch.moved), relatives, born).await;
+                let ended = self.send(item, watch.map(|watch| &watch.moved), relatives, born, whole).await;
                 if let (How::Failed(failed), Some(full)) = (&ended.how, full)
                     && failed.reason.code == ROW_LIMIT
                 {
@@ -324,9 +331,10 @@ impl<W: Parts> Engine<W> {
         moved: Option<&BTreeMap<PageId, Option<Digest>>>,
         relatives: &Relatives,
         born: &BTreeMap<PageId, RowKey>,
+        whole: &WholeRows,
     ) -> Ended<'p> {
         let step = item.step;
-        let ended = |how, left_out| Ended { seq: item.seq, step, how, left_out, was: Status::Intended };
+        let ended = |how, left_out| Ended { how, left_out, ..not_sent(item) };
         if is_stale(step, moved) {
             return ended(How::Stale, Vec::new());
         }
@@ -347,7 +355,9 @@ impl<W: Parts> Engine<W> {
             }
             step_now = Some(without(step_now.as_ref().unwrap_or(step), &missing).into_owned());
         }
+        let key = step_now.as_ref().unwrap_or(step).key.clone();
         let stamp = Stamp {
+            whole: key.and_then(|key| whole.get(&(item.at, key)).cloned()),
             at: self.clock.now(),
             checksum: step.source.map_or_else(String::new, |digest| digest.to_string()),
         };
@@ -360,7 +370,8 @@ impl<W: Parts> Engine<W> {
             Outcome::Failed(failed) => How::Failed(failed),
             Outcome::Unknown(failed) => How::Unknown(failed),
         };
-        ended(how, missing)
+        let kept = stamp.whole.as_deref().map(WholeRow::digest);
+        Ended { kept, ..ended(how, missing) }
     }
 
     /// Writes down what became of a batch, one transaction a mapping.
@@ -465,7 +476,14 @@ fn waits_for_relative<W: Parts>(bound: &Bound<W>, missing: &[usize]) -> Failed {
 
 /// A step whose intent was written down, but that never left.
 fn not_sent(item: Item<'_>) -> Ended<'_> {
-    Ended { seq: item.seq, step: item.step, how: How::Stale, left_out: Vec::new(), was: Status::Intended }
+    Ended {
+        seq: item.seq,
+        step: item.step,
+        how: How::Stale,
+        left_out: Vec::new(),
+        was: Status::Intended,
+        kept: None,
+    }
 }
 
 fn first_refusal(ended: &[(Item<'_>, Ended<'_>)]) -> Option<Reason> {

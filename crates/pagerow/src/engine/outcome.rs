@@ -7,6 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use pagerow_core::{
+    digest::Digest,
     journal::{self, Event as Happening, Status},
     mapping::Mapping,
     mutant::{self, Mutant},
@@ -38,6 +39,8 @@ pub(super) struct Ended<'p> {
     pub(super) left_out: Vec<usize>,
     /// Where the step stood in the journal before.
     pub(super) was: Status,
+    /// Of the whole row that the page was given to keep.
+    pub(super) kept: Option<Digest>,
 }
 
 /// The ways in which a step ends.
@@ -88,6 +91,7 @@ impl<W: Parts> Engine<W> {
             .collect();
         self.store.raise_links(tx, &back).await?;
         let links = self.links_before(tx, bound, ended).await?;
+        let mut kept: Vec<(PageId, Digest)> = Vec::new();
         let mut writes: BTreeMap<PageId, LinkWrite> = BTreeMap::new();
         let mut ours: BTreeMap<PageId, OwnWrite> = BTreeMap::new();
         for end in ended {
@@ -121,8 +125,10 @@ impl<W: Parts> Engine<W> {
             }
             let removed = matches!(step.action, Action::Trash | Action::Delete);
             let unsettled = troubled.contains(&name) || troubled.contains(&(step.key.clone(), step.page));
-            // Of a half that is gone there is nothing to note down.
-            let notes = if removed { &mut Vec::new() } else { &mut notes };
+            // Of a half that is gone there is nothing to note down; and a note about a backup would make it old.
+            let silent = removed || step.because == Because::Backup;
+            let notes = if silent { &mut Vec::new() } else { &mut notes };
+            kept.extend(end.kept.map(|digest| (page, digest)));
             notes.push(RowNote {
                 key: key.clone(),
                 page: Some(page),
@@ -145,6 +151,7 @@ impl<W: Parts> Engine<W> {
             .filter_map(|(id, write)| Some((id, ours.remove(&write.page)?)))
             .collect();
         self.store.keep_own_writes(tx, &ours).await?;
+        self.store.keep_backups(tx, &bound.mapping.name, &kept).await?;
         self.store.forget_links(tx, &gone).await?;
         self.keep_failures(tx, bound, view, ended, &mut again, &mut notes).await?;
         self.store.revisit(tx, &bound.mapping.name, &again, 0.0).await?;

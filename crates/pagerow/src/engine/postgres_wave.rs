@@ -6,9 +6,11 @@ use std::{
 };
 
 use pagerow_core::{
+    fidelity::Reason,
     mapping::Mapping,
     plan::{Action, Step},
     record::RowKey,
+    retry::Failure,
     side::Side,
 };
 
@@ -21,7 +23,7 @@ use super::{
     report::Run,
 };
 use crate::{
-    replica::{Outcome, Relatives, Rows},
+    replica::{Failed, Outcome, Relatives, Rows},
     store::{JournalEntry, Runs, Transaction, Transactions},
 };
 
@@ -53,7 +55,7 @@ impl<W: Parts> Engine<W> {
             let cut: Vec<(Cow<'_, Step>, Vec<usize>)> =
                 batch.iter().map(|step| without_missing(&bound.mapping, step, relatives)).collect();
             let whole = self.whole(bound, &mut tx, batch).await?;
-            // A row that could not be kept is not deleted: it is gone already, or somebody else holds it.
+            // A row that could not be kept is not deleted.
             let may_go = |step: &Step| step.action != Action::Delete || kept(&whole, step).is_some();
             let sent: Vec<&Step> = cut.iter().map(|(step, _)| &**step).filter(|step| may_go(step)).collect();
             let mut outcomes = bound
@@ -63,8 +65,13 @@ impl<W: Parts> Engine<W> {
                 .map_err(|error| rows_error(mapping, error))?
                 .into_iter();
             let outcomes = batch.iter().map(|step| {
-                // One for each step that was sent, in order.
-                if may_go(step) { outcomes.next().unwrap_or(Outcome::Stale) } else { Outcome::Stale }
+                match step.key.as_ref().and_then(|key| whole.get(key)) {
+                    // Planned again at once it would be held still.
+                    Some(None) => Outcome::Failed(held()),
+                    None if !may_go(step) => Outcome::Stale,
+                    // One for each step that was sent, in order.
+                    Some(Some(_)) | None => outcomes.next().unwrap_or(Outcome::Stale),
+                }
             });
             let ended: Vec<Ended<'_>> = batch
                 .iter()
@@ -72,6 +79,7 @@ impl<W: Parts> Engine<W> {
                 .zip(&cut)
                 .zip(run.next_seq..)
                 .map(|(((step, outcome), (_, left_out)), seq)| Ended {
+                    kept: None,
                     seq,
                     step,
                     how: match outcome {
@@ -144,13 +152,13 @@ impl<W: Parts> Engine<W> {
         Ok(())
     }
 
-    /// The whole rows that are about to be deleted, locked until they are.
+    /// The whole rows that are about to be deleted, locked until they are; nothing of those that somebody else holds.
     async fn whole(
         &self,
         bound: &Bound<W>,
         tx: &mut Tx<W>,
         batch: &[&Step],
-    ) -> Result<BTreeMap<RowKey, String>, EngineError> {
+    ) -> Result<BTreeMap<RowKey, Option<String>>, EngineError> {
         let deleted = batch.iter().filter(|step| step.action == Action::Delete);
         let keys: Vec<RowKey> = deleted.filter_map(|step| step.key.clone()).collect();
         if keys.is_empty() {
@@ -163,8 +171,14 @@ impl<W: Parts> Engine<W> {
 }
 
 /// The whole row that a step deletes, as it was kept for the history.
-fn kept<'w>(whole: &'w BTreeMap<RowKey, String>, step: &Step) -> Option<&'w String> {
-    (step.action == Action::Delete).then(|| step.key.as_ref().and_then(|key| whole.get(key)))?
+fn kept<'w>(whole: &'w BTreeMap<RowKey, Option<String>>, step: &Step) -> Option<&'w String> {
+    (step.action == Action::Delete).then(|| step.key.as_ref().and_then(|key| whole.get(key)?.as_ref()))?
+}
+
+/// What Postgres says of a row that somebody else works on.
+fn held() -> Failed {
+    let reason = Reason::new("55P03", "another transaction holds the row");
+    Failed { failure: Failure::Passing, reason, not_before: None }
 }
 
 /// A step without what refers to pages that have no row yet, and these fields: they follow in the next plan. A new

@@ -210,7 +210,6 @@ impl<W: Parts> Engine<W> {
                 report.stopped.iter().map(|one| format!("{} was stopped: {}", one.mapping, one.text));
             let stopped = stopped.reduce(|all, one| format!("{all}; {one}"));
             let error = error.map(ToString::to_string).or(stopped);
-            self.last_run = self.last_run.max(id);
             self.store.close_run(id, state, calls.cast_signed(), error.as_deref(), &json).await?;
         }
         Ok(report)

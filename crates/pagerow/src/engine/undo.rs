@@ -7,7 +7,7 @@ use pagerow_core::{
     guard::{self, Refusal},
     mapping::Mapping,
     observation::{Identity, Link, Observation, Pair},
-    plan::{Action, Plan, Step},
+    plan::{Action, Census, Plan, Step},
     planner::assemble,
     record::{PageId, RowKey},
     side::Sides,
@@ -220,7 +220,9 @@ impl<W: Parts> Engine<W> {
             let mapping = &*bound.mapping;
             let (pairs, unsettled) = self.records_now(bound, view, done, &relatives).await?;
             waiting.insert(mapping.name.clone(), unsettled);
-            let undoing = undo(mapping, view.census, done, &pairs);
+            // What else was looked at is no part of the plan: it may be another number at the next look.
+            let census = Census { links: view.census.links, ..Census::default() };
+            let undoing = undo(mapping, census, done, &pairs);
             already += undoing.already;
             left.extend(undoing.left.into_iter().map(|left| NotUndone::of(mapping, left)));
             parts.push(undoing.part);

@@ -1,5 +1,7 @@
 //! How one mapping's pages are found in their data source: everything the requests need, taken from its schema.
 
+use crate::backup::Backup;
+
 /// A data source and the properties beside the mapping's fields.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -8,6 +10,8 @@ pub struct Source {
     /// The property that carries the row's key.
     pub key_property: Option<TextProperty>,
     pub stamp: StampProperties,
+    /// How whole rows are written, where the pages keep them.
+    pub backup: Option<Backup>,
     /// Properties that expressions look at, by the names that these have for them.
     pub beside: Vec<BesideProperty>,
     /// Whether some field is the page's body, which costs a call a page.
@@ -45,4 +49,6 @@ pub struct StampProperties {
     pub checksum: Option<String>,
     /// A checkbox.
     pub synced: Option<String>,
+    /// A rich text.
+    pub backup: Option<String>,
 }

@@ -119,3 +119,12 @@ pub struct Bookkeeping {
     pub synced: Option<String>,
     pub checksum: Option<String>,
 }
+
+impl Bookkeeping {
+    /// The names of all of them that there are.
+    #[must_use]
+    pub fn columns(&self) -> Vec<&str> {
+        let all = [&self.page_id, &self.synced_at, &self.status, &self.error, &self.synced, &self.checksum];
+        all.into_iter().flatten().map(String::as_str).collect()
+    }
+}

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pagerow_core::record::RowKey;
+use pagerow_core::{digest::Digest, record::RowKey};
 use serde_json::value::RawValue;
-use tokio_postgres::types::Type;
+use tokio_postgres::{Row, types::Type};
 
 use super::{
     edit::Edit,
@@ -17,30 +17,112 @@ use super::{
     transaction::{Param, Tx, TxError},
 };
 
-/// Reads and locks the rows of keys; those that are gone or held by others are left out.
+/// Reads and locks the rows of keys. Nothing is read of those that others hold, and those that are gone are left out.
 pub(super) async fn read(
     rows: &Inner,
     tx: &mut Tx,
     keys: &[RowKey],
-) -> Result<Vec<(RowKey, String)>, RowsError> {
+) -> Result<Vec<(RowKey, Option<String>)>, RowsError> {
     let columns = read::key_columns(rows, keys);
     let params: Vec<Param<'_>> = columns.iter().map(|column| (column as _, Type::TEXT_ARRAY)).collect();
     let order: Vec<&str> = rows.sql.key.iter().map(|key| key.column.as_str()).collect();
-    let sql = format!(
-        "SELECT pagerow_asked.pagerow_place, row_to_json({name}.*)::text FROM {} JOIN {} ON {} ORDER BY {} \
-         FOR UPDATE OF {name} SKIP LOCKED",
+    let these = format!(
+        "FROM {} JOIN {} ON {}",
         asked(columns.len(), &[]),
         rows.sql.aliased(),
-        rows.sql.key_matches(),
+        rows.sql.key_matches()
+    );
+    let sql = format!(
+        "SELECT pagerow_asked.pagerow_place, row_to_json({name}.*)::text {these} ORDER BY {} \
+         FOR UPDATE OF {name} SKIP LOCKED",
         order.join(", "),
         name = rows.sql.name,
     );
+    let key_at = |row: &Row| keys.get(usize::try_from(row.get::<_, i64>(0) - 1).ok()?).cloned();
     let found = tx.query(&sql, &params).await?;
-    let whole = found.iter().filter_map(|row| {
-        let place = usize::try_from(row.get::<_, i64>(0) - 1).ok()?;
-        Some((keys.get(place)?.clone(), row.get(1)))
-    });
-    Ok(whole.collect())
+    let mut whole: BTreeMap<RowKey, Option<String>> =
+        found.iter().filter_map(|row| Some((key_at(row)?, row.get(1)))).collect();
+    if whole.len() < keys.len() {
+        let there = tx.query(&format!("SELECT pagerow_asked.pagerow_place {these}"), &params).await?;
+        for key in there.iter().filter_map(key_at) {
+            whole.entry(key).or_default();
+        }
+    }
+    Ok(whole.into_iter().collect())
+}
+
+/// How many keys one statement asks for.
+const KEYS_A_STATEMENT: usize = 1000;
+
+/// The whole rows of keys with the names of their types, as pages keep them. Columns in which pagerow itself keeps book
+/// are left out: they change with every write, and would make each backup old.
+pub(super) async fn for_backup(rows: &Inner, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, RowsError> {
+    let text = |row: &Row| row.get(1);
+    kept(rows, keys, "pagerow_kept.pagerow_text", text).await
+}
+
+/// The first half of the SHA-256 of each of these texts: [`Digest::of`], without the texts on their way.
+pub(super) async fn for_backup_in_short(
+    rows: &Inner,
+    keys: &[RowKey],
+) -> Result<Vec<(RowKey, Digest)>, RowsError> {
+    let short = "substr(sha256(convert_to(pagerow_kept.pagerow_text, 'UTF8')), 1, 16)";
+    let digest = |row: &Row| {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&row.get::<_, Vec<u8>>(1)[..16]);
+        Digest(bytes)
+    };
+    kept(rows, keys, short, digest).await
+}
+
+async fn kept<T>(
+    rows: &Inner,
+    keys: &[RowKey],
+    shown: &str,
+    take: impl Fn(&Row) -> T,
+) -> Result<Vec<(RowKey, T)>, RowsError> {
+    let mut tx = Tx::begin_snapshot(&rows.pool).await?;
+    let columns = tx
+        .query(
+            "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute \
+             WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            &[(&rows.sql.table, Type::TEXT)],
+        )
+        .await?;
+    let book = rows.table.bookkeeping.columns();
+    let columns: BTreeMap<String, String> = (columns.iter())
+        .map(|row| (row.get(0), row.get(1)))
+        .filter(|(name, _): &(String, String)| !book.contains(&name.as_str()))
+        .collect();
+    let names: Vec<String> =
+        columns.keys().map(|name| format!("{}.{}", rows.sql.name, quoted(name))).collect();
+    // Texts always serialise.
+    let types = serde_json::to_string(&columns).unwrap_or_default();
+    let mut found = Vec::new();
+    for part in keys.chunks(KEYS_A_STATEMENT) {
+        let asked_for = read::key_columns(rows, part);
+        let mut params: Vec<Param<'_>> =
+            asked_for.iter().map(|column| (column as _, Type::TEXT_ARRAY)).collect();
+        params.push((&types, Type::TEXT));
+        let sql = format!(
+            "SELECT pagerow_asked.pagerow_place, {shown} FROM {} JOIN {} ON {}, \
+             LATERAL (SELECT '{{\"types\":' || ${}::text || ',\"row\":' || row_to_json(pagerow_row)::text || '}}' \
+             AS pagerow_text FROM (SELECT {}) AS pagerow_row) AS pagerow_kept",
+            asked(asked_for.len(), &[]),
+            rows.sql.aliased(),
+            rows.sql.key_matches(),
+            params.len(),
+            names.join(", "),
+        );
+        for row in tx.query(&sql, &params).await? {
+            let place = usize::try_from(row.get::<_, i64>(0) - 1).ok();
+            if let Some(key) = place.and_then(|place| part.get(place)) {
+                found.push((key.clone(), take(&row)));
+            }
+        }
+    }
+    tx.commit().await?;
+    Ok(found)
 }
 
 /// Makes one row again as it was, but for what the edit sets. Columns that the table has lost since stay lost, those

@@ -151,6 +151,7 @@ pub fn humanised(name: &str) -> String {
         .into_iter()
         .map(|word| match word.as_str() {
             "id" | "url" | "sku" | "uuid" | "vat" | "iban" | "api" | "rfq" | "ip" => word.to_uppercase(),
+            "rfqs" => "RFQs".to_owned(),
             _ => {
                 let mut letters = word.chars();
                 letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())

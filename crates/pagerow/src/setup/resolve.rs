@@ -20,6 +20,7 @@ use super::{
     found::{Found, SourceFound, Warning},
 };
 use crate::{
+    backup::Backup,
     config::{self, Config, ConfigError, ConfigErrors, FieldConfig, Rules},
     notion::{source::Source, wire::DataSource},
     postgres::table::{BesideColumn, Capture, FieldSource, Table},
@@ -206,7 +207,9 @@ fn complete<'a>(look: &mut Look<'a>, draft: &Draft<'a>, source: &'a DataSource) 
         key_property: key_property.is_some(),
         fields,
     };
+    let backup = Backup::new(&config.name, look.config.backup_key.clone());
     let wiring = Source {
+        backup: stamp.backup.is_some().then_some(backup),
         data_source: source.id.clone(),
         name: source.title.plain_text(),
         key_property,

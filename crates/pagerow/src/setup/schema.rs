@@ -292,6 +292,7 @@ fn wanted(draft: &Draft<'_>) -> Vec<NewProperty> {
         (&stamp.synced_at, NewKind::Date),
         (&stamp.checksum, NewKind::RichText),
         (&stamp.synced, NewKind::Checkbox),
+        (&stamp.backup, NewKind::RichText),
     ];
     let stamps = stamps.into_iter().filter_map(|(name, kind)| {
         Some(NewProperty { name: name.as_ref()?.value.clone(), kind, role: Role::Stamp })

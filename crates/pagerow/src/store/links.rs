@@ -108,6 +108,43 @@ pub trait Links: Transactions {
         ids: &[i64],
     ) -> impl Future<Output = Result<Vec<Link>, StoreError>> + Send;
 
+    /// Which whole rows the pages of these links keep, in short; those without one are left out.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn backups(
+        &self,
+        _mapping: &str,
+        _ids: &[i64],
+    ) -> impl Future<Output = Result<BTreeMap<i64, Digest>, StoreError>> + Send {
+        async { Ok(BTreeMap::new()) }
+    }
+
+    /// Some settled links whose page keeps no whole row yet; at most so many.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn without_backup(
+        &self,
+        _mapping: &str,
+        _most: i64,
+    ) -> impl Future<Output = Result<Vec<CompactLink>, StoreError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Says of the links of these pages which whole row each keeps from now on.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn keep_backups(
+        &self,
+        _tx: &mut Self::Tx,
+        _mapping: &str,
+        _kept: &[(PageId, Digest)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send {
+        async { Ok(()) }
+    }
+
     /// Keeps links with new bases; answers their numbers in order.
     ///
     /// # Errors
@@ -299,6 +336,65 @@ impl Links for PgStore {
             )
             .await?;
         rows.iter().map(|row| link(row, mapping)).collect()
+    }
+
+    async fn backups(&self, mapping: &str, ids: &[i64]) -> Result<BTreeMap<i64, Digest>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select id, backup from {}.links where connection_id = $1 and mapping = $2 and id = any($3) \
+                     and backup is not null",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT), (&ids, Type::INT8_ARRAY)],
+            )
+            .await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(|row| (row.get(0), Digest(row.get::<_, Uuid>(1).into_bytes()))).collect())
+    }
+
+    async fn without_backup(&self, mapping: &str, most: i64) -> Result<Vec<CompactLink>, StoreError> {
+        let mut tx = self.begin().await?;
+        let sql = format!(
+            "{} where connection_id = $1 and mapping = $2 and backup is null and not unsettled and apart is null \
+             order by id limit $3",
+            self.compact()
+        );
+        let params =
+            [(&self.connection as _, Type::INT8), (&mapping as _, Type::TEXT), (&most as _, Type::INT8)];
+        let rows = tx.query(&sql, &params).await?;
+        tx.commit().await?;
+        Ok(rows.iter().map(compact_link).collect())
+    }
+
+    async fn keep_backups(
+        &self,
+        tx: &mut Tx,
+        mapping: &str,
+        kept: &[(PageId, Digest)],
+    ) -> Result<(), StoreError> {
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let pages: Vec<Uuid> = kept.iter().map(|(page, _)| page.0).collect();
+        let digests: Vec<Uuid> = kept.iter().map(|(_, digest)| Uuid::from_bytes(digest.0)).collect();
+        tx.execute(
+            &format!(
+                "update {}.links set backup = kept.digest \
+                 from unnest($3::uuid[], $4::uuid[]) as kept(page, digest) \
+                 where connection_id = $1 and mapping = $2 and page_id = kept.page",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&mapping, Type::TEXT),
+                (&pages, Type::UUID_ARRAY),
+                (&digests, Type::UUID_ARRAY),
+            ],
+        )
+        .await?;
+        Ok(())
     }
 
     async fn keep_links(

@@ -21,6 +21,7 @@ mod devpg;
 mod drift;
 mod examples;
 mod faults;
+mod marketplace;
 mod pages;
 mod pooler;
 mod recovery;

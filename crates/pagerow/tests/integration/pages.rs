@@ -117,7 +117,7 @@ fn text(text: &str) -> Value {
 }
 
 fn stamp() -> Stamp {
-    Stamp { at: "2026-02-11T10:20:30Z".parse().unwrap(), checksum: "c0ffee".to_owned() }
+    Stamp { at: "2026-02-11T10:20:30Z".parse().unwrap(), checksum: "c0ffee".to_owned(), whole: None }
 }
 
 fn writes(values: Vec<(usize, Value)>) -> Vec<FieldWrite> {

@@ -25,7 +25,7 @@ fn instant(text: &str) -> Value {
 }
 
 /// Every type: name, type, what it holds, a value in Postgres's text form (NUL stands for `NULL`), what that means.
-fn every_type() -> Vec<(&'static str, &'static str, ColumnKind, &'static str, Value)> {
+pub(crate) fn every_type() -> Vec<(&'static str, &'static str, ColumnKind, &'static str, Value)> {
     let range = |start: Option<Moment>, end: Option<Moment>| Value::Range(Box::new(Range { start, end }));
     let at = |text: &str| Some(Moment::Instant(text.parse().unwrap()));
     let on = |text: &str| Some(Moment::Day(text.parse().unwrap()));
@@ -216,7 +216,7 @@ fn every_type() -> Vec<(&'static str, &'static str, ColumnKind, &'static str, Va
     ]
 }
 
-const TYPES: &str = "CREATE TYPE mood AS ENUM ('good', 'so, so'); \
+pub(crate) const TYPES: &str = "CREATE TYPE mood AS ENUM ('good', 'so, so'); \
      CREATE DOMAIN mail AS varchar(8) CHECK (VALUE LIKE '%@%'); \
      CREATE DOMAIN positive AS integer CHECK (VALUE > 0);";
 

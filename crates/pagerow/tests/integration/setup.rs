@@ -331,7 +331,7 @@ async fn types_of_every_kind_become_properties() {
 async fn sql_that_the_database_refuses_is_said_at_its_line() {
     let world = World::with(SHOP).await;
     world.configure(
-        &MAPPINGS.replace("status <> 'draft'", "stat <> 'draft'").replace("name || ' '", "name ||"),
+        &MAPPINGS.replace("status <> 'draft'", "stat <> 'draft'").replace("row.name ~ ' '", "row.name ~"),
     );
     let sides = sides(&world.file()).await;
     let found = sides.look().await;

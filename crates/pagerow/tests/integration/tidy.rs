@@ -137,7 +137,19 @@ fn the_core_knows_nobody() {
         .filter_map(|line| line.split(['.', ' ', '=']).next())
         .filter(|name| !name.is_empty() && !name.starts_with('#'))
         .collect();
-    let pure = BTreeSet::from(["serde", "serde_json", "jiff", "uuid", "sha2", "thiserror"]);
+    let pure = BTreeSet::from([
+        "serde",
+        "serde_json",
+        "jiff",
+        "uuid",
+        "sha2",
+        "thiserror",
+        // Titles are compared with these, and expressions evaluated with the last: without a loader it reads nothing.
+        "unicode-normalization",
+        "deunicode",
+        "strsim",
+        "minijinja",
+    ]);
     assert!(names.is_subset(&pure), "the core depends on {:?}", names.difference(&pure));
 }
 

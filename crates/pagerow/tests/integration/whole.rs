@@ -1,5 +1,6 @@
 //! The whole program on a real Postgres and the emulator: what is promised, seen from both sides.
 
+mod backup;
 mod bases;
 mod captured;
 mod commands;

@@ -215,6 +215,7 @@ fn describe(
         key_property: true,
     };
     let source = Source {
+        backup: None,
         data_source: place.to_owned(),
         name: spec.name.clone(),
         key_property: Some(TextProperty {

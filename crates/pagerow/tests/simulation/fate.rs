@@ -21,8 +21,10 @@ impl Script {
         let world = world(&mut dice);
         let quiet_at = dice.between(1, 12) * MINUTE;
         let mut events = Vec::new();
+        // Whether somebody else has pagerow's token.
+        let is_shared = dice.percent(30);
         for _ in 0..dice.between(3, 40) {
-            events.push(Event { at: dice.between(0, quiet_at), what: edit(&mut dice) });
+            events.push(Event { at: dice.between(0, quiet_at), what: edit(&mut dice, is_shared) });
         }
         if dice.percent(30) {
             burst(&mut dice, quiet_at, &mut events);
@@ -118,7 +120,7 @@ fn cell(dice: &mut Dice) -> Cell {
     Cell { field: dice.bits() % 64, how, value: dice.bits() % 100_000 }
 }
 
-fn edit(dice: &mut Dice) -> What {
+fn edit(dice: &mut Dice, is_shared: bool) -> What {
     let (table, pick, value) = (dice.bits() % 8, dice.bits() % 64, dice.bits() % 100_000);
     let cell = cell(dice);
     match dice.between(0, 29) {
@@ -132,7 +134,7 @@ fn edit(dice: &mut Dice) -> What {
         15 => What::Row(RowDeed::Mark { table, pick }),
         16 if dice.percent(15) => What::Row(RowDeed::Truncate { table }),
         16..=18 => What::Page(PageDeed::Create { table, value }),
-        19..=25 => What::Page(PageDeed::Edit { table, pick, cell, as_bot: dice.percent(15) }),
+        19..=25 => What::Page(PageDeed::Edit { table, pick, cell, as_bot: is_shared && dice.percent(40) }),
         26 => What::Page(PageDeed::Trash { table, pick }),
         27 => What::Page(PageDeed::Restore { table, pick }),
         28 => What::Page(PageDeed::Duplicate { table, pick }),

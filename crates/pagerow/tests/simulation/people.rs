@@ -39,6 +39,8 @@ struct Entries {
     keys: BTreeMap<String, BTreeSet<RowKey>>,
     /// Pages that a person made by copying another one.
     copies: BTreeSet<String>,
+    /// Mappings to which somebody else wrote with pagerow's token.
+    strangers: BTreeSet<String>,
     /// What pagerow wrote to which property of which page: when it was sent, and when it arrived.
     written: BTreeMap<(String, String), Vec<(u64, u64)>>,
 }
@@ -107,6 +109,11 @@ impl Ledger {
         lock(&self.0).copies.contains(page)
     }
 
+    /// Whether somebody else wrote to a mapping's pages with pagerow's token.
+    pub(crate) fn is_impersonated(&self, mapping: &str) -> bool {
+        lock(&self.0).strangers.contains(mapping)
+    }
+
     /// Keys of rows that people inserted into a table.
     pub(crate) fn keys(&self, table: &str) -> BTreeSet<RowKey> {
         lock(&self.0).keys.get(table).cloned().unwrap_or_default()
@@ -172,7 +179,13 @@ impl Cast {
                     let keys = self.ledger.keys(name).into_iter();
                     keys.filter(|key| !db.tables[name].rows().contains_key(key)).collect()
                 });
-                if let Some(key) = picked(&gone, pick) {
+                let Some(key) = picked(&gone, pick) else { return };
+                // Whoever deletes it has to have ended first.
+                let mut tx = self.server.open();
+                let held = tx.lock(&Lock::Row(name.clone(), key.as_str().to_owned())).await;
+                let is_there = self.server.look(|db| db.tables[name].rows().contains_key(key));
+                if held.unwrap_or(false) && !is_there {
+                    drop(tx);
                     self.stage.count("a row came back");
                     self.insert(at, key.clone(), value);
                 }
@@ -221,6 +234,10 @@ impl Cast {
                     other != at && spec.refers == name && spec.fields.iter().any(|f| f.kind == Kind::Refers)
                 };
                 if self.specs.iter().enumerate().any(is_referred_to) {
+                    return;
+                }
+                // It waits for whoever works on one of the rows, and gives up.
+                if self.server.is_worked_on(&name) {
                     return;
                 }
                 let rows = self.server.look(|db| db.tables[&name].rows().clone());
@@ -315,6 +332,7 @@ impl Cast {
                         .insert(spec.kind.name().to_owned(), self.page_value(at, &Json::Null, field, cell));
                 }
                 let body = json!({"data_source_id": self.sources[at].data_source, "properties": properties});
+                self.stage.note_deed();
                 let made = self.control("POST", "pages", &body);
                 assert_eq!(made.status, 200, "{}", made.json());
                 self.stage
@@ -330,6 +348,7 @@ impl Cast {
                 let mut body = json!({"properties": { (name): value }});
                 if as_bot {
                     body["user"] = json!("Sync bot");
+                    lock(&self.ledger.0).strangers.insert(self.specs[at].name.clone());
                 }
                 self.on_page("PATCH", page, "", &body);
             }
@@ -358,6 +377,7 @@ impl Cast {
     }
 
     fn on_page(&self, method: &str, page: &Json, deed: &str, body: &Json) -> Json {
+        self.stage.note_deed();
         let id = page["id"].as_str().unwrap_or_default();
         let answer = self.control(method, &format!("pages/{id}{deed}"), body);
         assert_eq!(answer.status, 200, "{method} {id}{deed}: {}", answer.json());

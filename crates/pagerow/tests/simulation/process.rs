@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use pagerow::engine::{Consent, Depth, Engine, MappingReport};
+use pagerow::engine::{Consent, Depth, Engine, EngineError, MappingReport};
 use pagerow_core::digest::Digest;
 
 use tokio::time::Sleep;
@@ -132,10 +132,19 @@ pub(crate) async fn run(
 ) -> Result<Ran, Failure> {
     // What failed before may be tried again, and fail again.
     let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(90));
+    let deeds = cast.stage.deeds();
     match engine.sync(&[], depth, Consent::to(pass), "simulation").await {
         Ok(report) => {
             cast.stage
                 .tell(|| format!("sync {depth:?}: {}", serde_json::to_string(&report).unwrap_or_default()));
+            for part in &report.mappings {
+                if let Some(why) = &part.bases_lost {
+                    cast.stage.count("bases were given up");
+                    if !cast.ledger.is_impersonated(&part.mapping) {
+                        cast.stage.blame(format!("the bases of {} were given up: {why}", part.mapping));
+                    }
+                }
+            }
             if !report.stopped.is_empty() {
                 cast.stage.count("a guard stopped a plan");
                 let names: BTreeSet<Digest> = report.stopped.iter().filter_map(|stop| stop.pass).collect();
@@ -157,7 +166,13 @@ pub(crate) async fn run(
                     cast.stage.count("too many pages of one minute");
                     Failure::TooDense
                 }
-                error => Failure::Other(with_causes(&error)),
+                error => {
+                    // Whoever goes on editing keeps it busy.
+                    if matches!(error, EngineError::Restless(_)) && cast.stage.deeds() == deeds {
+                        cast.stage.blame(error.to_string());
+                    }
+                    Failure::Other(with_causes(&error))
+                }
             })
         }
     }

@@ -37,6 +37,7 @@ pub(crate) struct Stage {
     /// Until when Notion cannot be reached.
     out_until: AtomicU64,
     ids: AtomicU64,
+    deeds: AtomicU64,
 }
 
 /// How much is kept of what happens.
@@ -71,6 +72,7 @@ impl Stage {
             machine_skew: AtomicI64::new(0),
             out_until: AtomicU64::new(0),
             ids: AtomicU64::new(0),
+            deeds: AtomicU64::new(0),
         })
     }
 
@@ -134,6 +136,16 @@ impl Stage {
     /// Counts something that has to happen sometimes.
     pub(crate) fn count(&self, what: &'static str) {
         *lock(&self.tally).entry(what).or_default() += 1;
+    }
+
+    /// Somebody did something on one of the sides.
+    pub(crate) fn note_deed(&self) {
+        self.deeds.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How much people have done so far.
+    pub(crate) fn deeds(&self) -> u64 {
+        self.deeds.load(Ordering::Relaxed)
     }
 
     /// Notes something that must never happen.

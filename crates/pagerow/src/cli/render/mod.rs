@@ -8,6 +8,7 @@ pub(super) mod paused;
 pub(super) mod plan_json;
 pub(super) mod plan_text;
 pub(super) mod report;
+pub(super) mod rewind;
 pub(super) mod side_by_side;
 pub(super) mod status;
 pub(super) mod table;

@@ -194,6 +194,7 @@ pub(crate) fn because(step: &Step) -> String {
         Because::Back => format!(" (it is back in {})", step.side.other()),
         Because::Answered => " (as answered)".to_owned(),
         Because::Undone => " (taken back)".to_owned(),
+        Because::Backup => " (its backup is renewed)".to_owned(),
         Because::Recovered => format!(" (recovered from {})", step.side.other()),
         Because::New | Because::Edited | Because::Decided | Because::Deleted | Because::Unmarked => {
             String::new()

@@ -39,34 +39,41 @@ pub(crate) fn undo(undo: &UndoPlan, forecast: (u64, f64), everything: bool) -> S
     } else if !undo.plan.is_empty() {
         out = plan_text::plan(&undo.plan, &undo.refusals, forecast, everything);
     }
+    out.push_str(&stays(&undo.left, everything));
+    if undo.already > 0 {
+        let already = counted(undo.already, "row or page is", "rows and pages are");
+        let _ = writeln!(out, "{already} already as before the run");
+    }
+    out
+}
+
+/// What stays as it is, and why.
+pub(super) fn stays(left: &[NotUndone], everything: bool) -> String {
+    let mut out = String::new();
     let most = if everything { usize::MAX } else { SHOWN };
-    if !undo.left.is_empty() {
+    if !left.is_empty() {
         let _ = writeln!(out, "stays as it is:");
     }
-    for one in undo.left.iter().take(most) {
-        let left = &one.left;
+    for one in left.iter().take(most) {
+        let of = &one.left;
         let column = one.column.as_deref().map_or_else(String::new, |column| format!(" {column}"));
         let _ = writeln!(
             out,
             "  {} {} in {}{column}: {}",
             one.mapping,
-            plan_text::name(left.key.as_ref(), left.page),
-            left.side,
-            why(&left.why)
+            plan_text::name(of.key.as_ref(), of.page),
+            of.side,
+            why(&of.why)
         );
-        if let Cannot::EditedSince { before, after, now } = &left.why {
+        if let Cannot::EditedSince { before, after, now } = &of.why {
             let before = before
                 .as_ref()
-                .map_or_else(String::new, |before| format!("before the run {}, ", value::text(before)));
-            let _ = writeln!(out, "      {before}after it {}, now {}", value::text(after), value::text(now));
+                .map_or_else(String::new, |before| format!("before {}, ", value::text(before)));
+            let _ = writeln!(out, "      {before}after {}, now {}", value::text(after), value::text(now));
         }
     }
-    if undo.left.len() > most {
-        let _ = writeln!(out, "  … and {} more (-v or --json shows all)", undo.left.len() - most);
-    }
-    if undo.already > 0 {
-        let already = counted(undo.already, "row or page is", "rows and pages are");
-        let _ = writeln!(out, "{already} already as before the run");
+    if left.len() > most {
+        let _ = writeln!(out, "  … and {} more (-v or --json shows all)", left.len() - most);
     }
     out
 }

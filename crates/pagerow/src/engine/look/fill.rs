@@ -9,7 +9,7 @@ use pagerow_core::{
     side::{Side, Sides},
 };
 
-use super::{Part, marker, pages_error, rows_error};
+use super::{Part, RecordName, marker, pages_error, rows_error};
 use crate::{
     engine::{
         Bound, Engine, EngineError, Parts,
@@ -172,6 +172,8 @@ impl<'a, W: Parts> Sight<'a, W> {
     ) -> Result<(), EngineError> {
         let due_keys: BTreeSet<&RowKey> = due.keys.iter().collect();
         let due_pages: BTreeSet<PageId> = due.pages.iter().copied().collect();
+        let requested: BTreeSet<RecordName> =
+            due.requests.iter().map(|(key, page, _)| (key.clone(), *page)).collect();
         let (mut keys, mut pages) = (Vec::new(), Vec::new());
         for at in 0..self.index.len() {
             let link = self.index.get(at);
@@ -183,6 +185,12 @@ impl<'a, W: Parts> Sight<'a, W> {
             }
             if self.pages.mark(at) == Mark::Unseen
                 && (parts.notion == Part::Everything || again || (moved && link.unsettled))
+            {
+                pages.push(link.page);
+            }
+            // Somebody asked to look again because it was not as a list had shown it, and the list may still do so.
+            if self.pages.mark(at) != Mark::Unseen
+                && requested.contains(&(Some(link.key.clone()), Some(link.page)))
             {
                 pages.push(link.page);
             }

@@ -24,7 +24,8 @@ use super::{Bound, Depth, Engine, EngineError, Parts, index::LinkIndex};
 use crate::{
     replica::{Cursor, Relatives},
     store::{
-        Answered, Attention as _, Cursors as _, Identities as _, Links as _, MappingState, ParkedRecord,
+        Answered, Attention as _, CompactLink, Cursors as _, Identities as _, Links as _, MappingState,
+        ParkedRecord,
     },
 };
 
@@ -61,6 +62,8 @@ pub(super) struct View {
     pub(super) back: Vec<i64>,
     /// Links of which one half was known to be gone before.
     pub(super) deleted: BTreeSet<i64>,
+    /// Links whose page keeps an old whole row, or none yet.
+    pub(super) old_backups: Vec<CompactLink>,
     /// Only some records were looked at: nothing is known of the mapping as a whole.
     pub(super) is_partial: bool,
 }
@@ -127,8 +130,10 @@ impl<W: Parts> Engine<W> {
 
         let mut due = self.store.due(name).await?;
         let shape = bound.mapping.shape().to_string();
-        if state.shape.as_deref() != Some(shape.as_str()) {
-            // An option has come, a column was widened: what could not be written may be possible now.
+        let recovers = self.known.get(name).is_some_and(|known| !known.sampled);
+        if recovers || state.shape.as_deref() != Some(shape.as_str()) {
+            // An option has come, a column was widened: what could not be written may be possible now. Whoever recovers
+            // waits for nothing.
             self.add_parked(name, &mut due).await?;
             state.shape = Some(shape);
         }
@@ -154,6 +159,10 @@ impl<W: Parts> Engine<W> {
         sight.complete_halves().await?;
         let unchanged = sight.unchanged(links);
         let waits = self.waits(&sight, &looked.parts, &due).await?;
+        let old_backups = match without_bases || remembered.lost.is_some() {
+            true => Vec::new(),
+            false => self.old_backups(bound, &sight.index, &sight.rows, &sight.pages).await?,
+        };
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
         if without_bases {
             forget_bases(&mut pairs, bound.mapping.fields.len());
@@ -180,6 +189,7 @@ impl<W: Parts> Engine<W> {
             table: looked.table,
             known_table: remembered.table,
             hidden,
+            old_backups,
             lost: presumed.map(str::to_owned).or(remembered.lost),
             ..View::empty(state, looked_at)
         }))
@@ -251,6 +261,7 @@ impl View {
             gone: Vec::new(),
             back: Vec::new(),
             deleted: BTreeSet::new(),
+            old_backups: Vec::new(),
             is_partial: false,
             table: None,
             known_table: None,

@@ -107,8 +107,12 @@ impl Waits {
                 let name = name_of(pair);
                 let is_due = name.0.as_ref().is_some_and(|key| due.keys.contains(key))
                     || name.1.is_some_and(|page| due.pages.contains(&page));
-                let waits = !is_due
-                    && failed.get(&name).is_some_and(|record| record.content == Some(content(mapping, pair)));
+                // A page alone goes by the key that it carries once a row was to be made for it.
+                let of_page =
+                    || failed.values().find(|record| record.page.is_some() && record.page == name.1);
+                let known = failed.get(&name).or_else(|| name.0.is_none().then(of_page)?);
+                let waits =
+                    !is_due && known.is_some_and(|record| record.content == Some(content(mapping, pair)));
                 if waits {
                     skipped.push(Skipped { key: name.0, page: name.1, why: Why::Waiting });
                 }

@@ -29,6 +29,7 @@ use self::{
 };
 use super::{NotionClient, error::NotionError, source::Source, wire::PropertyId};
 use crate::{
+    backup::Backups,
     clock::Clock,
     replica::{Cursor, Looked, Outcome, Pages, Portion, Portions, Relatives, Scope, Seen, Sink, Stamp},
 };
@@ -170,6 +171,20 @@ impl Pages for NotionPages {
             found.extend(missing.iter().map(|key| ((*key).clone(), seen.clone())));
         }
         Ok(found)
+    }
+
+    fn with_backups(&self) -> Option<(Self, Backups)> {
+        let property = PropertyId::new(self.source.stamp.backup.as_deref()?);
+        let backups = Backups::new(self.source.backup.clone()?);
+        let mut pages = self.clone();
+        let lens = Arc::make_mut(&mut pages.lens);
+        lens.backup = Some((property, backups.clone()));
+        pages.api = Api::new(pages.api.client.clone(), self.source.data_source.clone(), lens.shown());
+        Some((pages, backups))
+    }
+
+    fn keeps_backups(&self) -> bool {
+        self.source.backup.is_some()
     }
 
     async fn ready(&self) {

@@ -12,6 +12,7 @@ use pagerow_core::{
 
 use super::api::{Fetched, Missing};
 use crate::{
+    backup::Backups,
     notion::{
         convert::{self, Incoming},
         source::{BesideProperty, Source},
@@ -21,7 +22,7 @@ use crate::{
 };
 
 /// How the pages of one mapping are seen.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Lens {
     /// Where each field is found.
     properties: Vec<Spot>,
@@ -30,11 +31,16 @@ pub(super) struct Lens {
     /// What expressions look at beside their own property: their words for it, where it is, and how it is read.
     beside: Vec<(String, PropertyId, Field)>,
     has_body: bool,
+    /// The property with the whole row, and where such rows are put; where they are asked for.
+    pub(super) backup: Option<(PropertyId, Backups)>,
     pub(super) zone: TimeZone,
 }
 
+/// Stands for a field's place, which no field has.
+const BACKUP: usize = usize::MAX;
+
 /// Where in a page a field is found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Spot {
     Property(PropertyId),
     Body,
@@ -68,6 +74,7 @@ impl Lens {
         };
         let properties: Vec<Spot> = mapping.fields.iter().map(spot).collect();
         Self {
+            backup: None,
             has_body: properties.iter().any(|spot| matches!(spot, Spot::Body)),
             properties,
             key: source.key_property.as_ref().map(|property| id(&property.id)),
@@ -86,7 +93,8 @@ impl Lens {
         let mut shown: Vec<PropertyId> = Vec::new();
         let properties = self.properties.iter().filter_map(Spot::property);
         let beside = self.beside.iter().map(|(_, id, _)| id);
-        for id in properties.chain(&self.key).chain(&self.checksum).chain(beside) {
+        let backup = self.backup.as_ref().map(|(id, _)| id);
+        for id in properties.chain(&self.key).chain(&self.checksum).chain(backup).chain(beside) {
             if !shown.contains(id) {
                 shown.push(id.clone());
             }
@@ -106,7 +114,25 @@ impl Lens {
                 cut.push((field, property.id.clone()));
             }
         }
+        if let Some((id, _)) = &self.backup
+            && let Some(property) = page.property(id).filter(|property| property.value.may_be_cut())
+        {
+            cut.push((BACKUP, property.id.clone()));
+        }
         Missing { cut, body: self.has_body }
+    }
+
+    /// Puts the page's whole row aside, where it was asked for.
+    pub(super) fn keep_backup(&self, id: PageId, page: &Page, fetched: &Fetched) {
+        let Some((property, backups)) = &self.backup else { return };
+        let whole = fetched.values.iter().find(|(field, _)| *field == BACKUP);
+        let value = match whole {
+            Some((_, value)) => value.as_ref(),
+            None => page.property(property).map(|property| &property.value),
+        };
+        if let Some(kept) = value.and_then(text_of) {
+            backups.keep(id, kept);
+        }
     }
 
     /// The page as a record. What is cut and was not fetched counts as not read.
@@ -276,7 +302,11 @@ fn same_id(one: &str, other: &str) -> bool {
 
 /// The text of a property that holds text; nothing when it is empty or holds something else.
 fn text(property: &Property) -> Option<String> {
-    let text = match &property.value {
+    text_of(&property.value)
+}
+
+fn text_of(value: &PropertyValue) -> Option<String> {
+    let text = match value {
         PropertyValue::Title(rich) | PropertyValue::RichText(rich) => rich.plain_text(),
         PropertyValue::Url(text) | PropertyValue::Email(text) | PropertyValue::PhoneNumber(text) => {
             text.clone()?
@@ -334,6 +364,7 @@ mod tests {
             name: "S".into(),
             key_property: Some(key),
             stamp: StampProperties { checksum: Some("sum".into()), ..StampProperties::default() },
+            backup: None,
             beside: Vec::new(),
             has_body: false,
             zone: "UTC".into(),

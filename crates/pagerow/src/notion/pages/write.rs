@@ -140,7 +140,7 @@ impl NotionPages {
         }
         // A page that only comes out of the trash is stamped with its next change: it would cost a call.
         if step.action != Action::Restore || !content.properties.is_empty() {
-            self.put_stamp(stamp, &mut content.properties);
+            self.put_stamp(step, stamp, &mut content.properties);
         }
         // Several long texts may be too much together; a body goes by itself, or with a new page.
         let bytes = serde_json::to_string(&content.properties).map_or(0, |text| text.len());
@@ -199,7 +199,7 @@ impl NotionPages {
         Ok(())
     }
 
-    fn put_stamp(&self, stamp: &Stamp, properties: &mut Map<String, Json>) {
+    fn put_stamp(&self, step: &Step, stamp: &Stamp, properties: &mut Map<String, Json>) {
         let of = &self.source.stamp;
         if let Some(id) = &of.synced_at {
             let at = stamp.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -210,6 +210,12 @@ impl NotionPages {
         }
         if let Some(id) = &of.synced {
             properties.insert(id.clone(), json!({ "checkbox": true }));
+        }
+        if let (Some(id), Some(backup), Some(whole), Some(key)) =
+            (&of.backup, &self.source.backup, &stamp.whole, &step.key)
+        {
+            let text = backup.write(key.as_str(), whole);
+            properties.insert(id.clone(), convert::plain_text("rich_text", &text));
         }
     }
 

@@ -196,7 +196,7 @@ fn made<'a>(
     let kind = results.iter().find_map(|(_, shows)| samples::kind_of(shows));
     match (&kind, &refused) {
         // Texts may be of a form that no sample has.
-        (None, Some(reason)) if results.is_empty() && !samples::is_free(&own, beside) => {
+        (None, Some(reason)) if !samples::is_free(to.uses_value().then_some(&own), beside) => {
             let message = format!("for no value of its columns' types it gives a result: {}", reason.text);
             look.complain(setting, "wrong_expression", message, "docs/expressions.md describes the language");
             return None;
@@ -248,7 +248,9 @@ fn comes_back(
     let lost: Vec<&(Value, Value)> = results.iter().filter(|one| !back(one)).collect();
     let Some((value, _)) = lost.first() else { return Some(()) };
     let sample = if value.is_null() { "NULL".to_owned() } else { value.plain().to_string() };
-    if lost.len() == results.len() {
+    // That nothing comes back as nothing is little.
+    let some = |one: &&(Value, Value)| !one.0.is_null();
+    if results.iter().filter(some).all(|one| !back(&one)) {
         let message = format!("it brings no value back that `to_notion` showed, for example not {sample}");
         look.complain(setting, "lossy_pair", message, "make it the inverse of `to_notion`, or leave it out");
         return None;

@@ -89,12 +89,12 @@ pub(in crate::setup) fn kind_of(value: &Value) -> Option<ColumnKind> {
 }
 
 /// Whether some column holds what samples cannot stand for, so that their failing proves nothing.
-pub(in crate::setup) fn is_free(own: &ColumnKind, beside: &[BesideColumn]) -> bool {
+pub(in crate::setup) fn is_free(own: Option<&ColumnKind>, beside: &[BesideColumn]) -> bool {
     let free = |kind: &ColumnKind| match kind {
         ColumnKind::List(inner) => matches!(**inner, ColumnKind::Text { .. } | ColumnKind::Scalar { .. }),
         kind => matches!(kind, ColumnKind::Text { .. } | ColumnKind::Json | ColumnKind::Scalar { .. }),
     };
-    free(own) || beside.iter().any(|column| free(&column.holds))
+    own.is_some_and(free) || beside.iter().any(|column| free(&column.holds))
 }
 
 fn texts(words: &[String]) -> Vec<Value> {

@@ -66,7 +66,7 @@ pub enum ConfigEdit {
         from: String,
         to: String,
     },
-    /// One of `[mapping.X.stamp]`.
+    /// One of `[mapping.X.stamp]`, or the mapping's `backup`.
     Stamp {
         name: String,
         from: String,
@@ -91,6 +91,9 @@ impl std::fmt::Display for ConfigEdit {
             }
             Self::KeyProperty { from, to } => {
                 write!(f, "key_property = \"{to}\" in place of \"{from}\"")
+            }
+            Self::Stamp { name, from, to } if name == "backup" => {
+                write!(f, "backup = \"{to}\" in place of \"{from}\"")
             }
             Self::Stamp { name, from, to } => {
                 write!(f, "stamp.{name} = \"{to}\" in place of \"{from}\"")

@@ -409,6 +409,7 @@ fn follow_properties(
         ("synced_at", &mut stamp.synced_at),
         ("checksum", &mut stamp.checksum),
         ("synced", &mut stamp.synced),
+        ("backup", &mut stamp.backup),
     ] {
         let Some(setting) = slot else { continue };
         let gone = memory.properties.contains_key(&setting.value) && find(source, &setting.value).is_none();

@@ -96,7 +96,8 @@ pub(super) fn section_says(config: &MappingConfig) -> String {
     };
     let match_on: Vec<&str> = config.match_on.iter().map(|name| name.value.as_str()).collect();
     let beside = [&config.updated_at, &config.soft_delete, &config.condition].map(text);
-    let stamp = [&config.stamp.synced_at, &config.stamp.checksum, &config.stamp.synced].map(text);
+    let stamp = [&config.stamp.synced_at, &config.stamp.checksum, &config.stamp.synced, &config.stamp.backup];
+    let stamp = stamp.map(text);
     let columns = &config.columns;
     let columns = [
         &columns.page_id,
@@ -316,7 +317,7 @@ fn column_names(config: &MappingConfig) -> Vec<Option<&str>> {
 /// The properties that a section names; in a fixed order, `None` where it names none.
 fn property_names(config: &MappingConfig) -> Vec<Option<&str>> {
     let fields = config.fields.iter().map(|field| field.property.as_ref().map(|p| p.value.as_str()));
-    let stamp = [&config.stamp.synced_at, &config.stamp.checksum, &config.stamp.synced];
+    let stamp = [&config.stamp.synced_at, &config.stamp.checksum, &config.stamp.synced, &config.stamp.backup];
     fields
         .chain([config.key_property.value.as_deref()])
         .chain(stamp.map(|setting| setting.as_ref().map(|setting| setting.value.as_str())))

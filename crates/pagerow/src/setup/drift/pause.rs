@@ -85,8 +85,9 @@ impl Followed {
             return None;
         }
         let mapping = format!("mapping.{}", said.name);
-        let in_notion =
-            ["data_source", "key_property", "stamp"].iter().any(|key| under(&format!("{mapping}.{key}")));
+        let in_notion = ["data_source", "key_property", "stamp", "backup"]
+            .iter()
+            .any(|key| under(&format!("{mapping}.{key}")));
         let out = format!("or take [{mapping}] out of the file");
         let (reason, advice) = match error.code {
             "no_such_table" => (

@@ -110,6 +110,7 @@ pub(super) fn stamp<'a>(
         synced_at: of(&stamp.synced_at, "date"),
         checksum: of(&stamp.checksum, "rich_text"),
         synced: of(&stamp.synced, "checkbox"),
+        backup: of(&stamp.backup, "rich_text"),
     }
 }
 

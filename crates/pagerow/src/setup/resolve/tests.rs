@@ -352,7 +352,98 @@ fn errors_say_where_and_what() {
             "",
             "x = { property = \"Notes\", to_notion = \"row.nope\" }",
             "no_such_column",
-            &["has no column nope", ":14:37"],
+            &["has no column nope", ":15:39", "did you mean `note`"],
+        ),
+        (
+            "suppliers",
+            "",
+            "x = { property = \"Notes\", to_notion = \"row.name|uper if row.note else 'a'\" }",
+            "wrong_expression",
+            &["it knows no filter uper", "did you mean `upper`", ":15:39"],
+        ),
+        (
+            "suppliers",
+            "",
+            "note = { property = \"Notes\", to_notion = \"vlaue\" }",
+            "wrong_expression",
+            &["it knows no name vlaue", "did you mean `value`"],
+        ),
+        (
+            "suppliers",
+            "",
+            "x = { property = \"Notes\", to_notion = \"row.name ~\" }",
+            "wrong_expression",
+            &["cannot be read"],
+        ),
+        (
+            "suppliers",
+            "",
+            "x = { property = \"Notes\", to_notion = \"row\" }",
+            "wrong_expression",
+            &["row has to be followed by a name"],
+        ),
+        (
+            "suppliers",
+            "",
+            "nope = { property = \"Notes\", to_notion = \"value|upper\" }",
+            "no_such_column",
+            &["has no column nope", "did you mean `note`"],
+        ),
+        (
+            "suppliers",
+            "",
+            "x = { property = \"Notes\", to_notion = \"row.photo\" }",
+            "wrong_pair",
+            &["cannot look at the column photo"],
+        ),
+        (
+            "suppliers",
+            "",
+            "x = { property = \"Notes\", to_notion = \"row.rating|split(',')\" }",
+            "wrong_expression",
+            &["for no value of its columns' types it gives a result", "a text is needed"],
+        ),
+        (
+            "suppliers",
+            "",
+            "x = { property = \"Period\", to_notion = \"row.rating is above(3)\" }",
+            "wrong_pair",
+            &["cannot be kept in \"Period\", which is of kind date"],
+        ),
+        (
+            "suppliers",
+            "",
+            "rating = { property = \"Notes\", to_notion = \"value|text\", from_notion = \"value|number|plus(1)\" }",
+            "lossy_pair",
+            &["brings no value back", ":15:72"],
+        ),
+        (
+            "suppliers",
+            "",
+            "rating = { property = \"Notes\", to_notion = \"value|text\", from_notion = \"value if page.Name else none\" }",
+            "wrong_expression",
+            &["it can look at `value` only"],
+        ),
+        (
+            "suppliers",
+            "",
+            "note = { property = \"Notes\", from_notion = \"value if page.Nmae else none\" }",
+            "no_such_property",
+            &["has no property \"Nmae\"", "did you mean `Name`"],
+        ),
+        (
+            "suppliers",
+            "",
+            "note = { property = \"Notes\", from_notion = \"value if page.Owner else none\" }",
+            "wrong_pair",
+            &["cannot look at the property \"Owner\", which is of kind relation"],
+        ),
+        (
+            "suppliers",
+            "",
+            "updated_at = { property = \"Tier\", from_notion = \"value|upper\" }",
+            "wrong_expression",
+            &["for no value of \"Tier\" it gives what the column updated_at can hold"],
         ),
         (
             "suppliers",
@@ -398,7 +489,8 @@ fn errors_say_where_and_what() {
         ),
     ];
     for (table, lines, fields, code, parts) in cases {
-        let errors = resolve(&config(&file(table, lines, fields)), &found()).map(|_| ()).unwrap_err();
+        let outcome = resolve(&config(&file(table, lines, fields)), &found()).map(|_| ());
+        let errors = outcome.expect_err(fields);
         // A refused condition stands in `found` for all rows; it only counts where there is one.
         assert_eq!(errors.0.len(), 1, "{errors}");
         let shown = errors.to_string();

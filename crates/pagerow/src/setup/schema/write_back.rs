@@ -127,6 +127,15 @@ fn amended(section: &mut Item, edit: &ConfigEdit) -> bool {
             },
             None => false,
         },
+        ConfigEdit::Stamp { name, from, to } if name == "backup" => {
+            let Some(item) = section.get_mut("backup") else { return false };
+            // `true` stood for the usual name.
+            if item.as_bool() == Some(true) {
+                *item = toml_edit::value(to);
+                return true;
+            }
+            set(item, from, to)
+        }
         ConfigEdit::Stamp { name, from, to } => section
             .get_mut("stamp")
             .and_then(|stamp| stamp.get_mut(name))

@@ -131,6 +131,7 @@ impl Table {
     /// A source with `Key` as its key property, if there is such a property.
     pub fn source(&self) -> Source {
         Source {
+            backup: None,
             data_source: self.id.clone(),
             name: "Table".to_owned(),
             key_property: self.properties.get("Key").map(|id| TextProperty {
@@ -139,6 +140,7 @@ impl Table {
                 kind: "rich_text".to_owned(),
             }),
             stamp: StampProperties {
+                backup: None,
                 synced_at: self.properties.get("Synced at").cloned(),
                 checksum: self.properties.get("Checksum").cloned(),
                 synced: self.properties.get("Synced").cloned(),

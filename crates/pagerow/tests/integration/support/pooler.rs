@@ -9,7 +9,16 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use super::postgres::{eventually, server};
+
+/// The pooler through which all worlds reach their databases, where `PAGEROW_TEST_POOLED` is set.
+pub async fn shared() -> Option<&'static TransactionPooler> {
+    static SHARED: OnceCell<Option<TransactionPooler>> = OnceCell::const_new();
+    std::env::var_os("PAGEROW_TEST_POOLED")?;
+    SHARED.get_or_init(|| TransactionPooler::start(8)).await.as_ref()
+}
 
 /// A running pgbouncer with few server connections for many clients. It goes with this value, or with this program.
 pub struct TransactionPooler {
@@ -41,7 +50,7 @@ impl TransactionPooler {
             "[databases]\n* = host=127.0.0.1 port={}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = {server_connections}\nmax_client_conn = 100\n",
+             default_pool_size = {server_connections}\nmax_client_conn = 500\n",
             server().port(),
             users.display(),
         )

@@ -14,7 +14,7 @@ use pagerow_core::digest::Digest;
 use serde_json::{Value as Json, json};
 use tokio_postgres::Client;
 
-use super::postgres::TestDatabase;
+use super::{pooler, postgres::TestDatabase};
 
 /// Both sides and the configuration between them.
 pub struct World {
@@ -35,7 +35,8 @@ impl World {
             Emulator::start(Options { requests_per_minute: None, ..Options::default() }).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let world = Self { database, notion, folder, http: reqwest::Client::new() };
-        world.reach_database_at(&world.database.url.clone());
+        let pooled = pooler::shared().await.map(|pooler| pooler.url(&world.database.name));
+        world.reach_database_at(pooled.as_ref().unwrap_or(&world.database.url));
         world
     }
 

@@ -131,3 +131,49 @@ async fn a_time_is_filled_once_and_cleared_with_its_cause() {
     assert_eq!(column(&world, 1, "completed_at").await, Json::Null);
     world.equal().await;
 }
+
+#[tokio::test]
+async fn another_expression_reaches_every_page_and_a_lost_column_pauses_the_field() {
+    let world = world().await;
+    world.reconfigure(|file| file.replace("|default('Untitled')", "|default('No name')"));
+    world
+        .reconfigure(|file| file.replace("[value|fixed(2), row.currency]", "[row.currency, value|fixed(2)]"));
+    let report = world.sync().await;
+    assert_eq!(part(&report, "auctions").to_notion.updated, 3, "{report:#?}");
+    assert_eq!(shown(&world, "Zinc").await["Price"], "EUR 1000000.10");
+    assert_eq!(shown(&world, "No name").await["Tier"], "Tier 3");
+    world
+        .sql("ALTER TABLE auctions DROP COLUMN currency; UPDATE auctions SET grade = 'C' WHERE id = 1")
+        .await;
+    world.sync().await;
+    let copper = shown(&world, "Copper C").await;
+    assert_eq!(copper["Price"], "EUR 12.50", "what can no longer be made stays as it is");
+}
+
+#[tokio::test]
+async fn an_edit_does_not_go_over_what_would_not_come_back_and_undo_brings_the_rest_back() {
+    let world = world().await;
+    let source = world.source("Auctions").await;
+    // Nothing shows that there is more behind it.
+    world.sql("ALTER TABLE auctions ALTER COLUMN tier TYPE numeric").await;
+    world.reconfigure(|file| file.replace("'Tier ' ~ value if", "'Tier ' ~ value|floor if"));
+    world.sync().await;
+    world.sql("UPDATE auctions SET tier = 2.4 WHERE id = 1").await;
+    world.sync().await;
+    let page = world.page(&source, "Title", "Copper 99.9").await;
+    assert_eq!(page.values["Tier"], "Tier 2");
+    world.edit(&page, json!({ "Tier": "Tier 5" })).await;
+    let report = world.try_sync().await.unwrap();
+    assert!(report.needs_decision(), "{report:#?}");
+    assert_eq!(column(&world, 1, "tier").await, json!("2.4"));
+    assert_eq!(world.parked().await[0].reason.code, "lossy_pair");
+    // Where it would come back, it is written, and undo brings it back.
+    let other = world.page(&source, "Title", "Untitled").await;
+    world.edit(&other, json!({ "Tier": "Tier 8" })).await;
+    let report = world.try_sync().await.unwrap();
+    assert_eq!(column(&world, 3, "tier").await, json!("8"));
+    let mut engine = world.engine().await;
+    Box::pin(engine.undo(report.run.unwrap(), None, None)).await.unwrap();
+    engine.rest().await.unwrap();
+    assert_eq!(column(&world, 3, "tier").await, json!("3"));
+}

@@ -129,6 +129,9 @@ impl Attention for Server {
             version: 1,
         };
         self.stage.count("a record was parked");
+        self.stage.tell(|| {
+            format!("parked: {:?} {:?} {}: {:?}", record.key, record.page, record.column, record.reason)
+        });
         tx.run(move |db| {
             let same = |row: &ParkedRow| {
                 row.record.mapping == record.mapping

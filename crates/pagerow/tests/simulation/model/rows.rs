@@ -81,24 +81,29 @@ impl Rows for ModelRows {
         Ok(outcomes)
     }
 
+    /// The model's tables have no columns but those of the mapping.
+    async fn fill(&self, _: &str, _: &str) -> Result<bool, Lost> {
+        Ok(false)
+    }
+
     /// The model's keys are never given twice.
     async fn reserve(&self, _: &mut Tx, _: &[RowKey]) -> Result<(), Lost> {
         Ok(())
     }
 
-    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, String)>, Lost> {
-        let mut free = Vec::new();
-        for key in keys {
-            if tx.lock(&self.lock_of(key)).await? {
-                free.push(key.clone());
-            }
-        }
+    async fn whole(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<(RowKey, Option<String>)>, Lost> {
+        let named: Vec<(RowKey, bool)> =
+            keys.iter().map(|key| (key.clone(), tx.lock_now(&self.lock_of(key)))).collect();
         let mapping = Arc::clone(&self.mapping);
         let whole = tx
             .run(move |db| {
                 let rows = db.tables[&mapping.name].rows();
-                let kept = free.iter().filter_map(|key| Some((key, rows.get(key)?)));
-                kept.map(|(key, row)| (key.clone(), row.record.to_json(&mapping).to_string())).collect()
+                let there = named.iter().filter_map(|(key, is_free)| Some((key, rows.get(key)?, *is_free)));
+                there
+                    .map(|(key, row, is_free)| {
+                        (key.clone(), is_free.then(|| row.record.to_json(&mapping).to_string()))
+                    })
+                    .collect()
             })
             .await?;
         Ok(whole)

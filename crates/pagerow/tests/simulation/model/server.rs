@@ -130,8 +130,14 @@ impl Server {
         (state.open.first().copied().unwrap_or(state.next_transaction), state.next_transaction)
     }
 
+    /// Whether a transaction holds a row of this table.
+    pub(crate) fn is_worked_on(&self, table: &str) -> bool {
+        lock(&self.state).locks.keys().any(|held| matches!(held, Lock::Row(of, _) if of == table))
+    }
+
     /// Carries out and commits what somebody else than pagerow does, all at once. `false`: the database refused it.
     pub(crate) fn write_at_once<E>(&self, mut tx: Tx, deed: impl Fn(&mut Database) -> Result<(), E>) -> bool {
+        self.stage.note_deed();
         tx.refresh();
         let done = deed(&mut tx.view).is_ok();
         if done {
@@ -172,6 +178,12 @@ impl Tx {
             deed(database);
         }));
         Ok(done)
+    }
+
+    /// Takes a lock if nobody else has it.
+    pub(crate) fn lock_now(&self, what: &Lock) -> bool {
+        let mut state = lock(&self.server.state);
+        *state.locks.entry(what.clone()).or_insert(self.number) == self.number
     }
 
     /// Takes a lock, waiting for it if need be. `false`: it did not become free in time.

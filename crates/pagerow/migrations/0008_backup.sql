@@ -1,0 +1,3 @@
+-- Which whole row each page keeps, so that one that is old is noticed without reading the page.
+alter table {schema}.links add column backup uuid;
+comment on column {schema}.links.backup is 'Of the whole row that the page keeps, in short; null where it keeps none.';
