@@ -172,6 +172,10 @@ pub trait Rows: Send + Sync {
         relatives: &Relatives,
     ) -> impl Future<Output = Result<Vec<Outcome<RowKey>>, Self::Error>> + Send;
 
+    /// From now on, new rows that are not given this column get this value, written as Postgres reads it. `false` when the
+    /// table has no such column, or computes it.
+    fn fill(&self, column: &str, value: &str) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
     /// Sees to it that no row gets one of these keys by itself: they are about to be given.
     fn reserve(
         &self,
@@ -221,7 +225,7 @@ pub struct Portion {
 }
 
 /// Pages that can be read in portions, so that an unfinished reading can be taken up again, by whomever.
-pub trait Portions: Pages {
+pub trait Portions: Pages + Clone {
     /// Reads all pages, or those that are left behind `from`, and hands them over portion by portion. `None` when
     /// nobody understands `from` any more.
     fn read_on(

@@ -10,10 +10,11 @@ use std::{
 
 use pagerow_core::{
     digest::Digest,
+    fidelity::Reason,
     guard::{self, Against, Refusal},
     mapping::{Field, Mapping},
     observation::{Absence, Identity, Link, Observation, Pair, Sighting},
-    plan::{Action, Because, MappingPlan, Plan, Step},
+    plan::{Action, Because, MappingPlan, Parked, Plan, Step},
     planner::{Planner, Unpaged, assemble},
     record::{PageId, RowKey},
     side::{Side, Sides},
@@ -30,7 +31,8 @@ use super::{
     retrieval::name_rows,
 };
 use crate::{
-    replica::{Portions, Relatives, Rows, Scope, Seen},
+    backup::BackupError,
+    replica::{Pages as _, Portions, Relatives, Rows, Scope, Seen},
     store::{
         Answered, Attention as _, CompactLink, Identities as _, Links, Operations, Runs as _, Transaction,
         Transactions,
@@ -55,6 +57,8 @@ pub struct Recovery {
     pub mappings: Vec<String>,
     /// Mappings whose data source was made anew: none of the pages that they had is there any more.
     pub remade: BTreeSet<String>,
+    /// Rows whose backup cannot be read are made again all the same, without the columns that only it holds.
+    pub without_backup: bool,
     /// Only the records of these rows; all when none is named.
     pub records: BTreeSet<RowKey>,
 }
@@ -107,6 +111,17 @@ where
             Ok(approved) => RecoveryPlan { plan: approved.into_plan(), refusals: Vec::new() },
             Err(refused) => RecoveryPlan { plan: refused.plan, refusals: refused.refusals },
         })
+    }
+
+    /// From now on, new rows of a mapping that are not given this column get this value. `false` when its table has no
+    /// such column.
+    ///
+    /// # Errors
+    /// [`EngineError::NoSuchMapping`], and what the database says.
+    pub async fn fill(&self, mapping: &str, column: &str, value: &str) -> Result<bool, EngineError> {
+        let bound = self.bound.iter().find(|bound| bound.mapping.name == mapping);
+        let bound = bound.ok_or_else(|| EngineError::NoSuchMapping(mapping.to_owned()))?;
+        bound.rows.fill(column, value).await.map_err(|error| rows_error(mapping, error))
     }
 
     /// Rebuilds a side, as a run of its own. `only` names the plan that was shown; `pass` lets it past the guard.
@@ -286,11 +301,50 @@ where
             parts.push(planner.finish());
             referring.push(lost);
         }
+        if what.side == Side::Postgres {
+            let backed = which.iter().zip(&mut parts);
+            backed.for_each(|(&at, part)| self.take_backups(&self.bound[at], part, what.without_backup));
+        }
         let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
         let plan = assemble(parts, &mappings);
         let mut against = self.weights(which, &plan, &views).await?;
         against.iter_mut().for_each(|against| against.recovering = Some(what.side));
         Ok(Prepared { decided: Decided { plan, views }, against, referring, absent })
+    }
+
+    /// New rows get the columns without a property from what their pages keep of them. A row whose backup cannot be read
+    /// is left out and said, unless it shall do without: made without them, it would be what the next backup keeps.
+    fn take_backups(&self, bound: &Bound<W>, part: &mut MappingPlan, without: bool) {
+        let Some((_, backups)) = bound.pages.with_backups() else { return };
+        let Some(known) = self.known.get(&bound.mapping.name) else { return };
+        let mut left_out: BTreeMap<PageId, BackupError> = BTreeMap::new();
+        for step in &mut part.steps {
+            let is_new = step.side == Side::Postgres && step.action == Action::Create;
+            let (true, Some(key), Some(page)) = (is_new, &step.key, step.page) else { continue };
+            let Some(text) = known.backups.get(&page) else { continue };
+            match backups.open(key, text) {
+                Ok(whole) => step.whole = Some(whole.json().to_owned()),
+                // Nothing more was ever kept of it.
+                Err(BackupError::None | BackupError::TooLarge(_)) => {}
+                Err(_) if without => {}
+                Err(error) => {
+                    left_out.insert(page, error);
+                }
+            }
+        }
+        for step in part.steps.iter().filter(|step| step.side == Side::Postgres) {
+            let Some(error) = step.page.and_then(|page| left_out.get(&page)) else { continue };
+            part.parked.push(Parked {
+                link: step.link,
+                key: step.key.clone(),
+                page: step.page,
+                side: Side::Postgres,
+                field: None,
+                reason: Reason::new("backup", error.to_string()),
+                value: None,
+            });
+        }
+        part.steps.retain(|step| step.page.is_none_or(|page| !left_out.contains_key(&page)));
     }
 
     /// Rows and pages that this look found to be one record are known to each other from here on: a page that refers to
@@ -400,6 +454,7 @@ where
                 chunk.iter().for_each(|pair| planner.consider(pair));
             }
             let mut part = planner.finish();
+            self.take_backups(bound, &mut part, what.without_backup);
             part.steps.retain(|step| step.side == what.side && has_news(&bound.mapping, step));
             // It was said with the first plan.
             (part.conflicts, part.parked, part.skipped) = (Vec::new(), Vec::new(), Vec::new());

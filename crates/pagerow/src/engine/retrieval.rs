@@ -1,6 +1,6 @@
 //! Reading all pages for a recovery, so that whatever interrupts it, another process goes on where it was.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use pagerow_core::{
     digest::Digest,
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::{Bound, Engine, EngineError, Event, Parts, look::pages_error};
 use crate::{
+    backup::Backups,
     replica::{Cursor, Looked, Pages as _, Portion, Portions, Relatives, Scope, Seen},
     store::{
         Cursors as _, FORM, Links as _, Operation, Operations, Retrieval, StoreError, Transaction as _,
@@ -36,6 +37,8 @@ pub(super) struct Known {
     pub(super) pages: Option<(Vec<Seen<PageId>>, Option<Cursor>)>,
     /// Pages that were asked for one by one and were not there.
     pub(super) absent: BTreeMap<PageId, Absence>,
+    /// What pages keep of their whole rows.
+    pub(super) backups: BTreeMap<PageId, String>,
     /// Of many pages that are not there, some stand for all.
     pub(super) sampled: bool,
 }
@@ -49,6 +52,15 @@ struct Staged {
     by: Option<String>,
     marker: Option<String>,
     checksum: Option<String>,
+    /// What the page keeps of its whole row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    backup: Option<String>,
+}
+
+/// Who reads a mapping's pages, and takes their backups in where they have some.
+struct Reader<'r, P: Clone> {
+    pages: Cow<'r, P>,
+    backups: Option<Backups>,
 }
 
 impl<W: Parts> Engine<W>
@@ -159,27 +171,36 @@ where
                 ..Retrieval::default()
             },
         };
-        if retrieval.complete && !self.bring_up_to_date(bound, operation, &mut retrieval, relatives).await? {
+        let reader = match bound.pages.with_backups() {
+            Some((pages, backups)) => Reader { pages: Cow::Owned(pages), backups: Some(backups) },
+            None => Reader { pages: Cow::Borrowed(&bound.pages), backups: None },
+        };
+        if retrieval.complete
+            && !self.bring_up_to_date(bound, &reader, operation, &mut retrieval, relatives).await?
+        {
             // What was edited since cannot be told: everything is read anew.
             (retrieval.complete, retrieval.reached, retrieval.pages) = (false, None, 0);
         }
         if !retrieval.complete {
-            self.read_on(bound, operation, &mut retrieval, relatives).await?;
+            self.read_on(bound, &reader, operation, &mut retrieval, relatives).await?;
         }
-        let mut pages = Vec::new();
+        let (mut pages, mut backups) = (Vec::new(), BTreeMap::new());
         let mut unreadable = None;
         self.store
             .each_staged(operation, &mapping.name, &mut |page, seen| match from_staged(
                 mapping, relatives, seen,
             ) {
-                Ok(observation) => pages.push(Seen { id: page, observation }),
+                Ok((observation, backup)) => {
+                    pages.push(Seen { id: page, observation });
+                    backups.extend(backup.map(|backup| (page, backup)));
+                }
                 Err(source) => unreadable = Some(source),
             })
             .await?;
         if let Some(source) = unreadable {
             return Err(StoreError::Unreadable { what: "a staged page", source }.into());
         }
-        Ok(Known { pages: Some((pages, retrieval.reached)), ..Known::default() })
+        Ok(Known { pages: Some((pages, retrieval.reached)), backups, ..Known::default() })
     }
 
     /// How many pages there were when they were last counted.
@@ -193,6 +214,7 @@ where
     async fn read_on(
         &self,
         bound: &Bound<W>,
+        reader: &Reader<'_, W::Pages>,
         operation: i64,
         retrieval: &mut Retrieval,
         relatives: &Relatives,
@@ -203,10 +225,10 @@ where
         let read = async move {
             // Nobody listens any more: the reading is given up with whoever listened.
             let mut take = |portion| drop(send.send(portion));
-            let read = bound.pages.read_on(from.as_ref(), relatives, &mut take).await;
+            let read = reader.pages.read_on(from.as_ref(), relatives, &mut take).await;
             match read.map_err(|error| pages_error(&mapping.name, error))? {
                 Some(looked) => Ok(Some(looked)),
-                None => bound
+                None => reader
                     .pages
                     .read_on(None, relatives, &mut take)
                     .await
@@ -222,7 +244,7 @@ where
                     retrieval.reached = Some(next.reached);
                 }
                 retrieval.pages += pages.len() as u64;
-                self.stage(operation, mapping, retrieval, pages).await?;
+                self.stage(operation, mapping, retrieval, pages, reader.backups.as_ref()).await?;
                 let left = retrieval.expected.map(|expected| expected.saturating_sub(retrieval.pages));
                 let seconds = left.map(|left| bound.pages.forecast(left.div_ceil(LISTED)).as_secs_f64());
                 self.progress.tell(&Event::Retrieved {
@@ -255,13 +277,14 @@ where
             return Err(EngineError::Pages { mapping: mapping.name.clone(), source: why });
         }
         (retrieval.complete, retrieval.reached) = (true, looked.cursor);
-        self.stage(operation, mapping, retrieval, Vec::new()).await
+        self.stage(operation, mapping, retrieval, Vec::new(), None).await
     }
 
     /// Stages what was edited since the reading ended. `false` when that cannot be told.
     async fn bring_up_to_date(
         &self,
         bound: &Bound<W>,
+        reader: &Reader<'_, W::Pages>,
         operation: i64,
         retrieval: &mut Retrieval,
         relatives: &Relatives,
@@ -269,14 +292,14 @@ where
         let Some(cursor) = retrieval.reached.clone() else { return Ok(false) };
         let mut pages: Vec<Seen<PageId>> = Vec::new();
         let mut take = |page| pages.push(page);
-        let look = bound.pages.look(Scope::Since(&cursor), relatives, &mut take);
+        let look = reader.pages.look(Scope::Since(&cursor), relatives, &mut take);
         let looked = self.keeping_lease(look).await?;
         let looked = looked.map_err(|error| pages_error(&bound.mapping.name, error))?;
         if !looked.complete || looked.vanished {
             return Ok(false);
         }
         retrieval.reached = looked.cursor.or(Some(cursor));
-        self.stage(operation, &bound.mapping, retrieval, pages).await?;
+        self.stage(operation, &bound.mapping, retrieval, pages, reader.backups.as_ref()).await?;
         Ok(true)
     }
 
@@ -286,10 +309,14 @@ where
         mapping: &Mapping,
         retrieval: &Retrieval,
         pages: Vec<Seen<PageId>>,
+        backups: Option<&Backups>,
     ) -> Result<(), EngineError> {
+        let staged = |page: Seen<PageId>| {
+            let backup = backups.and_then(|backups| backups.take(page.id));
+            (page.id, to_staged(mapping, page.observation, backup))
+        };
         // The last word on a page counts.
-        let pages: BTreeMap<PageId, Json> =
-            pages.into_iter().map(|page| (page.id, to_staged(mapping, page.observation))).collect();
+        let pages: BTreeMap<PageId, Json> = pages.into_iter().map(staged).collect();
         let pages: Vec<(PageId, Json)> = pages.into_iter().collect();
         let mut tx = self.store.begin().await?;
         self.fence(&mut tx).await?;
@@ -300,11 +327,11 @@ where
     }
 }
 
-fn to_staged(mapping: &Mapping, observation: Observation) -> Json {
+fn to_staged(mapping: &Mapping, observation: Observation, backup: Option<String>) -> Json {
     match observation {
         Observation::Present(Sighting { record, edited, editor, by, marker, checksum, .. }) => {
             let record = record.to_json(mapping);
-            json!(Staged { record, edited, editor, by, marker, checksum })
+            json!(Staged { record, edited, editor, by, marker, checksum, backup })
         }
         Observation::Unreadable(why) => json!({ "unreadable": why }),
         Observation::Absent(how) => json!({ "absent": how }),
@@ -317,12 +344,12 @@ fn from_staged(
     mapping: &Mapping,
     relatives: &Relatives,
     seen: Json,
-) -> Result<Observation, serde_json::Error> {
+) -> Result<(Observation, Option<String>), serde_json::Error> {
     if let Some(why) = seen.get("unreadable") {
-        return Ok(Observation::Unreadable(why.as_str().unwrap_or_default().to_owned()));
+        return Ok((Observation::Unreadable(why.as_str().unwrap_or_default().to_owned()), None));
     }
     if let Some(how) = seen.get("absent") {
-        return Ok(Observation::Absent(Absence::deserialize(how)?));
+        return Ok((Observation::Absent(Absence::deserialize(how)?), None));
     }
     let staged: Staged = serde_json::from_value(seen)?;
     let mut record = Record::from_json(&staged.record, mapping);
@@ -333,8 +360,9 @@ fn from_staged(
     }
     let marker = staged.marker.as_deref().filter(|_| mapping.key_property);
     let digest = Digest::of_record(mapping, &record, marker, &mut Vec::new());
-    let Staged { edited, editor, by, marker, checksum, .. } = staged;
-    Ok(Observation::Present(Sighting { record, digest, edited, editor, by, marker, checksum }))
+    let Staged { edited, editor, by, marker, checksum, backup, .. } = staged;
+    let sighting = Sighting { record, digest, edited, editor, by, marker, checksum };
+    Ok((Observation::Present(sighting), backup))
 }
 
 /// Puts the rows of pages that are known in the place of the pages.

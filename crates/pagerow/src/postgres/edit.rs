@@ -1,6 +1,9 @@
 //! The statements that insert, update, mark and delete many rows at once, with their pairs in join tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
 
 use pagerow_core::{plan::Action, record::RowKey};
 use tokio_postgres::{Row, types::Type};
@@ -147,6 +150,12 @@ async fn insert(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>
         names.push(column.name.to_owned());
         values.push(format!("pagerow_asked.c{}::{}", column.place, column.cast));
     }
+    for (name, value) in &*rows.fills.lock().unwrap_or_else(PoisonError::into_inner) {
+        if !names.contains(name) {
+            names.push(name.clone());
+            values.push(value.clone());
+        }
+    }
     let overriding = if with_key && rows.table.key.iter().any(|key| key.identity_always) {
         " OVERRIDING SYSTEM VALUE"
     } else {
@@ -231,7 +240,8 @@ pub(super) async fn pass_sequence(rows: &Inner, tx: &mut Tx, keys: &[RowKey]) ->
                  SELECT pg_get_serial_sequence($1::text, $2::text)::regclass AS by, \
                  (SELECT max(given::bigint) FROM unnest($3::text[]) AS given) AS top) AS made \
                WHERE made.by IS NOT NULL AND made.top > coalesce(pg_sequence_last_value(made.by), 0)";
-    let keys: Vec<&str> = keys.iter().map(RowKey::as_str).collect();
+    // A page may carry anything for a key.
+    let keys: Vec<&str> = keys.iter().map(RowKey::as_str).filter(|key| key.parse::<i64>().is_ok()).collect();
     tx.savepoint("pagerow_sequence").await?;
     let params: [Param<'_>; 3] =
         [(&rows.sql.table, Type::TEXT), (&column.name, Type::TEXT), (&keys, Type::TEXT_ARRAY)];

@@ -1,16 +1,19 @@
 //! One mapping's table as the engine sees it: looked at in one snapshot, written inside the store's transaction.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_postgres::Pool;
 use jiff::tz::TimeZone;
 use pagerow_core::{digest::Digest, mapping::Mapping, plan::Step, record::RowKey};
 use tokio::sync::OnceCell;
 
+use tokio_postgres::types::Type;
+
 use super::{
     capture::{Source, state::InForce},
+    catalogue::literal,
     delta, edit, note, read,
-    statement::Statements,
+    statement::{Statements, quoted},
     table::{Capture, Table},
     transaction::{Tx, TxError},
     whole, write,
@@ -33,6 +36,8 @@ pub(super) struct Inner {
     pub(super) zone: TimeZone,
     /// The types of the bookkeeping columns, looked up once.
     pub(super) note_types: OnceCell<Vec<(String, String)>>,
+    /// What new rows get in columns that they are not given, both as SQL.
+    pub(super) fills: Mutex<Vec<(String, String)>>,
 }
 
 /// Why a table could not be looked at, or a transaction was lost. Holds no cell's content.
@@ -69,7 +74,18 @@ impl PgRows {
             Capture::Triggers { schema } => Source::of(&table, schema),
             Capture::Poll | Capture::Off => Vec::new(),
         };
-        Ok(Self { inner: Arc::new(Inner { pool, mapping, table, sql, sources, zone, note_types }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                pool,
+                mapping,
+                table,
+                sql,
+                sources,
+                zone,
+                note_types,
+                fills: Mutex::default(),
+            }),
+        })
     }
 
     /// Whether triggers capture the table and its join tables; nothing where they are not asked for.
@@ -105,6 +121,23 @@ impl Rows for PgRows {
         relatives: &Relatives,
     ) -> Result<Vec<Outcome<RowKey>>, RowsError> {
         write::write(&self.inner, tx, steps, relatives).await
+    }
+
+    async fn fill(&self, column: &str, value: &str) -> Result<bool, RowsError> {
+        let mut tx = Tx::begin_snapshot(&self.inner.pool).await?;
+        let types = tx
+            .query(
+                "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = $1::text::regclass \
+                 AND attname = $2 AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+                &[(&self.inner.sql.table, Type::TEXT), (&column, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        let Some(row) = types.first() else { return Ok(false) };
+        let sql = format!("{}::{}", literal(value), row.get::<_, String>(0));
+        let mut fills = self.inner.fills.lock().unwrap_or_else(PoisonError::into_inner);
+        fills.push((quoted(column), sql));
+        Ok(true)
     }
 
     async fn reserve(&self, tx: &mut Tx, keys: &[RowKey]) -> Result<(), RowsError> {

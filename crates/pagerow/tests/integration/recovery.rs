@@ -4,6 +4,7 @@ mod databases;
 mod detect;
 mod emptied;
 mod interrupted;
+mod odd;
 mod pages;
 
 use serde_json::Value as Json;

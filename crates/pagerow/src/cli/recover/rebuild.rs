@@ -24,15 +24,36 @@ pub(crate) struct Args {
     /// Only the record with this key; may be given several times
     #[arg(long = "record", value_name = "KEY")]
     records: Vec<String>,
+    /// Give new rows this value in a column that they would otherwise lack; may be given several times
+    #[arg(long = "fill", value_name = "MAPPING.COLUMN=VALUE", value_parser = parse_fill)]
+    fills: Vec<Fill>,
+    /// Make rows again whose backup cannot be read, without the columns that only the backup holds
+    #[arg(long)]
+    without_backup: bool,
     /// Only show what would be done
     #[arg(long)]
     dry_run: bool,
     /// Give up a recovery that has not ended, and drop what it retrieved
-    #[arg(long, conflicts_with_all = ["mappings", "records", "dry_run", "pass"])]
+    #[arg(long, conflicts_with_all = ["mappings", "records", "fills", "without_backup", "dry_run", "pass"])]
     cancel: bool,
     /// Let the plan with this hash pass, although the guard stopped it
     #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
     pass: Option<Digest>,
+}
+
+/// A value for a column that has none.
+#[derive(Clone)]
+struct Fill {
+    mapping: String,
+    column: String,
+    value: String,
+}
+
+fn parse_fill(text: &str) -> Result<Fill, String> {
+    let parts = text.split_once('=').and_then(|(place, value)| Some((place.split_once('.')?, value)));
+    let ((mapping, column), value) = parts
+        .ok_or_else(|| "it is written as MAPPING.COLUMN=VALUE, such as suppliers.country=DE".to_owned())?;
+    Ok(Fill { mapping: mapping.to_owned(), column: column.to_owned(), value: value.to_owned() })
 }
 
 /// The side that still has everything.
@@ -65,6 +86,9 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         return Err(CliError::usage("--record says a key of one mapping")
             .about("--record")
             .advise(format!("name that mapping: `{} MAPPING --record KEY`", from.command())));
+    }
+    if from == From::Postgres && (args.without_backup || !args.fills.is_empty()) {
+        return Err(CliError::usage("--fill and --without-backup are about rows, and this makes pages"));
     }
     let stop = signals::watch(console)?;
     let mut wiring = Wiring::connect(config).await?;
@@ -111,8 +135,18 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         side: from.lost(),
         mappings,
         remade: remade.clone(),
+        without_backup: args.without_backup,
         records: args.records.iter().map(|key| RowKey::from(key.as_str())).collect(),
     };
+    for Fill { mapping, column, value } in &args.fills {
+        check_names(&wiring.config, std::slice::from_ref(mapping))?;
+        if !engine.fill(mapping, column, value).await.map_err(explain)? {
+            return Err(CliError::usage(format!(
+                "the table of {mapping} has no column {column} that could be filled"
+            ))
+            .about("--fill"));
+        }
+    }
     let planned = engine.plan_recovery(&what).await;
     meter.finish();
     let planned = match planned {

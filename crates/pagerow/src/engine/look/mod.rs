@@ -130,8 +130,10 @@ impl<W: Parts> Engine<W> {
 
         let mut due = self.store.due(name).await?;
         let shape = bound.mapping.shape().to_string();
-        if state.shape.as_deref() != Some(shape.as_str()) {
-            // An option has come, a column was widened: what could not be written may be possible now.
+        let recovers = self.known.get(name).is_some_and(|known| !known.sampled);
+        if recovers || state.shape.as_deref() != Some(shape.as_str()) {
+            // An option has come, a column was widened: what could not be written may be possible now. Whoever recovers
+            // waits for nothing.
             self.add_parked(name, &mut due).await?;
             state.shape = Some(shape);
         }

@@ -63,6 +63,9 @@ pub(super) struct Look<'a> {
     scratch: Scratch,
 }
 
+/// Who is told after each answer; asks how far the reading has come where that matters.
+pub(super) type Tell<'t> = &'t mut (dyn FnMut(&dyn Fn() -> Option<Cursor>) + Send);
+
 /// How far a reading of everything has come: another one goes on from there, on another machine too.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Reached {
@@ -115,11 +118,7 @@ impl<'a> Look<'a> {
 
     /// All live pages that were not handed over before `reached`. Tells how far it has come after each answer: another
     /// reading goes on from there, if everything that was handed over until then is kept.
-    pub(super) async fn read_on(
-        mut self,
-        reached: Reached,
-        tell: &mut (dyn FnMut(&dyn Fn() -> Option<Cursor>) + Send),
-    ) -> Result<Looked, PagesError> {
+    pub(super) async fn read_on(mut self, reached: Reached, tell: Tell<'_>) -> Result<Looked, PagesError> {
         let mut windows = reached.windows.taken_up();
         (self.began, self.latest_edit) = (reached.began, reached.latest_edit);
         (self.again, self.is_nameless) = (reached.again, reached.is_nameless);

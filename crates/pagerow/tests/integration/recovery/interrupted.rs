@@ -173,3 +173,26 @@ async fn what_cannot_be_gone_on_with_is_said_and_can_be_given_up() {
     done(&world, &["recover", "from-notion", "--yes"]).await;
     assert_eq!(world.count("items").await, 250);
 }
+
+/// Takes a minute, since the limit is the real one: run it with `--ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement at Notion's real rate limit"]
+async fn twelve_thousand_pages_come_back_in_little_more_than_the_limit_asks_for() {
+    const PAGES: usize = 12_000;
+    const ALLOWED: f64 = 180.0 / 60.0;
+    let world = lost(PAGES).await;
+    world.control("POST", "limits", &json!({"requests": 180, "window_ms": 60_000})).await;
+    world.set("PAGEROW__NOTION__REQUESTS_PER_MINUTE", "180");
+    let began = Instant::now();
+    done(&world, &["recover", "from-notion", "--yes", "--json"]).await;
+    let took = began.elapsed().as_secs_f64();
+    assert_eq!(world.count("items").await, PAGES as i64);
+    let ideal = PAGES.div_ceil(100) as u64;
+    let calls = queries(&world).await;
+    println!(
+        "{PAGES} pages: {calls} queries (ideal {ideal}), {took:.1} s; at an even {ALLOWED} a second they take {:.1} s",
+        calls as f64 / ALLOWED
+    );
+    assert!(calls <= ideal + 6, "{calls}");
+    assert!(took <= 1.10 * ideal as f64 / ALLOWED + 5.0, "{took}");
+}

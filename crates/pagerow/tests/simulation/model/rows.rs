@@ -81,6 +81,11 @@ impl Rows for ModelRows {
         Ok(outcomes)
     }
 
+    /// The model's tables have no columns but those of the mapping.
+    async fn fill(&self, _: &str, _: &str) -> Result<bool, Lost> {
+        Ok(false)
+    }
+
     /// The model's keys are never given twice.
     async fn reserve(&self, _: &mut Tx, _: &[RowKey]) -> Result<(), Lost> {
         Ok(())
