@@ -347,6 +347,12 @@ impl<W: Parts> Engine<W> {
                 .collect();
             let wait = self.bound[at].settings.delete_wait.as_secs_f64();
             self.store.revisit(&mut tx, &mapping.name, &just_gone, wait).await?;
+            // What changed on the half that could be read is behind the cursor from now on.
+            let unread: Vec<RecordName> = (part.skipped.iter())
+                .filter(|skipped| matches!(skipped.why, Why::Unreadable(..)))
+                .map(|skipped| (skipped.key.clone(), skipped.page))
+                .collect();
+            self.store.revisit(&mut tx, &mapping.name, &unread, 0.0).await?;
             if let Some(table) = view.table.as_ref().filter(|table| view.known_table.as_ref() != Some(*table))
             {
                 self.store.keep_table(&mut tx, &mapping.name, table).await?;

@@ -135,7 +135,7 @@ impl<'a> Here<'a> {
         let one_way = self.mapping.direction != Flow::Both;
         kept || one_way
             || self.is_copy(page)
-            || key.is_some_and(|key| self.is_on_a_copy(key))
+            || key.is_some_and(|key| self.is_on_a_copy(key) || self.is_back_too_late(page, key))
             || self.is_named(owner, Some(page), None)
     }
 
@@ -146,6 +146,13 @@ impl<'a> Here<'a> {
 
     fn is_copy(&self, page: PageId) -> bool {
         self.cast.ledger.is_copy(&page.to_string())
+    }
+
+    /// Whether somebody put this page in the trash before pagerow knew that it had made it, and took it out again after
+    /// another one was made: Notion lists no page in the trash.
+    fn is_back_too_late(&self, page: PageId, key: &RowKey) -> bool {
+        self.cast.ledger.is_removed(&page.to_string())
+            && self.links.get(key).is_some_and(|other| *other != page)
     }
 
     /// Whether pagerow names this record, or this column of it, as one that waits.
@@ -168,6 +175,9 @@ impl<'a> Here<'a> {
         let mut owners: BTreeMap<&str, PageId> = BTreeMap::new();
         for (id, page) in self.pages.iter().filter(|(id, _)| !self.is_copy(**id)) {
             let Some(key) = key_of(page) else { continue };
+            if self.is_back_too_late(*id, &RowKey::from(key)) {
+                continue;
+            }
             if let Some(other) = owners.insert(key, *id) {
                 found.push(format!("pages {other} and {id} both carry the key {key}"));
             }

@@ -94,10 +94,8 @@ impl Waits {
         due: &Due,
     ) -> Waiting {
         let mapping = &*bound.mapping;
-        let mut answered = {
-            let unread = Unread::of(pairs, skipped);
-            Answered::due(due, |key, page| unread.holds(key, page))
-        };
+        let unread = Unread::of(pairs, skipped);
+        let mut answered = Answered::due(due, |key, page| unread.holds(key, page));
         let failed: BTreeMap<RecordName, ParkedRecord> = (self.parked.iter())
             .filter(|record| record.content.is_some())
             .map(|record| ((record.key.clone(), record.page), record.clone()))
@@ -119,8 +117,11 @@ impl Waits {
                 !waits
             });
         }
-        let keys: BTreeSet<&RowKey> = pairs.iter().filter_map(|pair| pair.identity.key()).collect();
-        let pages: BTreeSet<PageId> = pairs.iter().filter_map(|pair| pair.identity.page()).collect();
+        // Nothing is decided of what could not be read.
+        let read =
+            || pairs.iter().map(|pair| &pair.identity).filter(|name| !unread.holds(name.key(), name.page()));
+        let keys: BTreeSet<&RowKey> = read().filter_map(Identity::key).collect();
+        let pages: BTreeSet<PageId> = read().filter_map(Identity::page).collect();
         let is_answered = |key: Option<&RowKey>, page: Option<PageId>| {
             key.is_some_and(|key| keys.contains(key))
                 || page.is_some_and(|page| pages.contains(&page))
@@ -230,13 +231,13 @@ fn join_contents(row: Option<Digest>, page: Option<Digest>) -> Digest {
 }
 
 /// Records of which a side could not be read.
-struct Unread<'a> {
-    keys: BTreeSet<&'a RowKey>,
+struct Unread {
+    keys: BTreeSet<RowKey>,
     pages: BTreeSet<PageId>,
 }
 
-impl<'a> Unread<'a> {
-    fn of(pairs: &'a [Pair], skipped: &'a [Skipped]) -> Self {
+impl Unread {
+    fn of(pairs: &[Pair], skipped: &[Skipped]) -> Self {
         let is_unread = |pair: &&Pair| {
             [Side::Postgres, Side::Notion]
                 .iter()
@@ -249,7 +250,7 @@ impl<'a> Unread<'a> {
             .map(|skipped| (skipped.key.as_ref(), skipped.page));
         let mut unread = Self { keys: BTreeSet::new(), pages: BTreeSet::new() };
         for (key, page) in pairs.chain(skipped) {
-            unread.keys.extend(key);
+            unread.keys.extend(key.cloned());
             unread.pages.extend(page);
         }
         unread
