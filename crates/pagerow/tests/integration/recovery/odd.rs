@@ -69,7 +69,7 @@ async fn pages_without_keys_with_foreign_keys_and_with_one_key_twice_are_said() 
     assert_eq!(world.count("items").await, 30);
     let parked = world.parked().await;
     assert_eq!(parked.len(), 1, "{parked:#?}");
-    assert_eq!(parked[0].reason.code, "no_key", "{parked:#?}");
+    assert_eq!(parked[0].reason.code, "22P02", "{parked:#?}");
 }
 
 #[tokio::test]
