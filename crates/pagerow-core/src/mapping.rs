@@ -258,7 +258,12 @@ impl Field {
     pub fn shape(&self) -> Digest {
         let shape = (&self.column, &self.property_id, self.shows.name(), &self.holds);
         // Plain structs of strings and enums always serialise.
-        Digest::of(serde_json::to_string(&shape).unwrap_or_default().as_bytes())
+        let mut text = serde_json::to_string(&shape).unwrap_or_default();
+        // What another expression made of the same column is another value.
+        if let Some(lens) = &self.lens {
+            text.push_str(&serde_json::to_string(lens).unwrap_or_default());
+        }
+        Digest::of(text.as_bytes())
     }
 
     /// Whether the field neither flows nor is looked at for now.

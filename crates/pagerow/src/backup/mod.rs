@@ -30,7 +30,8 @@ pub struct Backup {
 pub struct WholeRow {
     /// Column to the name of its type, as `format_type` says it.
     pub types: BTreeMap<String, String>,
-    /// The row as `row_to_json` says it; `json_populate_record` is its inverse.
+    /// The row as `row_to_json` says it; `json_populate_record` is its inverse, to the letter of every column's text
+    /// but for blanks around a whole `json` value.
     pub row: Box<RawValue>,
 }
 
@@ -76,7 +77,18 @@ impl Backup {
             None => armour::text(Form::Plain, &packed),
             Some(key) => armour::text(Form::Sealed, &key.seal(&self.owner(row), &packed)),
         };
-        if text.len() > LONGEST { armour::too_large(whole.len()) } else { text }
+        if text.len() > LONGEST { self.without(whole) } else { text }
+    }
+
+    /// The text that stands for a row which does not fit, by itself or beside the page's other values.
+    #[must_use]
+    pub fn without(&self, whole: &str) -> String {
+        tracing::warn!(
+            mapping = self.mapping,
+            bytes = whole.len(),
+            "a row is too large for its page's backup"
+        );
+        armour::too_large(whole.len())
     }
 
     /// Reads what the property of the page of `row` holds, all of it: a list of pages cuts long texts after 25 items.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod audit;
+mod board;
 mod conflicts;
 mod console;
 mod demo;

@@ -53,7 +53,7 @@ pub(super) async fn run(command: Command, config: &Path, console: &Console) -> R
     match command {
         Command::Detect(args) => detect::run(args, config, console).await,
         Command::FromNotion(args) => rebuild::run(rebuild::From::Notion, args, config, console).await,
-        Command::At(args) => at::run(args, config, console).await,
         Command::ToNotion(args) => rebuild::run(rebuild::From::Postgres, args, config, console).await,
+        Command::At(args) => at::run(args, config, console).await,
     }
 }

@@ -219,7 +219,7 @@ impl Chosen<'_> {
         let mut resolutions = Vec::new();
         if self.args.keep.is_some() || self.args.skip {
             for one in &found {
-                resolutions.push(self.whole(one));
+                resolutions.push(whole(one, self.args.keep, self.config));
             }
         }
         if let Some(named) = found.first().filter(|_| self.by_column()) {
@@ -247,19 +247,6 @@ impl Chosen<'_> {
 
     fn by_column(&self) -> bool {
         !self.args.fields.is_empty() || !self.args.values.is_empty()
-    }
-
-    /// The answer of --keep or --skip.
-    fn whole(&self, one: &OpenConflict) -> Resolution {
-        let soft = self.config.mapping(&one.mapping).is_some_and(|mapping| mapping.soft_delete.is_some());
-        let removal = if soft { Action::Trash } else { Action::Delete };
-        let answer = match (&one.conflict.kind, self.args.keep) {
-            (ConflictKind::Field { .. }, Some(side)) => Answer::Field(Take::Keep(side)),
-            (ConflictKind::Field { .. }, None) => Answer::Field(Take::Leave),
-            (ConflictKind::Deleted { .. }, Some(side)) => Answer::Record(Whole::Keep { side, removal }),
-            (ConflictKind::Deleted { .. }, None) => Answer::Record(Whole::Leave),
-        };
-        Resolution { conflict: one.clone(), answer }
     }
 
     /// The open conflict of a column in the record of the named one.
@@ -300,6 +287,19 @@ impl Chosen<'_> {
             ConflictKind::Deleted { .. } => Ok(Take::Value(value)),
         }
     }
+}
+
+/// The answer to one conflict by which a side is kept, or both are left as they are.
+pub(super) fn whole(one: &OpenConflict, keep: Option<Side>, config: &Config) -> Resolution {
+    let soft = config.mapping(&one.mapping).is_some_and(|mapping| mapping.soft_delete.is_some());
+    let removal = if soft { Action::Trash } else { Action::Delete };
+    let answer = match (&one.conflict.kind, keep) {
+        (ConflictKind::Field { .. }, Some(side)) => Answer::Field(Take::Keep(side)),
+        (ConflictKind::Field { .. }, None) => Answer::Field(Take::Leave),
+        (ConflictKind::Deleted { .. }, Some(side)) => Answer::Record(Whole::Keep { side, removal }),
+        (ConflictKind::Deleted { .. }, None) => Answer::Record(Whole::Leave),
+    };
+    Resolution { conflict: one.clone(), answer }
 }
 
 /// Why there is no open conflict of this number.

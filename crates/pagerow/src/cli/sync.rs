@@ -5,8 +5,8 @@ use std::path::Path;
 use pagerow_core::digest::Digest;
 
 use super::{
-    apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, progress::Meter, render,
-    signals,
+    apply::parse_hash, board::Board, check_names, console::Console, error::CliError, exit::Exit,
+    progress::Meter, render, signals,
 };
 use crate::{
     config::Config,
@@ -51,11 +51,18 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let depth = if args.full || !args.pass.is_empty() { Depth::Everything } else { Depth::Changes };
     let named = !args.pass.is_empty();
     let consent = Consent::to(args.pass);
+    let board = Board::of(&wiring, &engine);
+    if let Some(board) = &board {
+        board.answers(&mut engine, console).await;
+    }
     let synced = match flowing {
         Some(flowing) => engine.sync(&flowing, depth, consent, "sync").await,
         // All that was asked for is paused.
         None => Ok(Report { quiet: true, ..Report::default() }),
     };
+    if let Some(board) = board.as_ref().filter(|_| synced.is_ok()) {
+        board.questions(&mut engine, console).await;
+    }
     meter.finish();
     let rested = engine.rest().await;
     let report = synced.map_err(|error| CliError::of_engine(error, &wiring.database))?;

@@ -47,6 +47,8 @@ pub struct Config {
     pub rules: Rules,
     /// How long runs and the audit are kept; `None`: for ever.
     pub keep_history: Option<Duration>,
+    /// The mapping in whose table open conflicts are put, and from which answers to them are taken.
+    pub conflicts_mapping: Option<Setting<String>>,
     /// In the order of the file.
     pub mappings: Vec<MappingConfig>,
     pub serve: Serve,
@@ -97,6 +99,7 @@ impl Config {
             notion: Some(notion),
             rules,
             keep_history,
+            conflicts_mapping,
             mappings,
             serve,
             auth,
@@ -110,7 +113,18 @@ impl Config {
                 ConfigErrors::from(ConfigError::nowhere("wrong_backup_key", format!("{BACKUP_KEY}: {wrong}")))
             })?),
         };
-        Ok(Self { source, postgres, notion, rules, keep_history, mappings, serve, auth, backup_key })
+        Ok(Self {
+            source,
+            postgres,
+            notion,
+            rules,
+            keep_history,
+            conflicts_mapping,
+            mappings,
+            serve,
+            auth,
+            backup_key,
+        })
     }
 
     /// A mapping by its name.
@@ -137,6 +151,7 @@ struct Parts {
     notion: Option<Notion>,
     rules: Rules,
     keep_history: Option<Duration>,
+    conflicts_mapping: Option<Setting<String>>,
     mappings: Vec<MappingConfig>,
     serve: Serve,
     auth: Option<Auth>,
@@ -153,14 +168,15 @@ impl Parts {
         };
         let postgres = section("postgres").and_then(Postgres::read);
         let notion = section("notion").and_then(Notion::read);
-        let (rules, keep_history) = match reader.table("sync") {
+        let (rules, keep_history, conflicts_mapping) = match reader.table("sync") {
             Some(sync) => {
                 let rules = Rules::default().overridden_by(&sync);
                 let keep = rules::keep_history(&sync);
+                let conflicts_mapping = sync.text("conflicts_mapping");
                 sync.finish();
-                (rules, keep)
+                (rules, keep, conflicts_mapping)
             }
-            None => (Rules::default(), Some(rules::KEEP_HISTORY)),
+            None => (Rules::default(), Some(rules::KEEP_HISTORY), None),
         };
         let serve = reader.table("serve").map(Serve::read).unwrap_or_default();
         let auth = reader.table("auth").and_then(Auth::read);
@@ -178,8 +194,21 @@ impl Parts {
                 relation_is_mapped(&reader, field, &names);
             }
         }
+        if let Some(named) = conflicts_mapping.as_ref().filter(|named| !names.contains(&named.value)) {
+            let message = format!("there is no mapping named {}", named.value);
+            reader.complaints().add(
+                ConfigError::at(
+                    reader.complaints().source,
+                    &named.place,
+                    "no_such_mapping",
+                    &named.key,
+                    message,
+                )
+                .suggest(nearest(named, names.iter().map(String::as_str))),
+            );
+        }
         reader.finish();
-        Self { postgres, notion, rules, keep_history, mappings, serve, auth }
+        Self { postgres, notion, rules, keep_history, conflicts_mapping, mappings, serve, auth }
     }
 }
 

@@ -102,7 +102,7 @@ fn errors_say_where_and_what() {
             format!("{HEAD}[sync]\nsize = 1\n"),
             "unknown_key",
             Some(6),
-            &["valid keys are capture, compare_interval, direction"],
+            &["valid keys are capture, compare_interval, conflicts_mapping, direction"],
         ),
         (
             format!("{HEAD}[sync]\ndirection = \"to_noton\"\n"),
@@ -277,6 +277,36 @@ fn errors_say_where_and_what() {
             "no_such_mapping",
             Some(9),
             &["no mapping named userss", "add [mapping.userss]"],
+        ),
+        (
+            format!("{}[sync]\nconflicts_mapping = \"tickets\"\n", fields("a = \"A\"")),
+            "no_such_mapping",
+            Some(11),
+            &["no mapping named tickets"],
+        ),
+        (
+            fields("a = { property = \"X\", once = true }"),
+            "no_expression",
+            Some(9),
+            &["only `from_notion` fills", "leave `once` out"],
+        ),
+        (
+            fields("a = { property = \"X\", from_notion = \"value\", direction = \"both\" }"),
+            "wrong_direction",
+            Some(9),
+            &["without `to_notion` nothing can flow the other way", "direction = \"to_postgres\""],
+        ),
+        (
+            fields("a = { property = \"X\", from_notion = \"value\", relation = \"s\" }"),
+            "expression_relation",
+            Some(9),
+            &["no rows to relate to"],
+        ),
+        (
+            fields("a = { as = \"body\", from_notion = \"value\" }"),
+            "expression_body",
+            Some(9),
+            &["name a property instead"],
         ),
         (
             fields("a = { property = \"X\", relation = \"S\" }"),
@@ -485,4 +515,38 @@ fn the_example_shows_every_setting() {
         });
         assert!(shown, "{name} is not in the example");
     }
+}
+
+#[test]
+fn a_backup_is_asked_for_by_a_switch_or_a_name() {
+    let head = format!("{HEAD}\n[mapping.s]\ntable = \"s\"\ndata_source = \"{ID}\"\n");
+    let backup = |line: &str| {
+        let config = parse(&format!("{head}{line}\n[mapping.s.fields]\na = \"A\"\n"))?;
+        Ok::<_, ConfigErrors>(config.mappings[0].stamp.backup.as_ref().map(|setting| setting.value.clone()))
+    };
+    assert_eq!(backup("").unwrap(), None);
+    assert_eq!(backup("backup = false").unwrap(), None);
+    assert_eq!(backup("backup = true").unwrap().as_deref(), Some("Backup"));
+    assert_eq!(backup("backup = \"Whole\"").unwrap().as_deref(), Some("Whole"));
+    let errors = backup("backup = 7").unwrap_err().0;
+    assert!(errors[0].to_string().contains("true, false, or the name of a property"), "{}", errors[0]);
+}
+
+#[test]
+fn a_key_for_backups_is_checked_and_never_shown() {
+    let with = |key: &str| {
+        let variables = Environment::of([
+            ("DATABASE_URL", "postgres://db.example/app"),
+            ("NOTION_API_KEY", "ntn_x"),
+            ("PAGEROW_BACKUP_KEY", key),
+        ]);
+        Config::parse(Source { path: "pagerow.toml".into(), text: HEAD.into() }, &variables, &[])
+    };
+    let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let config = with(key).unwrap();
+    assert!(config.backup_key.is_some() && !format!("{config:?}").contains("AAEC"));
+    assert!(with("").unwrap().backup_key.is_none());
+    let errors = with("hunter2").unwrap_err().0;
+    assert_eq!(errors[0].code, "wrong_backup_key");
+    assert!(!errors[0].to_string().contains("hunter2"), "{}", errors[0]);
 }

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
+    digest::Digest,
+    observation::Observation,
     plan::{Action, Because, Expect, MappingPlan, Step},
     record::{PageId, RowKey},
     side::Side,
@@ -18,14 +20,14 @@ use super::{
     look::rows_error,
 };
 use crate::{
-    replica::{Pages as _, Rows as _},
+    replica::{Pages as _, Rows as _, Scope, Seen},
     store::{CompactLink, Links as _},
 };
 
 /// How many links are compared at once.
 const AT_ONCE: usize = 1000;
 /// How many pages without any backup one plan fills.
-const NEW_AT_ONCE: i64 = 5000;
+const NEW_AT_ONCE: i64 = 1000;
 
 /// Whole rows by mapping (its place in the engine) and key.
 pub(super) type WholeRows = BTreeMap<(usize, RowKey), String>;
@@ -47,13 +49,14 @@ impl<W: Parts> Engine<W> {
         let mut links: Vec<CompactLink> =
             (0..index.len()).filter(is_shown).map(|at| index.get(at).clone()).collect();
         let shown: BTreeSet<i64> = links.iter().map(|link| link.id).collect();
-        let new = self.store.without_backup(mapping, NEW_AT_ONCE).await?;
-        links.extend(new.into_iter().filter(|link| {
+        let mut new = self.store.without_backup(mapping, NEW_AT_ONCE).await?;
+        new.retain(|link| {
             let moved = index
                 .of_key(&link.key)
                 .is_some_and(|at| rows.mark(at) == Mark::Different || pages.mark(at) == Mark::Different);
             !moved && !shown.contains(&link.id)
-        }));
+        });
+        links.extend(settled(bound, new).await?);
         let mut old = Vec::new();
         for part in links.chunks(AT_ONCE) {
             let ids: Vec<i64> = part.iter().map(|link| link.id).collect();
@@ -95,6 +98,26 @@ impl<W: Parts> Engine<W> {
         }
         Ok(whole)
     }
+}
+
+/// Those of these links whose row takes part and is as it was settled; no look has shown them.
+async fn settled<W: Parts>(
+    bound: &Bound<W>,
+    links: Vec<CompactLink>,
+) -> Result<Vec<CompactLink>, EngineError> {
+    if links.is_empty() {
+        return Ok(links);
+    }
+    let keys: Vec<RowKey> = links.iter().map(|link| link.key.clone()).collect();
+    let mut now: BTreeMap<RowKey, Digest> = BTreeMap::new();
+    let mut take = |seen: Seen<RowKey>| {
+        if let Observation::Present(sighting) = seen.observation {
+            now.insert(seen.id, sighting.digest);
+        }
+    };
+    let looked = bound.rows.look(Scope::These(&keys), &mut take).await;
+    looked.map_err(|error| rows_error(&bound.mapping.name, error))?;
+    Ok(links.into_iter().filter(|link| now.get(&link.key) == Some(&link.digest.postgres)).collect())
 }
 
 /// Adds a step for each page whose backup is old and that the plan does not write anyway.

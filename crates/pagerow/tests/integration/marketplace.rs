@@ -229,6 +229,83 @@ async fn a_log_of_all_steps_is_a_database_that_stops_no_other() {
     );
 }
 
+#[tokio::test]
+async fn a_conflict_is_decided_by_choosing_an_option() {
+    let market = Marketplace::set_up(4).await;
+    let read = |name: &str| std::fs::read_to_string(example().join(name)).unwrap();
+    market.sql.batch_execute(&read("sync-conflicts.sql")).await.unwrap();
+    let file = market.folder.path().join("pagerow.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let config = config.replacen("[sync]", "[sync]\nconflicts_mapping = \"sync_conflicts\"", 1);
+    std::fs::write(&file, config + &read("sync-conflicts.toml")).unwrap();
+    market.pagerow(&["schema", "apply", "--yes", "--json"]).await;
+    market.sync().await;
+
+    let rows = |number: i32| format!("SELECT payment_terms FROM rfq_responses WHERE number = {number}");
+    let contest = async |number: i32, notion: &str, postgres: &str| {
+        let (page, _) = market.page("RFQ Responses", "ID", &format!("RSP-{number}")).await;
+        market.edit(&page, json!({ "Payment Terms": notion })).await;
+        let update = format!("UPDATE rfq_responses SET payment_terms = '{postgres}' WHERE number = {number}");
+        market.sql.batch_execute(&update).await.unwrap();
+    };
+    contest(1, "thirty days", "cash").await;
+    contest(2, "ninety days", "gold").await;
+    market.ends(3, &["sync", "--json"]).await;
+    let asked = market.pages("Sync Conflicts").await;
+    assert_eq!(asked.len(), 2, "{asked:#?}");
+    let question = |postgres: &str| {
+        let found = asked.iter().find(|page| page["values"]["In Postgres"] == postgres);
+        found.unwrap_or_else(|| panic!("{asked:#?}")).clone()
+    };
+    let (cash, gold) = (question("cash"), question("gold"));
+    assert_eq!(
+        (&cash["values"]["In Notion"], &cash["values"]["Status"]),
+        (&json!("thirty days"), &json!("Open"))
+    );
+    assert_eq!(cash["values"]["Field"], "Payment Terms");
+
+    // What is asked stays as it is until somebody answers.
+    market.ends(3, &["sync", "--json"]).await;
+    market.edit(cash["id"].as_str().unwrap(), json!({ "Decision": "Keep Notion" })).await;
+    market.edit(gold["id"].as_str().unwrap(), json!({ "Decision": "Keep Postgres" })).await;
+    market.sync().await;
+    assert_eq!(market.value(&rows(1)).await.as_deref(), Some("thirty days"));
+    let (_, kept) = market.page("RFQ Responses", "ID", "RSP-2").await;
+    assert_eq!(kept["Payment Terms"], "gold");
+    let answered = market.pages("Sync Conflicts").await;
+    assert!(answered.iter().all(|page| page["values"]["Status"] == "Closed"), "{answered:#?}");
+    assert_eq!(market.sync().await["run"], Json::Null);
+
+    // An answer to what was something else by then counts for nothing, and the new question is asked.
+    contest(1, "sixty days", "barter").await;
+    market.ends(3, &["sync", "--json"]).await;
+    let asked = market.pages("Sync Conflicts").await;
+    let open = asked.iter().find(|page| page["values"]["Status"] == "Open").unwrap();
+    market.edit(open["id"].as_str().unwrap(), json!({ "Decision": "Keep Notion" })).await;
+    market
+        .sql
+        .batch_execute("UPDATE rfq_responses SET payment_terms = 'shells' WHERE number = 1")
+        .await
+        .unwrap();
+    market.ends(3, &["sync", "--json"]).await;
+    assert_eq!(market.value(&rows(1)).await.as_deref(), Some("shells"));
+    let asked = market.pages("Sync Conflicts").await;
+    let open = &asked.iter().find(|page| page["values"]["Status"] == "Open").unwrap()["values"];
+    assert_eq!((&open["In Postgres"], &open["Decision"]), (&json!("shells"), &Json::Null), "{open}");
+
+    // Nothing of this fails a sync.
+    market.sql.batch_execute("ALTER TABLE sync_conflicts RENAME COLUMN decision TO verdict").await.unwrap();
+    market
+        .sql
+        .batch_execute(
+            "UPDATE suppliers SET name = 'Renamed meanwhile' WHERE id = md5('supplier key 1')::uuid",
+        )
+        .await
+        .unwrap();
+    market.ends(3, &["sync", "--json"]).await;
+    market.page("Suppliers", "Name", "Renamed meanwhile").await;
+}
+
 async fn has_the_properties(market: &Marketplace) {
     for (table, title, properties) in DATABASES {
         let wanted: BTreeMap<String, String> = properties

@@ -57,6 +57,8 @@ pub(crate) struct Cast {
     pub(crate) sources: Vec<Source>,
     /// The databases that the data sources lie in.
     pub(crate) databases: Vec<String>,
+    /// Whether engines look for changes only.
+    pub(crate) is_gentle: bool,
 }
 
 impl Cast {
@@ -79,7 +81,12 @@ impl Cast {
             control(&stage, &notion, "POST", set, body);
         };
         if script.world.lag > 0 {
-            order("lag", &json!({"max_ms": script.world.lag, "seed": script.seed >> 1}));
+            order(
+                "lag",
+                &json!({
+                    "max_ms": script.world.lag, "min_ms": script.world.lag_min, "seed": script.seed >> 1,
+                }),
+            );
         }
         order("caps", &json!({"results": script.world.cap}));
         if let Some(requests) = script.world.calls_a_minute {
@@ -92,12 +99,17 @@ impl Cast {
             .collect();
         let server = Server::new(Arc::clone(&stage), tables);
         let specs = Arc::new(specs.clone());
-        Self { stage, server, notion, ledger: Arc::default(), specs, mappings, sources, databases }
+        let ledger = Arc::default();
+        let is_gentle = script.is_gentle();
+        Self { stage, server, notion, ledger, specs, mappings, sources, databases, is_gentle }
     }
 
     /// An engine that has just been started.
     pub(crate) fn engine(&self) -> Engine<Modelled> {
+        // Under this name it will hold the lease.
+        let server = self.server.clone().of_engine(self.stage.next_id());
         let network = Network {
+            server: server.clone(),
             stage: Arc::clone(&self.stage),
             notion: Arc::clone(&self.notion),
             ledger: Arc::clone(&self.ledger),
@@ -114,12 +126,12 @@ impl Cast {
             .zip(&self.sources)
             .map(|(mapping, source)| Bound {
                 mapping: Arc::clone(mapping),
-                rows: ModelRows { server: self.server.clone(), mapping: Arc::clone(mapping) },
+                rows: ModelRows { server: server.clone(), mapping: Arc::clone(mapping) },
                 pages: NotionPages::new(&client, Arc::clone(mapping), source.clone(), clock.clone()).unwrap(),
                 settings: Settings { doubt: DOUBT, ..Settings::default() },
             })
             .collect();
-        Engine::new(self.server.clone(), bound, clock, Progress::silent(), Stop::default())
+        Engine::new(server, bound, clock, Progress::silent(), Stop::default())
     }
 
     /// What a control of the emulator answers.

@@ -34,8 +34,21 @@ impl Script {
             storm(&mut dice, quiet_at, &mut events);
             world.lag = dice.between(30, 120) * 1000;
         }
+        if dice.percent(40) {
+            // Not now and then, but each time.
+            world.lag_min = world.lag / 10 * 9;
+        }
         for _ in 0..dice.between(0, 12) {
             events.push(Event { at: dice.between(0, quiet_at), what: trouble(&mut dice) });
+        }
+        if dice.percent(20) {
+            takeover(&mut dice, quiet_at, &mut events);
+        }
+        if dice.percent(20) {
+            fleeting(&mut dice, quiet_at, &mut events);
+        }
+        if dice.percent(35) {
+            events.retain(|event| event.what.is_gentle());
         }
         events.sort_by_key(|event| event.at);
         Self { seed, world, events, quiet_at }
@@ -50,7 +63,9 @@ fn world(dice: &mut Dice) -> WorldSpec {
     WorldSpec {
         mappings,
         rows,
+        pages: if dice.percent(25) { dice.between(1, 30) } else { 0 },
         lag: if dice.percent(30) { dice.between(1, 60) * 1000 } else { 0 },
+        lag_min: 0,
         cap: if dice.percent(30) { dice.between(10, 20) } else { 10_000 },
         calls_a_minute: dice.percent(15).then(|| dice.between(60, 180)),
     }
@@ -145,6 +160,12 @@ fn edit(dice: &mut Dice, is_shared: bool) -> What {
 /// Both sides of few records are edited within seconds.
 fn burst(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
     let (begins, table, pick) = (dice.between(0, quiet_at), dice.bits() % 8, dice.bits() % 64);
+    if dice.percent(50) {
+        // A look takes long, and what it saw is old before it is acted on.
+        let kind = NetworkKind::Slow { by: dice.between(3, 30) * 1000 };
+        let fault = NetworkFault { kind, writes_only: false, questions_only: false };
+        events.push(Event { at: begins, what: What::Network { fault, calls: dice.between(1, 3) } });
+    }
     for _ in 0..dice.between(3, 12) {
         let at = (begins + dice.between(0, 15_000)).min(quiet_at);
         let cell = Cell { field: dice.bits() % 2, ..cell(dice) };
@@ -154,6 +175,38 @@ fn burst(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
             What::Page(PageDeed::Edit { table, pick, cell, as_bot: false })
         };
         events.push(Event { at, what });
+    }
+}
+
+/// An engine stands still in the middle of its work until another one has taken over, and goes on.
+fn takeover(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
+    let begins = dice.between(0, quiet_at);
+    if dice.percent(70) {
+        let span = dice.between(50, 180) * 1000;
+        events.push(Event { at: begins + dice.between(0, 500), what: What::Freeze { span } });
+    }
+    let span = dice.between(100, 240) * 1000;
+    events.push(Event { at: begins + dice.between(0, 20_000), what: What::SecondEngine { span } });
+    for _ in 0..dice.between(3, 10) {
+        let at = begins + dice.between(0, 120_000);
+        events.push(Event { at, what: edit(dice, false) });
+        let insert = RowDeed::Insert { table: dice.bits() % 8, value: dice.bits() % 100_000 };
+        events.push(Event { at: begins + dice.between(0, 90_000), what: What::Row(insert) });
+    }
+    events.iter_mut().for_each(|event| event.at = event.at.min(quiet_at));
+}
+
+/// Rows come and go within a minute or two.
+fn fleeting(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
+    let (begins, table) = (dice.between(0, quiet_at), dice.bits() % 8);
+    for _ in 0..dice.between(1, 3) {
+        let insert = RowDeed::Insert { table, value: dice.bits() % 100_000 };
+        events.push(Event { at: (begins + dice.between(0, 10_000)).min(quiet_at), what: What::Row(insert) });
+    }
+    for _ in 0..dice.between(2, 5) {
+        let delete = RowDeed::Delete { table, pick: dice.bits() % 64 };
+        let at = (begins + dice.between(15_000, 90_000)).min(quiet_at);
+        events.push(Event { at, what: What::Row(delete) });
     }
 }
 
@@ -172,7 +225,7 @@ fn storm(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
             says(Says::Saved),
             says(Says::Timeout),
         ];
-        let fault = NetworkFault { kind: *dice.pick(&kinds), writes_only: true };
+        let fault = NetworkFault { kind: *dice.pick(&kinds), writes_only: true, questions_only: false };
         events.push(Event { at, what: What::Network { fault, calls: 1 } });
         let insert = RowDeed::Insert { table: dice.bits() % 8, value: dice.bits() % 100_000 };
         events.push(Event { at, what: What::Row(insert) });
@@ -181,10 +234,17 @@ fn storm(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
 
 fn trouble(dice: &mut Dice) -> What {
     let span = dice.between(1, 240) * 1000;
-    match dice.between(0, 39) {
+    match dice.between(0, 42) {
         0..=14 => {
-            let fault = NetworkFault { kind: network(dice), writes_only: dice.percent(70) };
+            let writes_only = dice.percent(70);
+            let fault = NetworkFault { kind: network(dice), writes_only, questions_only: false };
             What::Network { fault, calls: dice.between(1, 4) }
+        }
+        40 => What::PageUnshared { table: dice.bits() % 8, pick: dice.bits() % 64, span },
+        41 | 42 => {
+            let kind = NetworkKind::Says { status: Says::Error, applied: false };
+            let fault = NetworkFault { kind, writes_only: false, questions_only: true };
+            What::Network { fault, calls: dice.between(6, 14) }
         }
         15..=20 => {
             let kinds = [StoreFault::Statement, StoreFault::Commit, StoreFault::CommitAnswer];

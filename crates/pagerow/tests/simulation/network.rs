@@ -23,6 +23,7 @@ use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
 use crate::{
+    model::Server,
     people::Ledger,
     script::{NetworkFault, NetworkKind, Says},
     stage::Stage,
@@ -31,6 +32,8 @@ use crate::{
 /// The network with Notion at its end. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Network {
+    /// As the engine at this end sees it.
+    pub(crate) server: Server,
     pub(crate) stage: Arc<Stage>,
     pub(crate) notion: Arc<InProcess>,
     pub(crate) ledger: Arc<Ledger>,
@@ -65,10 +68,14 @@ impl Transport for Network {
 impl Network {
     async fn carry(&self, request: Request) -> Result<Response, Lost> {
         let is_write = changes_something(&request);
+        if is_write && self.server.is_ousted() {
+            self.stage.blame(format!("a call to {} by an engine whose lease is gone", request.url.path()));
+        }
         let sent = self.stage.elapsed();
         self.stage.pass(0, 20).await;
         let broken = || Lost::Broken("the connection was reset".into());
-        let fault = self.stage.network_fault(is_write);
+        let is_question = request.method == Method::GET && request.url.path().starts_with("/v1/pages/");
+        let fault = self.stage.network_fault(is_write, is_question);
         if let Some(NetworkFault { kind, .. }) = &fault {
             self.stage.count(kind.name());
             self.stage.tell(|| format!("{} {} {}", kind.name(), request.method, request.url.path()));

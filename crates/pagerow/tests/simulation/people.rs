@@ -376,6 +376,33 @@ impl Cast {
         }
     }
 
+    /// Makes pages as people made them before there was a pagerow.
+    pub(crate) fn make_old_pages(&self, at: usize, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let row = |number: u64| {
+            let fields = self.specs[at].fields.iter().enumerate();
+            let cell = |field: usize| Cell { field: 0, how: How::Add, value: number * 7 + field as u64 };
+            let values = fields.map(|(field, spec)| {
+                (spec.kind.name().to_owned(), self.page_value(at, &Json::Null, field, cell(field)))
+            });
+            Json::Object(values.collect())
+        };
+        let rows: Vec<Json> = (0..count).map(row).collect();
+        let path = format!("data_sources/{}/rows", self.sources[at].data_source);
+        let body = json!({"rows": rows, "created_time": "2026-07-01T00:00:00Z", "step_ms": 70_000});
+        let made = self.control("POST", &path, &body);
+        assert_eq!(made.status, 200, "{}", made.json());
+        self.stage.tell(|| format!("people have made pages in {at}: {body}"));
+    }
+
+    /// One of the pages of a data source.
+    pub(crate) fn page_of(&self, table: u64, pick: u64) -> Option<String> {
+        let pages = self.pages(self.table(table), false);
+        picked(&pages, pick)?["id"].as_str().map(str::to_owned)
+    }
+
     fn on_page(&self, method: &str, page: &Json, deed: &str, body: &Json) -> Json {
         self.stage.note_deed();
         let id = page["id"].as_str().unwrap_or_default();

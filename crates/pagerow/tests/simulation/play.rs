@@ -57,6 +57,7 @@ async fn act(cast: &Cast, script: &Script) -> Quiet {
             cast.do_to_row(&RowDeed::Insert { table, value: number * 31 + table }).await;
         }
     }
+    (0..cast.mappings.len()).for_each(|at| cast.make_old_pages(at, script.world.pages));
     let began = tokio::time::Instant::now();
     let fate = Arc::new(Fate::default());
     let process = tokio::task::spawn_local(keep_running(cast.clone(), Arc::clone(&fate)));
@@ -86,6 +87,11 @@ async fn act(cast: &Cast, script: &Script) -> Quiet {
             }
             What::Outage { span } => cast.stage.cut_off(*span),
             What::Revoked { span } => cast.for_a_while(*span, Blow::Revoked),
+            What::PageUnshared { table, pick, span } => {
+                if let Some(page) = cast.page_of(*table, *pick) {
+                    cast.for_a_while(*span, Blow::PageUnshared(page));
+                }
+            }
             What::Unshared { table, span } => cast.for_a_while(*span, Blow::Unshared(cast.place(*table))),
             What::DatabaseTrashed { table, span } => {
                 cast.for_a_while(*span, Blow::Trashed(cast.place(*table)));
@@ -161,6 +167,8 @@ async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
 /// Something that is done to Notion and taken back later.
 enum Blow {
     Revoked,
+    /// The page of this id.
+    PageUnshared(String),
     /// The database of this mapping.
     Unshared(usize),
     Trashed(usize),
@@ -185,6 +193,10 @@ impl Cast {
             Blow::Revoked => {
                 let path = format!("tokens/{}", self.notion.token());
                 ("PATCH", path, json!({ "revoked": begins }), "the token was revoked")
+            }
+            Blow::PageUnshared(page) => {
+                let path = if begins { "unshare" } else { "share" };
+                ("POST", path.to_owned(), json!({ "id": page }), "a page was not shared any more")
             }
             Blow::Unshared(at) => {
                 let path = if begins { "unshare" } else { "share" };

@@ -24,8 +24,13 @@ pub(crate) struct WorldSpec {
     pub(crate) mappings: Vec<MappingSpec>,
     /// Rows of each table.
     pub(crate) rows: u64,
-    /// Longest time in milliseconds by which queries may be behind.
+    /// Pages of each data source, made by people before there was a pagerow, each in another minute.
+    #[serde(default)]
+    pub(crate) pages: u64,
+    /// Longest time in milliseconds by which queries may be behind, and the shortest.
     pub(crate) lag: u64,
+    #[serde(default)]
+    pub(crate) lag_min: u64,
     /// Most pages that Notion lists for one query, in place of 10,000.
     pub(crate) cap: u64,
     /// Calls that Notion takes in a minute, where that is less than pagerow thinks.
@@ -90,6 +95,8 @@ pub(crate) enum What {
     Outage { span: u64 },
     /// The token is revoked for so long.
     Revoked { span: u64 },
+    /// A page is not shared for so long.
+    PageUnshared { table: u64, pick: u64, span: u64 },
     /// The database of a data source is not shared for so long.
     Unshared { table: u64, span: u64 },
     /// The database of a data source lies in the trash for so long.
@@ -184,6 +191,9 @@ pub(crate) struct NetworkFault {
     pub(crate) kind: NetworkKind,
     /// Whether it only hits calls that change something.
     pub(crate) writes_only: bool,
+    /// Whether it only hits questions for a page by itself.
+    #[serde(default)]
+    pub(crate) questions_only: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -234,22 +244,30 @@ pub(crate) enum StoreFault {
 }
 
 impl Script {
-    /// Whether nothing happens in it that only a full look can tell: pages that vanish from lists.
+    /// Whether nothing happens in it that only a full look can tell: then all looks of its engines are for changes.
     pub(crate) fn is_gentle(&self) -> bool {
-        self.events.iter().all(|event| match &event.what {
-            What::Row(deed) => !matches!(deed, RowDeed::Truncate { .. } | RowDeed::Mark { .. }),
-            What::Page(deed) => matches!(deed, PageDeed::Create { .. } | PageDeed::Edit { .. }),
-            What::Network { .. }
-            | What::Store { .. }
-            | What::Crash { .. }
-            | What::Freeze { .. }
-            | What::Outage { .. } => true,
-            What::SecondEngine { .. }
-            | What::Clock { .. }
-            | What::Revoked { .. }
-            | What::Unshared { .. }
-            | What::DatabaseTrashed { .. } => false,
-        })
+        self.events.iter().all(|event| event.what.is_gentle())
+    }
+}
+
+impl What {
+    /// Whether looks for changes are enough to notice it.
+    pub(crate) fn is_gentle(&self) -> bool {
+        match self {
+            Self::Row(deed) => !matches!(deed, RowDeed::Truncate { .. } | RowDeed::Mark { .. }),
+            Self::Page(deed) => matches!(deed, PageDeed::Create { .. } | PageDeed::Edit { .. }),
+            Self::Network { .. }
+            | Self::Store { .. }
+            | Self::Crash { .. }
+            | Self::Freeze { .. }
+            | Self::Outage { .. } => true,
+            Self::SecondEngine { .. }
+            | Self::Clock { .. }
+            | Self::Revoked { .. }
+            | Self::PageUnshared { .. }
+            | Self::Unshared { .. }
+            | Self::DatabaseTrashed { .. } => false,
+        }
     }
 }
 

@@ -98,6 +98,11 @@ impl Stage {
         Clock::of(Machine(Arc::clone(self)))
     }
 
+    /// The id that is made next.
+    pub(crate) fn next_id(&self) -> Uuid {
+        id(self.ids.load(Ordering::Relaxed))
+    }
+
     /// Some time passes, drawn from this span of milliseconds.
     pub(crate) async fn pass(&self, low: u64, high: u64) {
         match self.between(low, high) {
@@ -181,9 +186,11 @@ impl Stage {
     }
 
     /// The fault for this call, if one waits that fits it.
-    pub(crate) fn network_fault(&self, is_write: bool) -> Option<NetworkFault> {
+    pub(crate) fn network_fault(&self, is_write: bool, is_question: bool) -> Option<NetworkFault> {
         let mut faults = lock(&self.network);
-        let at = faults.iter().position(|fault| is_write || !fault.writes_only)?;
+        let hits =
+            |fault: &NetworkFault| (is_write || !fault.writes_only) && (is_question || !fault.questions_only);
+        let at = faults.iter().position(hits)?;
         faults.remove(at)
     }
 
@@ -224,8 +231,12 @@ impl Source for Machine {
     }
 
     fn new_id(&self) -> Uuid {
-        Uuid::from_u64_pair(0x0198_0000_0000_7000, self.0.ids.fetch_add(1, Ordering::Relaxed) | 1 << 63)
+        id(self.0.ids.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+fn id(number: u64) -> Uuid {
+    Uuid::from_u64_pair(0x0198_0000_0000_7000, number | 1 << 63)
 }
 
 fn stamp(millis: i64) -> Timestamp {

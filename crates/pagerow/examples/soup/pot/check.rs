@@ -34,8 +34,8 @@ pub(crate) async fn settle(stage: &Stage, engines: &mut Engines, summary: &mut S
         if syncs == MOST_SYNCS {
             break false;
         }
-        let depth: &[&str] = if tried_again { &["sync", "--full", "--json"] } else { &["sync", "--json"] };
-        let ended = engines.calmly(depth).await?;
+        let command = engines.sync(tried_again).await;
+        let ended = engines.calmly(&command).await?;
         syncs += 1;
         last = format!("{} {} {}", describe(&ended), ended.stdout.trim(), ended.stderr.trim());
         let report: Json = serde_json::from_str(&ended.stdout).unwrap_or_default();
@@ -54,7 +54,8 @@ pub(crate) async fn settle(stage: &Stage, engines: &mut Engines, summary: &mut S
     }
     // Once more, and nothing may be written.
     stage.control("DELETE", "counters", &Json::Null).await?;
-    engines.calmly(&["sync", "--json"]).await?;
+    let command = engines.sync(false).await;
+    engines.calmly(&command).await?;
     let counters = stage.control("GET", "counters", &Json::Null).await?;
     let calls = counters["total"].as_u64().unwrap_or(0);
     summary.figures.insert("quiet phase: calls of a further sync".to_owned(), calls);
@@ -65,7 +66,7 @@ pub(crate) async fn settle(stage: &Stage, engines: &mut Engines, summary: &mut S
             summary.violations.push(format!("a further sync called {endpoint}"));
         }
     }
-    let verified = engines.calmly(&["verify", "--json"]).await?;
+    let verified = engines.calmly(&["verify", "--json"].map(str::to_owned)).await?;
     let verdict: Json = serde_json::from_str(&verified.stdout).unwrap_or_default();
     let waits = Waiting::read(&client).await?;
     for mapping in verdict["mappings"].as_array().into_iter().flatten() {

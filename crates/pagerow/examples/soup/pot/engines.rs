@@ -41,6 +41,8 @@ pub(crate) struct Engines {
     long_sleeps: bool,
     number: AtomicU64,
     figures: Mutex<BTreeMap<String, u64>>,
+    /// What the guard stopped last: somebody looks at it, and it is what they meant.
+    consent: Mutex<Vec<String>>,
     /// What must not happen to any process.
     outrages: Mutex<Vec<String>>,
 }
@@ -61,6 +63,7 @@ impl Engines {
             long_sleeps,
             number: AtomicU64::new(1),
             figures: Mutex::default(),
+            consent: Mutex::default(),
             outrages: Mutex::default(),
         }
     }
@@ -109,8 +112,8 @@ impl Engines {
 
     async fn one(&self, destiny: Destiny) -> Result<()> {
         let full = self.chance.lock().await.percent(8);
-        let arguments: &[&str] = if full { &["sync", "--full", "--json"] } else { &["sync", "--json"] };
-        let (mut child, files) = self.start(arguments)?;
+        let arguments = self.sync(full).await;
+        let (mut child, files) = self.start(&arguments)?;
         let began = Instant::now();
         match destiny {
             Destiny::Live => {}
@@ -157,8 +160,17 @@ impl Engines {
         Ok(())
     }
 
+    /// The command for a sync, which lets pass what the guard stopped before.
+    pub(crate) async fn sync(&self, full: bool) -> Vec<String> {
+        let mut arguments = vec!["sync".to_owned(), "--json".to_owned()];
+        arguments.extend(full.then(|| "--full".to_owned()));
+        let consent = std::mem::take(&mut *self.consent.lock().await);
+        arguments.extend(consent.into_iter().map(|hash| format!("--override={hash}")));
+        arguments
+    }
+
     /// Runs `pagerow` to its end, in peace.
-    pub(crate) async fn calmly(&self, arguments: &[&str]) -> Result<Ended> {
+    pub(crate) async fn calmly(&self, arguments: &[String]) -> Result<Ended> {
         let (child, files) = self.start(arguments)?;
         self.end(child, files).await
     }
@@ -168,7 +180,7 @@ impl Engines {
         summary.violations.append(self.outrages.get_mut());
     }
 
-    fn start(&self, arguments: &[&str]) -> Result<(Child, [PathBuf; 2])> {
+    fn start(&self, arguments: &[String]) -> Result<(Child, [PathBuf; 2])> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let files = ["out", "err"].map(|kind| self.stage.file(&format!("process-{number}.{kind}")));
         let mut command = self.stage.pagerow(arguments);
@@ -193,8 +205,22 @@ impl Engines {
             drop(std::fs::remove_file(&file));
             text.unwrap_or_default()
         });
-        Ok(Ended { code: status.and_then(|status| status.code()), stdout, stderr })
+        let ended = Ended { code: status.and_then(|status| status.code()), stdout, stderr };
+        let stopped = error(&ended)["overrides"].as_array().cloned().unwrap_or_default();
+        if !stopped.is_empty() {
+            let hashes = stopped.iter().filter_map(Json::as_str).map(str::to_owned);
+            *self.consent.lock().await = hashes.collect();
+        }
+        Ok(ended)
     }
+}
+
+/// What a process said was wrong.
+fn error(ended: &Ended) -> Json {
+    let said: Json = serde_json::from_str(ended.stderr.lines().last().unwrap_or_default())
+        .or_else(|_| serde_json::from_str(&ended.stderr))
+        .unwrap_or_default();
+    said["error"].clone()
 }
 
 /// How a process ended, in few words.
@@ -204,12 +230,9 @@ pub(crate) fn describe(ended: &Ended) -> String {
         Some(0) => "0: nothing left to do".to_owned(),
         Some(3) if ended.stderr.is_empty() => "3: decisions are waiting".to_owned(),
         Some(code) => {
-            let error: Json = serde_json::from_str(ended.stderr.lines().last().unwrap_or_default())
-                .or_else(|_| serde_json::from_str(&ended.stderr))
-                .unwrap_or_default();
-            let of = |name: &str| error["error"][name].as_str().unwrap_or("-").to_owned();
-            let sqlstate =
-                error["error"]["sqlstate"].as_str().map(|state| format!(" {state}")).unwrap_or_default();
+            let error = error(ended);
+            let of = |name: &str| error[name].as_str().unwrap_or("-").to_owned();
+            let sqlstate = error["sqlstate"].as_str().map(|state| format!(" {state}")).unwrap_or_default();
             format!("{code}: {} {}{sqlstate}", of("kind"), of("code"))
         }
     }

@@ -1,6 +1,7 @@
 //! The parts: a Postgres that can crash, a pooler perhaps, the emulator in a process of its own, and the configuration.
 
 use std::{
+    ffi::OsStr,
     path::PathBuf,
     process::Stdio,
     time::{Duration, Instant},
@@ -143,7 +144,7 @@ impl Stage {
     }
 
     /// `pagerow` with these arguments; killed when it is dropped.
-    pub(crate) fn pagerow(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn pagerow<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = start(&self.program, arguments);
         command.arg("--config").arg(self.folder.path().join("pagerow.toml"));
         command
@@ -249,7 +250,7 @@ impl Stage {
     }
 }
 
-fn start(program: &Program, arguments: &[&str]) -> Command {
+fn start<S: AsRef<OsStr>>(program: &Program, arguments: &[S]) -> Command {
     let mut command = Command::new(&program.path);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     for (name, _) in std::env::vars() {

@@ -143,11 +143,17 @@ impl NotionPages {
             self.put_stamp(step, stamp, &mut content.properties);
         }
         // Several long texts may be too much together; a body goes by itself, or with a new page.
-        let bytes = serde_json::to_string(&content.properties).map_or(0, |text| text.len());
         let body =
             if step.action == Action::Create { content.body.as_ref().map_or(0, String::len) } else { 0 };
-        if bytes + body > REQUEST_BYTES {
-            let text = format!("the record's values make a request of {} bytes", bytes + body);
+        let size = |content: &Content| {
+            serde_json::to_string(&content.properties).map_or(0, |text| text.len()) + body
+        };
+        if size(&content) > REQUEST_BYTES {
+            self.leave_out_backup(stamp, &mut content.properties);
+        }
+        let bytes = size(&content);
+        if bytes > REQUEST_BYTES {
+            let text = format!("the record's values make a request of {bytes} bytes");
             let mut failed = impossible("too_large", text);
             failed.reason.limit = Some(format!("{REQUEST_BYTES} bytes"));
             return Err(failed);
@@ -216,6 +222,16 @@ impl NotionPages {
         {
             let text = backup.write(key.as_str(), whole);
             properties.insert(id.clone(), convert::plain_text("rich_text", &text));
+        }
+    }
+
+    /// The record goes before its backup, which then says that it was left out.
+    fn leave_out_backup(&self, stamp: &Stamp, properties: &mut Map<String, Json>) {
+        if let (Some(id), Some(backup), Some(whole)) =
+            (&self.source.stamp.backup, &self.source.backup, &stamp.whole)
+            && let Some(property) = properties.get_mut(id)
+        {
+            *property = convert::plain_text("rich_text", &backup.without(whole));
         }
     }
 

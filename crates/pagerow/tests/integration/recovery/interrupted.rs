@@ -154,7 +154,7 @@ async fn what_cannot_be_gone_on_with_is_said_and_can_be_given_up() {
     let nothing = done(&world, &["recover", "from-notion", "--cancel"]).await;
     assert!(nothing.stdout.contains("no recovery is going on"), "{}", nothing.stdout);
     // Given up while it goes on.
-    world.fault(json!({"endpoint": "POST /v1/data_sources/{id}/query", "answer": "slow", "fate": "applied", "delay_ms": 300})).await;
+    world.fault(json!({"endpoint": "POST /v1/data_sources/{id}/query", "answer": "slow", "fate": "applied", "delay_ms": 4_000})).await;
     let file = world.file();
     let going_on = tokio::spawn(async move {
         crate::support::program::run(with_config(&["recover", "from-notion", "--yes"], &file)).await

@@ -24,6 +24,7 @@ use pagerow_core::{
     side::{Side, Sides},
 };
 use serde_json::Value as Json;
+use uuid::Uuid;
 
 use super::{
     Server, Tx,
@@ -92,6 +93,13 @@ pub(crate) struct LeaseRow {
     holder: String,
     epoch: i64,
     expires_at: Timestamp,
+}
+
+impl LeaseRow {
+    /// Whether it runs, and is not held by the engine of this name.
+    pub(crate) fn is_of_another(&self, engine: Uuid, now: Timestamp) -> bool {
+        self.expires_at > now && !self.holder.ends_with(&engine.to_string())
+    }
 }
 
 impl LinkRow {
@@ -397,6 +405,7 @@ impl Runs for Server {
         _report: &Json,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        tx.is_private = true;
         let state = state.to_owned();
         tx.run(move |db| {
             if let Some(run) = db.memory.runs.get_mut(&run) {
@@ -611,6 +620,7 @@ impl Leases for Server {
 
     async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        tx.is_private = true;
         if !tx.lock(&Lock::Lease).await? {
             return Err(lost());
         }

@@ -14,6 +14,7 @@ use pagerow::{
     store::{StoreError, Transaction, Transactions},
 };
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::{memory::Memory, shared::Shared, table::Table};
 use crate::{
@@ -42,6 +43,8 @@ pub(crate) enum Lock {
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) stage: Arc<Stage>,
+    /// Whose connection it is, if it is an engine's.
+    engine: Option<Uuid>,
     state: Arc<Mutex<State>>,
     released: Arc<Notify>,
 }
@@ -71,6 +74,8 @@ pub(crate) struct Tx {
     /// The version that `view` stands on, once anything was looked at.
     seen: Option<u64>,
     is_lost: bool,
+    /// Nothing depends on it but its own engine's affairs, so that no lease is needed.
+    pub(crate) is_private: bool,
 }
 
 impl Server {
@@ -83,7 +88,21 @@ impl Server {
             locks: BTreeMap::new(),
             next_number: 1,
         };
-        Self { stage, state: Arc::new(Mutex::new(state)), released: Arc::default() }
+        Self { stage, engine: None, state: Arc::new(Mutex::new(state)), released: Arc::default() }
+    }
+
+    /// The same server over a connection of the engine that has this name.
+    pub(crate) fn of_engine(self, engine: Uuid) -> Self {
+        Self { engine: Some(engine), ..self }
+    }
+
+    /// Whether another engine holds the lease than the one whose connection this is.
+    pub(crate) fn is_ousted(&self) -> bool {
+        let now = self.stage.database_now();
+        self.look(|db| {
+            let lease = db.memory.lease.as_ref();
+            self.engine.is_some_and(|engine| lease.is_some_and(|lease| lease.is_of_another(engine, now)))
+        })
     }
 
     /// Begins a transaction.
@@ -100,6 +119,7 @@ impl Server {
             view: Database::default(),
             seen: None,
             is_lost: false,
+            is_private: false,
         }
     }
 
@@ -234,6 +254,7 @@ impl Transaction for Tx {
         if self.is_lost {
             return Err(lost());
         }
+        let is_ousted = !self.is_private && self.server.is_ousted();
         match self.server.stage.store_fault(true) {
             None => self.apply(),
             Some(StoreFault::CommitAnswer) => {
@@ -241,6 +262,10 @@ impl Transaction for Tx {
                 return Err(self.server.broke(StoreFault::CommitAnswer));
             }
             Some(fault) => return Err(self.server.broke(fault)),
+        }
+        // Whoever takes the lease over commits just that.
+        if is_ousted && self.server.is_ousted() {
+            self.server.stage.blame("an engine whose lease is gone has committed".to_owned());
         }
         // Committed, and not yet known to be: whoever dies here must cope with it.
         self.server.stage.pass(0, 2).await;
