@@ -177,7 +177,7 @@ where
         Box::pin(self.carry_out(run, which, &approved, &views, waiting(approved.plan()))).await?;
         self.know_tables(what, which, &views).await?;
 
-        let mut healed: BTreeSet<(String, RecordName)> = BTreeSet::new();
+        let mut healed = done_of(run, approved.plan());
         for _ in 0..MOST_ROUNDS {
             let parts = self.plan_references(what, which, &views, &mut referring).await?;
             let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
@@ -190,16 +190,16 @@ where
             let failed = std::mem::take(&mut run.failed);
             run.stuck.clear();
             Box::pin(self.carry_out(run, which, &approved, &views, waiting(approved.plan()))).await?;
-            let names = approved.plan().steps().map(|(at, step)| {
-                (approved.plan().mappings[at].mapping.clone(), (step.key.clone(), step.page))
-            });
-            healed.extend(names.filter(|name| !run.stuck.contains(name)));
+            let done = done_of(run, approved.plan());
+            let still = failed.saturating_sub(done.len() as u64);
+            healed.extend(done);
             let wanted = approved.plan().steps().count() as u64;
             if run.failed >= wanted {
                 // It does not come any further.
                 run.failed = run.failed.max(failed);
                 break;
             }
+            run.failed = run.failed.max(still);
         }
         self.unpark(&healed).await?;
         // Others may have taken keys and pages out of what is known of relatives.
@@ -555,6 +555,13 @@ fn has_news(mapping: &Mapping, step: &Step) -> bool {
         Action::Update => step.fields.iter().any(|write| refers(write.field)),
         Action::Restore | Action::Trash | Action::Delete => false,
     }
+}
+
+/// The records of a plan of which no step failed.
+fn done_of(run: &Run, plan: &Plan) -> BTreeSet<(String, RecordName)> {
+    let name =
+        |(at, step): (usize, &Step)| (plan.mappings[at].mapping.clone(), (step.key.clone(), step.page));
+    plan.steps().map(name).filter(|name| !run.stuck.contains(name)).collect()
 }
 
 /// By mapping, the records of which something waits.

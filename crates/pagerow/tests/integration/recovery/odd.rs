@@ -69,7 +69,7 @@ async fn pages_without_keys_with_foreign_keys_and_with_one_key_twice_are_said() 
     assert_eq!(world.count("items").await, 30);
     let parked = world.parked().await;
     assert_eq!(parked.len(), 1, "{parked:#?}");
-    assert_eq!(parked[0].reason.code, "no_key", "{parked:#?}");
+    assert_eq!(parked[0].reason.code, "22P02", "{parked:#?}");
 }
 
 #[tokio::test]
@@ -167,4 +167,30 @@ async fn a_database_from_an_older_backup_is_not_replayed_over_notion() {
     assert_eq!(written(&report), [0; 6], "{report:#?}");
     assert!(report.needs_decision());
     assert_eq!(world.pages(&world.source("Places").await).await.len(), 8);
+}
+
+#[tokio::test]
+async fn with_backups_every_column_comes_back_and_a_spoilt_one_is_said() {
+    let mapping = MAPPING.replace("[mapping.items]\n", "[mapping.items]\nbackup = true\n");
+    let world = World::with_mappings(TABLE, &mapping).await;
+    world.sync().await;
+    let before = super::everything(&world).await;
+    world.sql("TRUNCATE items; DROP SCHEMA pagerow CASCADE").await;
+    let source = world.source("Items").await;
+    let page = world.page(&source, "Name", "Item 9").await;
+    let kept = page.values["Backup"].as_str().unwrap().to_owned();
+    let spoilt: String = kept.chars().rev().collect();
+    world.edit(&page, json!({ "Backup": spoilt })).await;
+    let answer = command(&world, &["recover", "from-notion", "--yes"]).await;
+    assert_eq!(answer.code, 3, "{}{}", answer.stdout, answer.stderr);
+    assert_eq!(
+        world.count("items WHERE secret = 'secret ' || id AND blob = decode(md5(id::text), 'hex')").await,
+        29
+    );
+    let parked = world.parked().await;
+    assert_eq!((parked.len(), parked[0].reason.code.as_str()), (1, "backup"), "{parked:#?}");
+    assert_eq!(world.count("items WHERE id = 9").await, 0);
+    world.edit(&page, json!({ "Backup": kept })).await;
+    done(&world, &["recover", "from-notion", "--yes"]).await;
+    assert_eq!(super::everything(&world).await, before);
 }
