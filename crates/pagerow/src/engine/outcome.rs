@@ -94,6 +94,7 @@ impl<W: Parts> Engine<W> {
         let mut kept: Vec<(PageId, Digest)> = Vec::new();
         let mut writes: BTreeMap<PageId, LinkWrite> = BTreeMap::new();
         let mut ours: BTreeMap<PageId, OwnWrite> = BTreeMap::new();
+        let mut unsure: Vec<i64> = Vec::new();
         for end in ended {
             let step = end.step;
             let How::Done { key, page, answer } = &end.how else { continue };
@@ -139,6 +140,9 @@ impl<W: Parts> Engine<W> {
             });
             if let (Side::Notion, Some(at), Some(by)) = (step.side, answer.edited, &answer.editor) {
                 ours.insert(page, OwnWrite { at, by: by.clone() });
+            } else if step.side == Side::Notion {
+                // When the write was carried out, nobody said.
+                unsure.extend(known.and_then(|link| link.id));
             }
             let id = before.and_then(|link| link.id);
             writes.insert(page, LinkWrite { id, key, page, base, unsettled, apart });
@@ -150,6 +154,7 @@ impl<W: Parts> Engine<W> {
             .zip(&writes)
             .filter_map(|(id, write)| Some((id, ours.remove(&write.page)?)))
             .collect();
+        self.store.forget_own_writes(tx, &unsure).await?;
         self.store.keep_own_writes(tx, &ours).await?;
         self.store.keep_backups(tx, &bound.mapping.name, &kept).await?;
         self.store.forget_links(tx, &gone).await?;

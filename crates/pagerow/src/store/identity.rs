@@ -119,6 +119,16 @@ pub trait Identities: Transactions {
         writes: &[(i64, OwnWrite)],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Forgets when the pages of these links were last written: it is not known any more.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn forget_own_writes(
+        &self,
+        tx: &mut Self::Tx,
+        links: &[i64],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Keeps that an edit of a page was ours if its author is who we are known to be.
     ///
     /// # Errors
@@ -328,6 +338,14 @@ impl Identities for PgStore {
             &[(&links, Type::INT8_ARRAY), (&times, Type::TIMESTAMPTZ_ARRAY), (&authors, Type::TEXT_ARRAY)],
         )
         .await?;
+        Ok(())
+    }
+
+    async fn forget_own_writes(&self, tx: &mut Tx, links: &[i64]) -> Result<(), StoreError> {
+        if !links.is_empty() {
+            let statement = format!("delete from {}.own_writes where link_id = any($1)", self.schema);
+            tx.execute(&statement, &[(&links, Type::INT8_ARRAY)]).await?;
+        }
         Ok(())
     }
 

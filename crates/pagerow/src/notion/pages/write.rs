@@ -482,9 +482,27 @@ impl NotionPages {
         failed: Failed,
     ) -> Outcome<PageId> {
         match self.api.page(id).await {
-            Ok(Answer { body: Entry::Whole(page), .. }) => self.done(step, &page, fetched, relatives).await,
+            Ok(Answer { body: Entry::Whole(page), .. }) => {
+                let outcome = self.done(step, &page, fetched, relatives).await;
+                self.as_answered(step, outcome)
+            }
             Ok(_) | Err(_) => Outcome::Unknown(Failed { failure: Failure::Unknown, ..failed }),
         }
+    }
+
+    /// What Notion would have answered, from what the page shows some time after it was written: a value that is another
+    /// one by now was edited since, which must go on counting as an edit, and its editor may not be us.
+    fn as_answered(&self, step: &Step, mut outcome: Outcome<PageId>) -> Outcome<PageId> {
+        if let Outcome::Done { sighting, .. } = &mut outcome {
+            for write in step.fields.iter().filter(|write| !write.withheld) {
+                // How Notion writes a body down, only it can say.
+                if !self.is_body(write.field) && sighting.record.get(write.field).is_some() {
+                    sighting.record.set(write.field, Some(write.after.clone()));
+                }
+            }
+            sighting.editor = None;
+        }
+        outcome
     }
 
     /// The page's digest as a look shows it; `None` when it is not there or cannot be read.

@@ -103,6 +103,16 @@ impl Identities for Server {
         tx.run(move |db| db.memory.identity.own_writes.extend(writes.iter().cloned())).await
     }
 
+    async fn forget_own_writes(&self, tx: &mut Tx, links: &[i64]) -> Result<(), StoreError> {
+        let links = links.to_vec();
+        tx.run(move |db| {
+            for link in &links {
+                db.memory.identity.own_writes.remove(link);
+            }
+        })
+        .await
+    }
+
     async fn renew_own_write(&self, tx: &mut Tx, link: i64, edit: &OwnWrite) -> Result<(), StoreError> {
         let edit = edit.clone();
         tx.run(move |db| {
