@@ -29,9 +29,10 @@ use crate::{play::play, script::Script, season::Season, stage::Told};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// So many seeds are played by every run of the tests. Later ones (1433, 1470, 1481, 1509 and 1748 among the first 2,000)
-/// still find what is open; each raises this number when it is mended.
-const SEEDS: u64 = 1_400;
+/// So many seeds are played by every run of the tests. The next one is open: a look for changes of a one-way mapping
+/// without triggers misses rows that were deleted while as many came; a full look finds them. It raises this number when
+/// it is mended.
+const SEEDS: u64 = 1_481;
 
 /// Scripts that once failed.
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/scripts");
