@@ -149,8 +149,9 @@ async fn become_quiet(cast: &Cast, script: &Script) -> Quiet {
                 if ran.wrote > 0 {
                     hidden_until = now + script.world.lag;
                 }
-                // Only when changes alone have made everything equal is everything looked at.
-                depth = if ran.is_quiet && now >= hidden_until { Depth::Everything } else { Depth::Changes };
+                // Only when changes alone have made everything equal, and nothing waits for its time, is everything looked at.
+                let may_miss = is_over && now >= hidden_until;
+                depth = if may_miss { Depth::Everything } else { Depth::Changes };
             }
             // A person looks at it, and it is what they meant.
             Err(Failure::Stopped(names)) => pass = names,
