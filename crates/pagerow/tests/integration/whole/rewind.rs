@@ -60,7 +60,7 @@ async fn both(world: &World) -> Both {
         let source = world.source(title).await;
         for page in world.pages(&source).await {
             let mut values = page["values"].clone();
-            // Notion keeps both ends of a relation only where it is a dual one, and tags in no order.
+            // Tags have no order.
             if let Some(tags) = values["Tags"].as_array_mut() {
                 tags.sort_by_key(ToString::to_string);
             }
