@@ -14,6 +14,7 @@ use pagerow_core::{
     plan::Step,
     record::{PageId, RowKey},
     retry::Failure,
+    value::{Ref, Value},
 };
 
 use crate::backup::Backups;
@@ -97,6 +98,28 @@ impl Relatives {
     #[must_use]
     pub fn key(&self, mapping: &str, page: PageId) -> Option<&RowKey> {
         self.keys.get(mapping)?.get(&page)
+    }
+
+    /// Puts the rows of pages that are linked by now in the place of the pages.
+    pub fn name_rows(&self, mapping: &str, value: &mut Value) {
+        match value {
+            Value::Ref(Ref::Page(page)) => {
+                if let Some(key) = self.key(mapping, *page) {
+                    *value = Value::Ref(Ref::Row(key.clone()));
+                }
+            }
+            Value::Set(items) => {
+                *items = std::mem::take(items)
+                    .into_iter()
+                    .map(|mut item| {
+                        self.name_rows(mapping, &mut item);
+                        item
+                    })
+                    .collect();
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| self.name_rows(mapping, item)),
+            _ => {}
+        }
     }
 }
 

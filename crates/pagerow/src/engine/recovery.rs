@@ -28,7 +28,6 @@ use super::{
     cycle::Decided,
     look::{RecordName, View, rows_error},
     report::{Report, Run},
-    retrieval::name_rows,
 };
 use crate::{
     backup::BackupError,
@@ -364,7 +363,7 @@ where
                 let Observation::Present(page) = &mut pair.seen.notion else { continue };
                 for (field, value) in fields.iter().zip(page.record.values_mut()) {
                     if let (Some(related), Some(value)) = (field.related(), value) {
-                        name_rows(value, related, &found);
+                        found.name_rows(related, value);
                     }
                 }
             }

@@ -7,7 +7,6 @@ use pagerow_core::{
     mapping::Mapping,
     observation::{Absence, Observation, Sighting},
     record::{PageId, Record},
-    value::{Ref, Value},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -355,7 +354,7 @@ fn from_staged(
     let mut record = Record::from_json(&staged.record, mapping);
     for (field, value) in mapping.fields.iter().zip(record.values_mut()) {
         if let (Some(related), Some(value)) = (field.related(), value) {
-            name_rows(value, related, relatives);
+            relatives.name_rows(related, value);
         }
     }
     let marker = staged.marker.as_deref().filter(|_| mapping.key_property);
@@ -363,26 +362,4 @@ fn from_staged(
     let Staged { edited, editor, by, marker, checksum, backup, .. } = staged;
     let sighting = Sighting { record, digest, edited, editor, by, marker, checksum };
     Ok((Observation::Present(sighting), backup))
-}
-
-/// Puts the rows of pages that are known in the place of the pages.
-pub(super) fn name_rows(value: &mut Value, related: &str, relatives: &Relatives) {
-    match value {
-        Value::Ref(Ref::Page(page)) => {
-            if let Some(key) = relatives.key(related, *page) {
-                *value = Value::Ref(Ref::Row(key.clone()));
-            }
-        }
-        Value::Set(items) => {
-            *items = std::mem::take(items)
-                .into_iter()
-                .map(|mut item| {
-                    name_rows(&mut item, related, relatives);
-                    item
-                })
-                .collect();
-        }
-        Value::List(items) => items.iter_mut().for_each(|item| name_rows(item, related, relatives)),
-        _ => {}
-    }
 }
