@@ -21,7 +21,7 @@ use crate::{
     kind::Kind,
     model::{Tx, server::Lock, table::Row},
     network::properties,
-    script::{Cell, How, PageDeed, RowDeed},
+    script::{Cell, How, PageDeed, RowDeed, Whose, WorldSpec},
     stage::lock,
 };
 
@@ -170,7 +170,11 @@ impl Cast {
         match *deed {
             RowDeed::Insert { table, value } => {
                 let key = self.server.number().to_string().into();
-                self.insert(self.table(table), key, value);
+                self.insert(self.table(table), key, value, false);
+            }
+            RowDeed::InsertBare { table, value } => {
+                let key = self.server.number().to_string().into();
+                self.insert(self.table(table), key, value, true);
             }
             RowDeed::Reinsert { table, pick, value } => {
                 let at = self.table(table);
@@ -187,7 +191,7 @@ impl Cast {
                 if held.unwrap_or(false) && !is_there {
                     drop(tx);
                     self.stage.count("a row came back");
-                    self.insert(at, key.clone(), value);
+                    self.insert(at, key.clone(), value, false);
                 }
             }
             RowDeed::Edit { table, pick, cell, open } => {
@@ -268,7 +272,7 @@ impl Cast {
         Some((tx, key, row?))
     }
 
-    fn insert(&self, at: usize, key: RowKey, value: u64) {
+    fn insert(&self, at: usize, key: RowKey, value: u64, is_bare: bool) {
         let tx = self.server.open();
         let row = Row {
             record: Arc::new(Record::new(vec![Some(Value::Null); self.specs[at].fields.len()])),
@@ -278,7 +282,8 @@ impl Cast {
             page: None,
         };
         let mut record = Record::clone(&row.record);
-        for field in 0..self.specs[at].fields.len() {
+        let given = if is_bare { 1 } else { self.specs[at].fields.len() };
+        for field in 0..given {
             let cell = Cell { field: 0, how: How::Add, value: value + field as u64 };
             record.set(field, Some(self.row_value(at, &key, &row, field, cell)));
         }
@@ -338,9 +343,9 @@ impl Cast {
                 self.stage
                     .tell(|| format!("somebody makes page {}: {}", made.json()["id"], body["properties"]));
             }
-            PageDeed::Edit { table, pick, cell, as_bot } => {
+            PageDeed::Edit { table, pick, cell, as_bot, whose } => {
                 let at = self.table(table);
-                let pages = self.pages(at, false);
+                let pages = self.pages_of(at, pick, whose);
                 let Some(page) = picked(&pages, pick) else { return };
                 let field = usize::try_from(cell.field).unwrap_or(0) % self.specs[at].fields.len();
                 let name = self.specs[at].fields[field].kind.name();
@@ -352,8 +357,8 @@ impl Cast {
                 }
                 self.on_page("PATCH", page, "", &body);
             }
-            PageDeed::Trash { table, pick } => {
-                let pages = self.pages(self.table(table), false);
+            PageDeed::Trash { table, pick, whose } => {
+                let pages = self.pages_of(self.table(table), pick, whose);
                 let Some(page) = picked(&pages, pick) else { return };
                 self.stage.count("a page was trashed");
                 // Its words stay in it, and it can be taken out of the trash.
@@ -366,8 +371,8 @@ impl Cast {
                 self.stage.count("a page was restored");
                 self.on_page("POST", page, "/restore", &json!({}));
             }
-            PageDeed::Duplicate { table, pick } => {
-                let pages = self.pages(self.table(table), false);
+            PageDeed::Duplicate { table, pick, whose } => {
+                let pages = self.pages_of(self.table(table), pick, whose);
                 let Some(page) = picked(&pages, pick) else { return };
                 self.stage.count("a page was copied");
                 let copy = self.on_page("POST", page, "/duplicate", &json!({}));
@@ -376,8 +381,9 @@ impl Cast {
         }
     }
 
-    /// Makes pages as people made them before there was a pagerow.
-    pub(crate) fn make_old_pages(&self, at: usize, count: u64) {
+    /// Makes pages as people, and an earlier pagerow, made them before there was this one.
+    pub(crate) fn make_old_pages(&self, at: usize, world: &WorldSpec) {
+        let count = world.pages.max(world.keyed_pages);
         if count == 0 {
             return;
         }
@@ -387,7 +393,13 @@ impl Cast {
             let values = fields.map(|(field, spec)| {
                 (spec.kind.name().to_owned(), self.page_value(at, &Json::Null, field, cell(field)))
             });
-            Json::Object(values.collect())
+            let mut row: Map<String, Json> = values.collect();
+            if number < world.keyed_pages {
+                let key = self.server.number().to_string();
+                row.insert(KEY_PROPERTY.to_owned(), json!(key));
+                lock(&self.ledger.0).keys.entry(self.specs[at].name.clone()).or_default().insert(key.into());
+            }
+            Json::Object(row)
         };
         let rows: Vec<Json> = (0..count).map(row).collect();
         let path = format!("data_sources/{}/rows", self.sources[at].data_source);
@@ -395,6 +407,25 @@ impl Cast {
         let made = self.control("POST", &path, &body);
         assert_eq!(made.status, 200, "{}", made.json());
         self.stage.tell(|| format!("people have made pages in {at}: {body}"));
+    }
+
+    /// The pages from which one is picked.
+    fn pages_of(&self, at: usize, pick: u64, whose: Whose) -> Vec<Json> {
+        let mut pages = self.pages(at, false);
+        match whose {
+            Whose::Anybodys => {}
+            Whose::TheRows => {
+                let name = &self.specs[at].name;
+                let keys: Vec<RowKey> =
+                    self.server.look(|db| db.tables[name].rows().keys().cloned().collect());
+                let key = picked(&keys, pick).map(RowKey::as_str);
+                pages.retain(|page| key.is_some() && key_of(page) == key);
+            }
+            Whose::Copies => {
+                pages.retain(|page| self.ledger.is_copy(page["id"].as_str().unwrap_or_default()));
+            }
+        }
+        pages
     }
 
     /// One of the pages of a data source.

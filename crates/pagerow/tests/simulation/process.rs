@@ -99,7 +99,7 @@ pub(crate) async fn keep_running(cast: Cast, fate: Arc<Fate>) {
 async fn work(cast: Cast) {
     let mut engine = cast.engine();
     loop {
-        let is_full = cast.stage.percent(10) && !cast.is_gentle;
+        let is_full = (cast.stage.percent(10) || cast.stage.take_full_look()) && !cast.is_gentle;
         let depth = if is_full { Depth::Everything } else { Depth::Changes };
         // A failure is in the trace, and the next sync comes anyway.
         let _told = run(&cast, &mut engine, depth, Vec::new()).await;
