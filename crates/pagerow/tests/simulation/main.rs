@@ -11,6 +11,7 @@ mod cast;
 mod dice;
 mod end;
 mod fate;
+mod judge;
 mod kind;
 mod model;
 mod mutants;

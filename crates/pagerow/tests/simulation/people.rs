@@ -39,6 +39,10 @@ struct Entries {
     keys: BTreeMap<String, BTreeSet<RowKey>>,
     /// Pages that a person made by copying another one.
     copies: BTreeSet<String>,
+    /// When somebody last did something to a row or a page.
+    touched: BTreeMap<String, u64>,
+    /// Pages that were not shared for some time.
+    hidden: BTreeSet<String>,
     /// Mappings to which somebody else wrote with pagerow's token.
     strangers: BTreeSet<String>,
     /// What pagerow wrote to which property of which page: when it was sent, and when it arrived.
@@ -49,6 +53,8 @@ struct Entries {
 #[derive(Clone, Debug)]
 pub(crate) struct Word {
     pub(crate) at: u64,
+    /// The mapping's place.
+    pub(crate) table: usize,
     pub(crate) side: Side,
     /// The row's key or the page's id.
     pub(crate) record: String,
@@ -68,7 +74,7 @@ impl Ledger {
     /// What a text becomes by an edit.
     fn edit(
         &self,
-        (at, side): (u64, Side),
+        (at, table, side): (u64, usize, Side),
         record: &str,
         cell: &'static str,
         text: &str,
@@ -84,7 +90,7 @@ impl Ledger {
         }
         entries.next += 1;
         let new = format!("w{}", entries.next);
-        let word = Word { at, side, record: record.to_owned(), cell, is_superseded: false };
+        let word = Word { at, table, side, record: record.to_owned(), cell, is_superseded: false };
         entries.words.insert(new.clone(), word);
         match how {
             How::Add if !before.is_empty() => format!("{} {new}", before.join(" ")),
@@ -107,6 +113,25 @@ impl Ledger {
     /// Whether a person made this page by copying another one.
     pub(crate) fn is_copy(&self, page: &str) -> bool {
         lock(&self.0).copies.contains(page)
+    }
+
+    fn touch(&self, record: String, at: u64) {
+        lock(&self.0).touched.insert(record, at);
+    }
+
+    /// When somebody last did something to this row or page.
+    pub(crate) fn touched(&self, record: &str) -> Option<u64> {
+        lock(&self.0).touched.get(record).copied()
+    }
+
+    /// A person takes a page out of pagerow's reach for some time.
+    pub(crate) fn hide(&self, page: &str) {
+        lock(&self.0).hidden.insert(page.to_owned());
+    }
+
+    /// Whether this page was out of pagerow's reach for some time.
+    pub(crate) fn was_hidden(&self, page: &str) -> bool {
+        lock(&self.0).hidden.contains(page)
     }
 
     /// Whether somebody else wrote to a mapping's pages with pagerow's token.
@@ -215,6 +240,7 @@ impl Cast {
                 if self.server.write_at_once(tx, move |db| db.delete(&name, &gone)) {
                     self.stage.count("a row was deleted");
                     self.stage.tell(|| format!("somebody deletes row {key} of {at}"));
+                    self.ledger.touch(removed_row(at, &key), self.stage.elapsed());
                     self.ledger.removed(&removed_row(at, &key), &all_text(&row.record));
                 }
             }
@@ -295,6 +321,7 @@ impl Cast {
     /// Writes a row and commits, unless the database refuses it: then what was meant never was.
     fn put(&self, tx: Tx, at: usize, key: RowKey, row: Row) {
         let row = Row { written_by: tx.number, edited: self.stage.database_now(), ..row };
+        self.ledger.touch(removed_row(at, &key), self.stage.elapsed());
         let (name, text) = (self.specs[at].name.clone(), all_text(&row.record));
         if !self.server.write_at_once(tx, move |db| db.put(&name, &key, row.clone())) {
             self.stage.count("the database refused somebody's write");
@@ -305,7 +332,7 @@ impl Cast {
     fn row_value(&self, at: usize, key: &RowKey, row: &Row, field: usize, cell: Cell) -> Value {
         let kind = self.specs[at].fields[field].kind;
         if kind.is_text() {
-            let when = (self.stage.elapsed(), Side::Postgres);
+            let when = (self.stage.elapsed(), at, Side::Postgres);
             let text =
                 self.ledger.edit(when, key.as_str(), kind.name(), &text_of(row.record.get(field)), cell.how);
             return if text.is_empty() { Value::Null } else { Value::Text(text) };
@@ -437,6 +464,7 @@ impl Cast {
     fn on_page(&self, method: &str, page: &Json, deed: &str, body: &Json) -> Json {
         self.stage.note_deed();
         let id = page["id"].as_str().unwrap_or_default();
+        self.ledger.touch(id.to_owned(), self.stage.elapsed());
         let answer = self.control(method, &format!("pages/{id}{deed}"), body);
         assert_eq!(answer.status, 200, "{method} {id}{deed}: {}", answer.json());
         self.stage.tell(|| format!("somebody does {method} {deed} to page {id}: {body}"));
@@ -448,7 +476,7 @@ impl Cast {
         if kind.is_text() {
             let id = page["id"].as_str().unwrap_or_default();
             let text = page["values"][kind.name()].as_str().unwrap_or_default();
-            let when = (self.stage.elapsed(), Side::Notion);
+            let when = (self.stage.elapsed(), at, Side::Notion);
             return json!(self.ledger.edit(when, id, kind.name(), text, cell.how));
         }
         let related: Vec<PageId> = match kind {

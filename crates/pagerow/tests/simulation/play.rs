@@ -120,6 +120,7 @@ impl Hand {
             }
             What::Clock { database, machine } => {
                 cast.stage.count("a clock jumped");
+                cast.judge.lose_track_of_time();
                 cast.stage.database_skew.store(*database, Ordering::Relaxed);
                 cast.stage.machine_skew.store(*machine, Ordering::Relaxed);
             }
@@ -127,6 +128,7 @@ impl Hand {
             What::Revoked { span } => cast.for_a_while(*span, Blow::Revoked),
             What::PageUnshared { table, pick, span } => {
                 if let Some(page) = cast.page_of(*table, *pick) {
+                    cast.ledger.hide(&page);
                     cast.for_a_while(*span, Blow::PageUnshared(page));
                 }
             }

@@ -134,7 +134,10 @@ pub(crate) async fn run(
     // What failed before may be tried again, and fail again.
     let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(90));
     let deeds = cast.stage.deeds();
-    match engine.sync(&[], depth, Consent::to(pass), "simulation").await {
+    let before = cast.before_sync(depth, !pass.is_empty());
+    let synced = engine.sync(&[], depth, Consent::to(pass), "simulation").await;
+    cast.after_sync(&before, synced.as_ref().ok());
+    match synced {
         Ok(report) => {
             cast.stage
                 .tell(|| format!("sync {depth:?}: {}", serde_json::to_string(&report).unwrap_or_default()));
