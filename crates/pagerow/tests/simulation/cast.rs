@@ -61,6 +61,8 @@ pub(crate) struct Cast {
     pub(crate) databases: Vec<String>,
     /// Whether engines look for changes only.
     pub(crate) is_gentle: bool,
+    /// By how much queries may be behind, in milliseconds.
+    pub(crate) lag: u64,
 }
 
 impl Cast {
@@ -103,7 +105,7 @@ impl Cast {
         let specs = Arc::new(specs.clone());
         let (ledger, judge) = Default::default();
         let is_gentle = script.is_gentle();
-        Self { stage, server, notion, ledger, judge, specs, mappings, sources, databases, is_gentle }
+        Self { stage, server, notion, ledger, judge, specs, mappings, sources, databases, is_gentle, lag: script.world.lag }
     }
 
     /// An engine that has just been started.

@@ -196,7 +196,9 @@ impl<'a> Here<'a> {
                 let there = row.record.get(place).unwrap_or(&Value::Null);
                 let here = &page["values"][&field.property];
                 let row_of = |page: &str| self.row_of(field.related().unwrap_or_default(), page);
-                if cast.specs[self.at].fields[place].kind.same(there, here, row_of) {
+                // A trigger's capitals are another text.
+                let is_text = matches!(there, Value::Text(text) if here.as_str() != Some(text));
+                if !is_text && cast.specs[self.at].fields[place].kind.same(there, here, row_of) {
                     let (key, column) = (&conflict.key, &field.column);
                     found.push(format!(
                         "somebody is asked about {column} of {key:?} of {name}, which is {there:?} and {here}"
@@ -308,7 +310,7 @@ fn lost_words(cast: &Cast, script: &Script) -> Vec<String> {
     });
     let mut found = Vec::new();
     for (name, word) in cast.ledger.words() {
-        let is_kept = !cast.asks_about(&word) && history.0.contains(&name);
+        let is_kept = (!cast.asks_about(&word) || word.is_put_away()) && history.0.contains(&name);
         if word.is_superseded() || there.0.contains(&name) || is_kept {
             continue;
         }

@@ -64,7 +64,8 @@ impl Cast {
                 let rows = db.tables[name].rows().values().filter(|row| !row.is_marked).count();
                 (rows, db.memory.links.values().filter(|link| link.mapping == *name).count())
             });
-            let is_many = links > 1;
+            // Lists that lag show what is gone.
+            let is_many = links > 1 && self.stage.idle() > self.lag;
             Sides { postgres: is_many && rows == 0, notion: is_many && self.pages(at, false).is_empty() }
         };
         let emptied = (0..self.mappings.len()).map(emptied).collect();

@@ -37,6 +37,8 @@ struct Entries {
     removed: BTreeSet<String>,
     /// Keys of rows that were there once, by table.
     keys: BTreeMap<String, BTreeSet<RowKey>>,
+    /// Keys that pages carry from before there was this pagerow, by table.
+    earlier: BTreeMap<String, BTreeSet<RowKey>>,
     /// Pages that a person made by copying another one.
     copies: BTreeSet<String>,
     /// When somebody last did something to a row or a page.
@@ -62,11 +64,17 @@ pub(crate) struct Word {
     pub(crate) cell: &'static str,
     /// Somebody who saw it took it away.
     is_superseded: bool,
+    /// Somebody put the page that showed it in the trash.
+    is_put_away: bool,
 }
 
 impl Word {
     pub(crate) fn is_superseded(&self) -> bool {
         self.is_superseded
+    }
+
+    pub(crate) fn is_put_away(&self) -> bool {
+        self.is_put_away
     }
 }
 
@@ -90,11 +98,22 @@ impl Ledger {
         }
         entries.next += 1;
         let new = format!("w{}", entries.next);
-        let word = Word { at, table, side, record: record.to_owned(), cell, is_superseded: false };
+        let word = Word { at, table, side, record: record.to_owned(), cell, is_superseded: false, is_put_away: false };
         entries.words.insert(new.clone(), word);
         match how {
             How::Add if !before.is_empty() => format!("{} {new}", before.join(" ")),
             How::Add | How::Replace | How::Clear => new,
+        }
+    }
+
+    /// A person put a page in the trash that showed this.
+    fn put_away(&self, page: &str, shown: &str) {
+        let mut entries = lock(&self.0);
+        entries.removed.insert(page.to_owned());
+        for word in words(shown) {
+            if let Some(word) = entries.words.get_mut(&word) {
+                word.is_put_away = true;
+            }
         }
     }
 
@@ -142,6 +161,13 @@ impl Ledger {
     /// Keys of rows that people inserted into a table.
     pub(crate) fn keys(&self, table: &str) -> BTreeSet<RowKey> {
         lock(&self.0).keys.get(table).cloned().unwrap_or_default()
+    }
+
+    /// Keys that a row of a table may come back under.
+    fn old_keys(&self, table: &str) -> BTreeSet<RowKey> {
+        let mut keys = self.keys(table);
+        keys.extend(lock(&self.0).earlier.get(table).into_iter().flatten().cloned());
+        keys
     }
 
     /// Notes which properties a call of pagerow's changed.
@@ -205,7 +231,7 @@ impl Cast {
                 let at = self.table(table);
                 let name = &self.specs[at].name;
                 let gone: Vec<RowKey> = self.server.look(|db| {
-                    let keys = self.ledger.keys(name).into_iter();
+                    let keys = self.ledger.old_keys(name).into_iter();
                     keys.filter(|key| !db.tables[name].rows().contains_key(key)).collect()
                 });
                 let Some(key) = picked(&gone, pick) else { return };
@@ -389,7 +415,9 @@ impl Cast {
                 let Some(page) = picked(&pages, pick) else { return };
                 self.stage.count("a page was trashed");
                 // Its words stay in it, and it can be taken out of the trash.
-                self.ledger.removed(page["id"].as_str().unwrap_or_default(), "");
+                let texts: Vec<&str> =
+                    [Kind::Title, Kind::Text].iter().filter_map(|kind| page["values"][kind.name()].as_str()).collect();
+                self.ledger.put_away(page["id"].as_str().unwrap_or_default(), &texts.join(" "));
                 self.on_page("POST", page, "/trash", &json!({}));
             }
             PageDeed::Restore { table, pick } => {
@@ -424,7 +452,8 @@ impl Cast {
             if number < world.keyed_pages {
                 let key = self.server.number().to_string();
                 row.insert(KEY_PROPERTY.to_owned(), json!(key));
-                lock(&self.ledger.0).keys.entry(self.specs[at].name.clone()).or_default().insert(key.into());
+                let mut entries = lock(&self.ledger.0);
+                entries.earlier.entry(self.specs[at].name.clone()).or_default().insert(key.into());
             }
             Json::Object(row)
         };

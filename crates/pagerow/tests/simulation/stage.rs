@@ -45,6 +45,7 @@ pub(crate) struct Stage {
     out_until: AtomicU64,
     ids: AtomicU64,
     deeds: AtomicU64,
+    last_deed: AtomicU64,
 }
 
 /// How much is kept of what happens.
@@ -92,6 +93,7 @@ impl Stage {
             out_until: AtomicU64::new(0),
             ids: AtomicU64::new(0),
             deeds: AtomicU64::new(0),
+            last_deed: AtomicU64::new(0),
         })
     }
 
@@ -165,6 +167,12 @@ impl Stage {
     /// Somebody did something on one of the sides.
     pub(crate) fn note_deed(&self) {
         self.deeds.fetch_add(1, Ordering::Relaxed);
+        self.last_deed.store(self.elapsed(), Ordering::Relaxed);
+    }
+
+    /// For how many milliseconds nobody has done anything.
+    pub(crate) fn idle(&self) -> u64 {
+        self.elapsed() - self.last_deed.load(Ordering::Relaxed)
     }
 
     /// How much people have done so far.
