@@ -68,7 +68,8 @@ fn edited_during_a_look(dice: &mut Dice, _: &mut WorldSpec, story: &mut Story<'_
         let same = Cell { field: dice.bits() % 2, ..cell(dice) };
         let row = What::Row(RowDeed::Edit { table, pick, cell: same, open: 0 });
         let other = Cell { how: How::Add, ..same };
-        let page = What::Page(PageDeed::Edit { table, pick, cell: other, as_bot: false, whose: Whose::TheRows });
+        let page =
+            What::Page(PageDeed::Edit { table, pick, cell: other, as_bot: false, whose: Whose::TheRows });
         let (first, then) = if dice.percent(70) { (row, page) } else { (page, row) };
         story.add(at, first);
         let (after, slow) = (dice.between(0, 1), dice.between(3, 20) * 1000);

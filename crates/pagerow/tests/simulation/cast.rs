@@ -105,7 +105,19 @@ impl Cast {
         let specs = Arc::new(specs.clone());
         let (ledger, judge) = Default::default();
         let is_gentle = script.is_gentle();
-        Self { stage, server, notion, ledger, judge, specs, mappings, sources, databases, is_gentle, lag: script.world.lag }
+        Self {
+            stage,
+            server,
+            notion,
+            ledger,
+            judge,
+            specs,
+            mappings,
+            sources,
+            databases,
+            is_gentle,
+            lag: script.world.lag,
+        }
     }
 
     /// An engine that has just been started.

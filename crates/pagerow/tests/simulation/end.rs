@@ -70,11 +70,13 @@ impl<'a> Here<'a> {
     /// 1: both sides equal, but for what is listed with a reason.
     fn differences(&self) -> Vec<String> {
         let name = &self.mapping.name;
-        let keys: Vec<RowKey> =
-            self.cast.server.look(|db| db.tables[name].rows().keys().cloned().collect());
+        let keys: Vec<RowKey> = self.cast.server.look(|db| db.tables[name].rows().keys().cloned().collect());
         let mut found: Vec<String> = keys.iter().flat_map(|key| self.row_differences(key)).collect();
-        let paired: BTreeSet<PageId> =
-            keys.iter().filter(|key| self.row(key).is_some()).filter_map(|key| self.links.get(key).copied()).collect();
+        let paired: BTreeSet<PageId> = keys
+            .iter()
+            .filter(|key| self.row(key).is_some())
+            .filter_map(|key| self.links.get(key).copied())
+            .collect();
         for (id, page) in self.pages.iter().filter(|(id, _)| !paired.contains(id)) {
             let key = key_of(page).map(RowKey::from);
             if !self.may_lack_row(*id, key.as_ref()) {
@@ -105,7 +107,8 @@ impl<'a> Here<'a> {
         {
             found.push(format!("page {id} does not carry the key {key}"));
         }
-        for (place, (field, spec)) in self.mapping.fields.iter().zip(&cast.specs[self.at].fields).enumerate() {
+        for (place, (field, spec)) in self.mapping.fields.iter().zip(&cast.specs[self.at].fields).enumerate()
+        {
             let there = row.record.get(place).unwrap_or(&Value::Null);
             let here = &page["values"][&field.property];
             let row_of = |page: &str| self.row_of(field.related().unwrap_or_default(), page);

@@ -15,13 +15,7 @@ use pagerow_core::{
     side::{Side, Sides},
 };
 
-use crate::{
-    cast::Cast,
-    end::Here,
-    model::memory::StepRow,
-    people::removed_row,
-    stage::lock,
-};
+use crate::{cast::Cast, end::Here, model::memory::StepRow, people::removed_row, stage::lock};
 
 /// So far back go deletions that count together.
 const HOUR: u64 = 3_600_000;
@@ -36,9 +30,25 @@ struct Known {
     judged: BTreeSet<(i64, i32)>,
     /// When pagerow removed something, by mapping and side, since a person last let that pass.
     removals: BTreeMap<(String, Side), Vec<u64>>,
+    /// How many things are out of reach, and until when something was.
+    away: u64,
+    away_until: u64,
 }
 
 impl Judge {
+    /// Something is taken out of pagerow's reach, or given back.
+    pub(crate) fn out_of_reach(&self, begins: bool, now: u64) {
+        let mut known = lock(&self.0);
+        known.away = if begins { known.away + 1 } else { known.away.saturating_sub(1) };
+        known.away_until = now;
+    }
+
+    /// Whether everything has been in reach since then.
+    fn is_in_reach(&self, since: u64) -> bool {
+        let known = lock(&self.0);
+        known.away == 0 && known.away_until < since
+    }
+
     /// A clock was set: what happened within an hour, no engine can tell any more.
     pub(crate) fn lose_track_of_time(&self) {
         lock(&self.0).removals.clear();
@@ -51,6 +61,9 @@ pub(crate) struct Before {
     /// What a person lets pass, if anything.
     passes: bool,
     deeds: u64,
+    /// The run before it.
+    run: i64,
+    at: u64,
     /// Mappings with links of which a side holds nothing.
     emptied: Vec<Sides<bool>>,
 }
@@ -69,25 +82,27 @@ impl Cast {
             Sides { postgres: is_many && rows == 0, notion: is_many && self.pages(at, false).is_empty() }
         };
         let emptied = (0..self.mappings.len()).map(emptied).collect();
-        Before { depth, passes, deeds: self.stage.deeds(), emptied }
+        let run = self.server.look(|db| db.memory.runs.keys().next_back().copied().unwrap_or_default());
+        Before { depth, passes, deeds: self.stage.deeds(), run, at: self.stage.elapsed(), emptied }
     }
 
     /// Judges what a sync did, and what earlier ones did that were killed.
     pub(crate) fn after_sync(&self, before: &Before, report: Option<&Report>) {
         for at in 0..self.mappings.len() {
             let removals = self.new_removals(at);
-            for step in &removals {
+            for (_, step) in &removals {
                 self.judge_removal(at, step);
             }
             self.judge_many(at, &removals, before);
-            if let Some(report) = report.filter(|report| report.quiet) {
+            let is_done = |report: &&Report| report.quiet && self.judge.is_in_reach(before.at);
+            if let Some(report) = report.filter(is_done) {
                 self.judge_stale(at, report);
             }
         }
     }
 
     /// What was removed since this was last asked for.
-    fn new_removals(&self, at: usize) -> Vec<Arc<StepRow>> {
+    fn new_removals(&self, at: usize) -> Vec<(i64, Arc<StepRow>)> {
         let name = &self.mappings[at].name;
         let mut known = lock(&self.judge.0);
         self.server.look(|db| {
@@ -97,7 +112,10 @@ impl Cast {
                     && matches!(step.step.action, Action::Trash | Action::Delete)
             };
             let steps = db.memory.steps.iter().filter(|(_, step)| is_removal(step));
-            steps.filter(|(id, _)| known.judged.insert(**id)).map(|(_, step)| Arc::clone(step)).collect()
+            steps
+                .filter(|(id, _)| known.judged.insert(**id))
+                .map(|(id, step)| (id.0, Arc::clone(step)))
+                .collect()
         })
     }
 
@@ -118,13 +136,15 @@ impl Cast {
     }
 
     /// Nobody's truncated table, and no mass of deletions, goes on to the other side before a person has let it pass.
-    fn judge_many(&self, at: usize, removals: &[Arc<StepRow>], before: &Before) {
+    fn judge_many(&self, at: usize, removals: &[(i64, Arc<StepRow>)], before: &Before) {
         let name = &self.mappings[at].name;
         let now = self.stage.elapsed();
-        let links = self.server.look(|db| db.memory.links.values().filter(|link| link.mapping == *name).count());
+        let links =
+            self.server.look(|db| db.memory.links.values().filter(|link| link.mapping == *name).count());
         let limits = Limits::default();
         for side in [Side::Postgres, Side::Notion] {
-            let new = removals.iter().filter(|step| step.step.side == side).count();
+            let on_side = || removals.iter().filter(|(_, step)| step.step.side == side);
+            let new = on_side().count();
             let lately = {
                 let mut known = lock(&self.judge.0);
                 let removals = known.removals.entry((name.clone(), side)).or_default();
@@ -145,10 +165,12 @@ impl Cast {
                     "{lately} records of {name} were removed in {side} within an hour, and no guard stopped it"
                 ));
             }
+            // What earlier runs did is known by now.
+            let new = on_side().filter(|(run, _)| *run > before.run).count();
             // Only a look at everything counts pages.
             let is_counted = side.other() == Side::Postgres || before.depth == Depth::Everything;
             let is_still = before.deeds == self.stage.deeds();
-            if *before.emptied[at].of(side.other()) && is_counted && is_still {
+            if new > 0 && *before.emptied[at].of(side.other()) && is_counted && is_still {
                 let other = side.other();
                 self.stage.blame(format!(
                     "{new} records of {name} were removed in {side}, since {other} was empty, and no guard stopped it"
@@ -167,7 +189,8 @@ impl Cast {
             let steps = db.memory.steps.range((run, i32::MIN)..=(run, i32::MAX)).map(|(_, step)| step);
             for step in steps.filter(|step| step.mapping == *name) {
                 let record = (step.step.key.clone(), step.step.page);
-                let age = self.stage.database_now().duration_since(step.finished_at.unwrap_or(step.intended_at));
+                let age =
+                    self.stage.database_now().duration_since(step.finished_at.unwrap_or(step.intended_at));
                 match step.status {
                     Status::Stale if age >= SignedDuration::ZERO => {
                         let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -191,7 +214,8 @@ impl Cast {
         let here = Here::of(self, at);
         for ((key, page), since) in stale {
             let (Some(key), Some(page)) = (key, page) else { continue };
-            let touched = self.ledger.touched(&removed_row(at, &key)).max(self.ledger.touched(&page.to_string()));
+            let touched =
+                self.ledger.touched(&removed_row(at, &key)).max(self.ledger.touched(&page.to_string()));
             if touched >= Some(since) {
                 continue;
             }

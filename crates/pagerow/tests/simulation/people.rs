@@ -98,7 +98,15 @@ impl Ledger {
         }
         entries.next += 1;
         let new = format!("w{}", entries.next);
-        let word = Word { at, table, side, record: record.to_owned(), cell, is_superseded: false, is_put_away: false };
+        let word = Word {
+            at,
+            table,
+            side,
+            record: record.to_owned(),
+            cell,
+            is_superseded: false,
+            is_put_away: false,
+        };
         entries.words.insert(new.clone(), word);
         match how {
             How::Add if !before.is_empty() => format!("{} {new}", before.join(" ")),
@@ -415,8 +423,10 @@ impl Cast {
                 let Some(page) = picked(&pages, pick) else { return };
                 self.stage.count("a page was trashed");
                 // Its words stay in it, and it can be taken out of the trash.
-                let texts: Vec<&str> =
-                    [Kind::Title, Kind::Text].iter().filter_map(|kind| page["values"][kind.name()].as_str()).collect();
+                let texts: Vec<&str> = [Kind::Title, Kind::Text]
+                    .iter()
+                    .filter_map(|kind| page["values"][kind.name()].as_str())
+                    .collect();
                 self.ledger.put_away(page["id"].as_str().unwrap_or_default(), &texts.join(" "));
                 self.on_page("POST", page, "/trash", &json!({}));
             }

@@ -246,6 +246,7 @@ impl Cast {
         };
         let answer = self.control(method, &path, &body);
         assert_eq!(answer.status, 200, "{path}: {}", answer.json());
+        self.judge.out_of_reach(begins, self.stage.elapsed());
         if begins {
             self.stage.count(what);
         }
