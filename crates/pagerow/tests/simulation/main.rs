@@ -6,10 +6,12 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be set up cannot be simulated")]
 
+mod aimed;
 mod cast;
 mod dice;
 mod end;
 mod fate;
+mod judge;
 mod kind;
 mod model;
 mod mutants;
