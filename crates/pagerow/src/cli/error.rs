@@ -225,7 +225,9 @@ impl CliError {
                 "--page",
                 "a recovery lists the pages that it asks about; one in the trash has to be taken out first",
             ),
-            NotChosen::Unreadable { .. } => ("unreadable", "KEY", "try again when it can be read"),
+            NotChosen::Unreadable { .. } => {
+                ("unreadable", "KEY", "a recovery lists what it asks about, with keys and page ids")
+            }
             NotChosen::Linked { .. } => {
                 ("linked", "KEY", "only rows and pages without a link can be chosen for each other")
             }

@@ -72,6 +72,7 @@ where
             });
         }
         let mut tx = self.store.begin().await?;
+        self.store.forget_followed(&mut tx, mapping).await?;
         for choice in &choices {
             if !self.store.choose(&mut tx, choice).await? {
                 return Err(NotChosen::Chosen(choice.said.clone()).into());

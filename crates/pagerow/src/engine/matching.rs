@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     replica::{Pages as _, Portions, Relatives, Rows as _, Scope, Seen},
-    store::{Choices, Links as _, Operations, Said},
+    store::{Choices, Operations, Said},
 };
 
 /// What was found out about a mapping's rows and pages that no link and no key brings together.
@@ -73,7 +73,9 @@ struct Sorted {
     pages_alone: BTreeSet<PageId>,
     /// Pages that a person said to belong to no row that is there.
     new_pages: BTreeSet<PageId>,
-    accepted: matching::Choices,
+    /// Pages that a person said to belong to the lost row whose key they carry.
+    own_pages: BTreeSet<PageId>,
+    choices: matching::Choices,
     skipped: Vec<Skipped>,
 }
 
@@ -114,7 +116,7 @@ where
         self.add_doubles(bound, view, &mut open).await?;
         let mut matches = Matches { mapping: mapping.name.clone(), ..Matches::default() };
         let mut sorted = Sorted::default();
-        self.follow(&mapping.name, &said, &open, &mut sorted, &mut matches).await?;
+        follow(&said, &open, &mut sorted, &mut matches);
         let asked = |key: &RowKey| sorted.skipped.iter().any(|one| one.key.as_ref() == Some(key));
         let asked_page = |page: PageId| sorted.skipped.iter().any(|one| one.page == Some(page));
         let rows: Vec<matching::Row> = (open.rows.iter())
@@ -125,7 +127,7 @@ where
             .filter(|(page, _)| !sorted.pages_alone.contains(page) && !asked_page(**page))
             .map(|(page, seen)| matching::Page::seen(mapping, *page, seen))
             .collect();
-        let found = self.compare(rows, pages, take(&mut sorted.accepted), &mut matches).await?;
+        let found = self.compare(rows, pages, take(&mut sorted.choices), &mut matches).await?;
         sort(found, what, &open, view, &mut sorted, &mut matches);
         open.give_back(mapping, view, sorted);
         matches.keep(what);
@@ -181,52 +183,6 @@ where
         Ok(())
     }
 
-    /// Does as people said, before anything is compared.
-    async fn follow(
-        &self,
-        mapping: &str,
-        said: &[Said],
-        open: &Open,
-        sorted: &mut Sorted,
-        matches: &mut Matches,
-    ) -> Result<(), EngineError> {
-        for one in said {
-            match one {
-                Said::NewRow(key) if open.rows.contains_key(key) => {
-                    sorted.rows_alone.insert(key.clone());
-                }
-                Said::NewPage(page) if open.pages.contains_key(page) => {
-                    sorted.pages_alone.insert(*page);
-                    sorted.new_pages.insert(*page);
-                }
-                // Its halves are linked by now, or gone.
-                Said::NewRow(_) | Said::NewPage(_) => {}
-                Said::Same(key, page) => match (open.rows.contains_key(key), open.pages.get(page)) {
-                    (true, Some(_)) => {
-                        sorted.accepted.accepted.insert(key.clone(), *page);
-                    }
-                    // The row itself is what was lost.
-                    (false, Some(seen)) if seen.marker.as_deref() == Some(key.as_str()) => {
-                        sorted.pages_alone.insert(*page);
-                    }
-                    (has_row, has_page) => {
-                        let halves = (std::slice::from_ref(key), std::slice::from_ref(page));
-                        if !self.store.links_of(mapping, halves.0, halves.1).await?.is_empty() {
-                            continue;
-                        }
-                        sorted.skipped.push(Skipped {
-                            key: has_row.then(|| key.clone()),
-                            page: has_page.map(|_| *page),
-                            why: Why::Asked,
-                        });
-                        matches.unusable.push((key.clone(), *page));
-                    }
-                },
-            }
-        }
-        Ok(())
-    }
-
     /// Compares rows and pages, beside everything else: a hundred thousand of each take seconds.
     async fn compare(
         &self,
@@ -259,6 +215,38 @@ where
             pages.into_iter().filter(|page| named.1.contains(&page.half.page) && !page.title.is_empty());
         matches.page_titles = titled.map(|page| (page.half.page, page.title)).collect();
         Ok(found)
+    }
+}
+
+/// Does as people said, before anything is compared.
+fn follow(said: &[Said], open: &Open, sorted: &mut Sorted, matches: &mut Matches) {
+    for one in said {
+        match one {
+            Said::NewRow(key) => {
+                sorted.rows_alone.extend(open.rows.contains_key(key).then(|| key.clone()));
+            }
+            Said::NewPage(page) => {
+                sorted.pages_alone.extend(open.pages.contains_key(page).then_some(*page));
+                sorted.new_pages.insert(*page);
+            }
+            Said::Same(key, page) => match (open.rows.contains_key(key), open.pages.get(page)) {
+                (true, Some(_)) => {
+                    sorted.choices.accepted.insert(key.clone(), *page);
+                }
+                // The row itself is what was lost.
+                (false, Some(seen)) if seen.marker.as_deref() == Some(key.as_str()) => {
+                    sorted.pages_alone.insert(*page);
+                    sorted.own_pages.insert(*page);
+                }
+                (false, None) => {}
+                (has_row, has_page) => {
+                    let (key, page) = (key.clone(), *page);
+                    let halves = (has_row.then(|| key.clone()), has_page.map(|_| page));
+                    sorted.skipped.push(Skipped { key: halves.0, page: halves.1, why: Why::Asked });
+                    matches.unusable.push((key, page));
+                }
+            },
+        }
     }
 }
 
@@ -367,35 +355,7 @@ impl Open {
 
     /// Gives the view back what is a record of its own, and what has to be asked.
     fn give_back(mut self, mapping: &Mapping, view: &mut View, mut sorted: Sorted) {
-        // The key that a page carries is the key of the row that is made from it.
-        let mut claims: BTreeMap<RowKey, Vec<PageId>> = BTreeMap::new();
-        for page in sorted.pages_alone.iter().filter(|_| mapping.key_property) {
-            if let Some(marker) = self.pages.get(page).and_then(|seen| seen.marker.as_deref()) {
-                claims.entry(marker.into()).or_default().push(*page);
-            }
-        }
-        for (key, claimants) in claims {
-            let has_row = self.taken.contains(&key) || self.rows.contains_key(&key);
-            let (new, own): (Vec<PageId>, Vec<PageId>) =
-                claimants.into_iter().partition(|page| sorted.new_pages.contains(page));
-            if has_row || own.len() + new.len() > 1 {
-                // It is another row's: this one's row gets a key of its own.
-                let kept = usize::from(!has_row && own.is_empty());
-                for page in &new[kept.min(new.len())..] {
-                    if let Some(seen) = self.pages.get_mut(page) {
-                        seen.marker = None;
-                    }
-                }
-            }
-            if own.len() > usize::from(!has_row) {
-                let candidates: Vec<String> = own.iter().map(ToString::to_string).collect();
-                for page in own {
-                    sorted.pages_alone.remove(&page);
-                    let why = Why::Double { candidates: candidates.clone() };
-                    sorted.skipped.push(Skipped { key: None, page: Some(page), why });
-                }
-            }
-        }
+        self.give_keys(mapping, &mut sorted);
         let gone = || Observation::Absent(Absence::Deleted);
         for key in sorted.rows_alone {
             if let Some(row) = self.rows.remove(&key) {
@@ -410,6 +370,46 @@ impl Open {
             }
         }
         view.skipped.append(&mut sorted.skipped);
+    }
+
+    /// The key that a page carries is the key of the row that is made from it: of one row at most.
+    fn give_keys(&mut self, mapping: &Mapping, sorted: &mut Sorted) {
+        let mut claims: BTreeMap<RowKey, Vec<PageId>> = BTreeMap::new();
+        for page in sorted.pages_alone.iter().filter(|_| mapping.key_property) {
+            if let Some(marker) = self.pages.get(page).and_then(|seen| seen.marker.as_deref()) {
+                claims.entry(marker.into()).or_default().push(*page);
+            }
+        }
+        for (key, claimants) in claims {
+            let is_taken = self.taken.contains(&key) || self.rows.contains_key(&key);
+            let owner = if is_taken { None } else { sorted.owner(&claimants) };
+            let candidates: Vec<String> = claimants.iter().map(ToString::to_string).collect();
+            for page in claimants.into_iter().filter(|page| Some(*page) != owner) {
+                if !sorted.new_pages.contains(&page) {
+                    sorted.pages_alone.remove(&page);
+                    let why = Why::Double { candidates: candidates.clone() };
+                    sorted.skipped.push(Skipped { key: None, page: Some(page), why });
+                } else if let Some(seen) = self.pages.get_mut(&page) {
+                    // Its row gets a key of its own.
+                    seen.marker = None;
+                }
+            }
+        }
+    }
+}
+
+impl Sorted {
+    /// Whose the key is that these pages carry, where that can be told.
+    fn owner(&self, claimants: &[PageId]) -> Option<PageId> {
+        if let Some(said) = claimants.iter().find(|page| self.own_pages.contains(page)) {
+            return Some(*said);
+        }
+        let mut others = claimants.iter().filter(|page| !self.new_pages.contains(page));
+        match (others.next(), others.next()) {
+            (Some(only), None) => Some(*only),
+            (Some(_), Some(_)) => None,
+            (None, _) => claimants.first().copied(),
+        }
     }
 }
 

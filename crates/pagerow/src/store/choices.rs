@@ -51,7 +51,8 @@ impl Said {
 
 /// The choices of one connection. A row and a page each are in one at most.
 pub trait Choices: Transactions {
-    /// What was said about a mapping, or about all, in the order in which it was said.
+    /// What was said about a mapping, or about all, in the order in which it was said, as far as nothing of it is linked
+    /// by now.
     ///
     /// # Errors
     /// What the database says.
@@ -90,12 +91,13 @@ pub trait Choices: Transactions {
 
 impl Choices for PgStore {
     async fn choices(&self, mapping: Option<&str>) -> Result<Vec<Choice>, StoreError> {
+        let followed = followed(&self.schema);
         let mut tx = self.begin().await?;
         let rows = tx
             .query(
                 &format!(
-                    "select mapping, row_key, page_id, chosen_by, chosen_at from {}.choices \
-                     where connection_id = $1 and ($2::text is null or mapping = $2) order by id",
+                    "select mapping, row_key, page_id, chosen_by, chosen_at from {}.choices c \
+                     where connection_id = $1 and ($2::text is null or mapping = $2) and not {followed} order by id",
                     self.schema
                 ),
                 &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
@@ -158,11 +160,10 @@ impl Choices for PgStore {
     }
 
     async fn forget_followed(&self, tx: &mut Tx, mapping: &str) -> Result<(), StoreError> {
+        let followed = followed(&self.schema);
         tx.execute(
             &format!(
-                "delete from {0}.choices c where connection_id = $1 and mapping = $2 and exists ( \
-                     select from {0}.links l where l.connection_id = $1 and l.mapping = $2 \
-                     and (l.row_key = c.row_key or l.page_id = c.page_id))",
+                "delete from {}.choices c where connection_id = $1 and mapping = $2 and {followed}",
                 self.schema
             ),
             &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
@@ -170,6 +171,14 @@ impl Choices for PgStore {
         .await?;
         Ok(())
     }
+}
+
+/// Whether a choice's row or page is linked by now.
+fn followed(schema: &str) -> String {
+    format!(
+        "exists (select from {schema}.links l where l.connection_id = c.connection_id and l.mapping = c.mapping \
+         and (l.row_key = c.row_key or l.page_id = c.page_id))"
+    )
 }
 
 fn names(said: &Said) -> (Option<&str>, Option<Uuid>) {
