@@ -27,8 +27,8 @@ pub(crate) struct Args {
     /// Give new rows this value in a column that they would otherwise lack; may be given several times
     #[arg(long = "fill", value_name = "MAPPING.COLUMN=VALUE", value_parser = parse_fill)]
     fills: Vec<Fill>,
-    /// Take rows and pages for one record that no key brings together when they are at least so surely one; what is less
-    /// sure is listed and waits for `pagerow recover choose`
+    /// Link rows and pages that no key brings together when they are at least so surely one record. By itself (high) only
+    /// what is certain; what is less sure is listed, and waits for `pagerow recover choose`
     #[arg(long, value_name = "high|medium|low", default_value = "high", hide_default_value = true)]
     accept: Confidence,
     /// Make rows again whose backup cannot be read, without the columns that only the backup holds
