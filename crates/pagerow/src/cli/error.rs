@@ -231,11 +231,9 @@ impl CliError {
             NotChosen::Linked { .. } => {
                 ("linked", "KEY", "only rows and pages without a link can be chosen for each other")
             }
-            NotChosen::Chosen(_) => (
-                "chosen",
-                "KEY",
-                "take that back first, with the same command and --take-back in its answer's place",
-            ),
+            NotChosen::Chosen(_) => {
+                ("chosen", "KEY", "`pagerow recover choose MAPPING KEY --take-back` takes that back first")
+            }
             NotChosen::NothingSaid(_) => {
                 ("nothing_said", "KEY", "`pagerow recover choices` lists what was said")
             }

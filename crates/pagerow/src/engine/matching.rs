@@ -9,8 +9,9 @@ use std::{
 };
 
 use pagerow_core::{
+    adopt::{PageHalf, RowHalf},
     mapping::Mapping,
-    matching::{self, Match, Matching, Question, Reading, Tier},
+    matching::{self, Match, Matching, Page, Question, Reading, Row, Tier, match_up},
     observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{Skipped, Why},
     record::{PageId, RowKey},
@@ -119,15 +120,28 @@ where
         follow(&said, &open, &mut sorted, &mut matches);
         let asked = |key: &RowKey| sorted.skipped.iter().any(|one| one.key.as_ref() == Some(key));
         let asked_page = |page: PageId| sorted.skipped.iter().any(|one| one.page == Some(page));
-        let rows: Vec<matching::Row> = (open.rows.iter())
-            .filter(|(key, _)| !sorted.rows_alone.contains(*key) && !asked(key))
-            .map(|(key, row)| matching::Row::seen(mapping, key, row))
-            .collect();
-        let pages: Vec<matching::Page> = (open.pages.iter())
-            .filter(|(page, _)| !sorted.pages_alone.contains(page) && !asked_page(**page))
-            .map(|(page, seen)| matching::Page::seen(mapping, *page, seen))
-            .collect();
-        let found = self.compare(rows, pages, take(&mut sorted.choices), &mut matches).await?;
+        // What is on one side only is compared by nothing but its names.
+        let compares = !open.rows.is_empty() && !open.pages.is_empty();
+        let row = |(key, seen): (&RowKey, &Sighting)| match compares {
+            true => Row::seen(mapping, key, seen),
+            false => {
+                let half = RowHalf::seen(mapping, key, seen);
+                Row { half, title: String::new(), content: Vec::new() }
+            }
+        };
+        let page = |(id, seen): (&PageId, &Sighting)| match compares {
+            true => Page::seen(mapping, *id, seen),
+            false => {
+                let half = PageHalf::seen(mapping, *id, seen);
+                Page { half, title: String::new(), content: Vec::new() }
+            }
+        };
+        let rows = (open.rows.iter()).filter(|(key, _)| !sorted.rows_alone.contains(*key) && !asked(key));
+        let pages =
+            (open.pages.iter()).filter(|(id, _)| !sorted.pages_alone.contains(id) && !asked_page(**id));
+        let (rows, pages) = (rows.map(row).collect(), pages.map(page).collect());
+        let found = self.compare(rows, pages, take(&mut sorted.choices)).await?;
+        matches.name(mapping, &found, &open);
         sort(found, what, &open, view, &mut sorted, &mut matches);
         open.give_back(mapping, view, sorted);
         matches.keep(what);
@@ -186,35 +200,17 @@ where
     /// Compares rows and pages, beside everything else: a hundred thousand of each take seconds.
     async fn compare(
         &self,
-        rows: Vec<matching::Row>,
-        pages: Vec<matching::Page>,
+        rows: Vec<Row>,
+        pages: Vec<Page>,
         choices: matching::Choices,
-        matches: &mut Matches,
     ) -> Result<Matching, EngineError> {
-        let work = tokio::task::spawn_blocking(move || {
-            // A title in another script is worth a question.
-            let found = matching::match_up(&rows, &pages, &choices, Reading { transliterate: true });
-            (found, rows, pages)
-        });
-        let (found, rows, pages) = match self.keeping_lease(work).await? {
-            Ok(compared) => compared,
+        // A title in another script is worth a question.
+        let reading = Reading { transliterate: true };
+        let work = tokio::task::spawn_blocking(move || match_up(&rows, &pages, &choices, reading));
+        match self.keeping_lease(work).await? {
+            Ok(found) => Ok(found),
             Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
-        let mut named = (BTreeSet::new(), BTreeSet::new());
-        for pair in &found.pairs {
-            named.0.insert(&pair.row);
-            named.1.insert(pair.page);
         }
-        for question in &found.questions {
-            named.0.extend(&question.rows);
-            named.1.extend(&question.pages);
-        }
-        let titled = rows.into_iter().filter(|row| named.0.contains(&row.half.key) && !row.title.is_empty());
-        matches.row_titles = titled.map(|row| (row.half.key, row.title)).collect();
-        let titled =
-            pages.into_iter().filter(|page| named.1.contains(&page.half.page) && !page.title.is_empty());
-        matches.page_titles = titled.map(|page| (page.half.page, page.title)).collect();
-        Ok(found)
     }
 }
 
@@ -414,6 +410,26 @@ impl Sorted {
 }
 
 impl Matches {
+    /// Keeps the titles of what is in a pair or a question.
+    fn name(&mut self, mapping: &Mapping, found: &Matching, open: &Open) {
+        let pairs = found.pairs.iter().map(|pair| (&pair.row, pair.page));
+        let (mut rows, mut pages): (BTreeSet<&RowKey>, BTreeSet<PageId>) = pairs.unzip();
+        for question in &found.questions {
+            rows.extend(&question.rows);
+            rows.extend(question.candidates.iter().map(|candidate| &candidate.row));
+            pages.extend(&question.pages);
+            pages.extend(question.candidates.iter().map(|candidate| candidate.page));
+        }
+        for key in rows {
+            let title = open.rows.get(key).map(|seen| Row::seen(mapping, key, seen).title);
+            self.row_titles.extend(title.filter(|title| !title.is_empty()).map(|title| (key.clone(), title)));
+        }
+        for page in pages {
+            let title = open.pages.get(&page).map(|seen| Page::seen(mapping, page, seen).title);
+            self.page_titles.extend(title.filter(|title| !title.is_empty()).map(|title| (page, title)));
+        }
+    }
+
     /// Leaves out what is not about the records that are recovered.
     fn keep(&mut self, what: &Recovery) {
         if what.records.is_empty() {

@@ -43,8 +43,8 @@ pub(crate) fn text(all: &[Matches], everything: bool) -> String {
             let name = &matches.mapping;
             let _ = writeln!(
                 out,
-                "  these wait for an answer: `pagerow recover choose {name} KEY --page PAGE`, and --new for a row or a page \
-                 that belongs to none"
+                "  these wait for an answer: `pagerow recover choose {name} KEY --page PAGE`, or --new for a row or a page \
+                 that belongs to none; a sync does not ask, and would make each of them anew"
             );
         }
     }
