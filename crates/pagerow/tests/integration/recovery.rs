@@ -4,6 +4,7 @@ mod databases;
 mod detect;
 mod emptied;
 mod interrupted;
+mod matching;
 mod odd;
 mod pages;
 
