@@ -12,7 +12,7 @@ use pagerow_core::{
     fidelity::Reason,
     observation::{Observation, Sighting, TableFacts},
     plan::Step,
-    record::{PageId, RowKey},
+    record::{PageId, Record, RowKey},
     retry::Failure,
 };
 
@@ -207,6 +207,16 @@ pub trait Rows: Send + Sync {
         _keys: &[RowKey],
     ) -> impl Future<Output = Result<Vec<(RowKey, Digest)>, Self::Error>> + Send {
         async { Ok(Vec::new()) }
+    }
+
+    /// What rows would show that were made of these whole rows, each the table's own JSON; `None` for one that the table
+    /// does not take as it is by now.
+    fn shown_by(
+        &self,
+        whole: &[&str],
+    ) -> impl Future<Output = Result<Vec<Option<Record>>, Self::Error>> + Send {
+        let nothing = vec![None; whole.len()];
+        async { Ok(nothing) }
     }
 
     /// Keeps the bookkeeping columns of rows up to date; nothing where the mapping has none.

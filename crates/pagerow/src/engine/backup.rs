@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     digest::Digest,
+    fidelity,
     observation::Observation,
     plan::{Action, Because, Expect, MappingPlan, Step},
     record::{PageId, RowKey},
@@ -97,6 +98,40 @@ impl<W: Parts> Engine<W> {
             whole.extend(found.into_iter().map(|(key, row)| ((at, key), row)));
         }
         Ok(whole)
+    }
+}
+
+impl<W: Parts> Engine<W> {
+    /// Of rows that are made again from what their pages keep, only what the page says otherwise by now is written over
+    /// that: a value that agrees keeps its seconds, its digits and its order, which Notion does not have.
+    pub(super) async fn prefer_what_is_kept(
+        &self,
+        bound: &Bound<W>,
+        part: &mut MappingPlan,
+    ) -> Result<(), EngineError> {
+        let whole: Vec<&str> = part.steps.iter().filter_map(|step| step.whole.as_deref()).collect();
+        if whole.is_empty() {
+            return Ok(());
+        }
+        let shown = bound.rows.shown_by(&whole).await;
+        let shown = shown.map_err(|error| rows_error(&bound.mapping.name, error))?;
+        let steps = part.steps.iter_mut().filter(|step| step.whole.is_some());
+        for (step, kept) in steps.zip(shown) {
+            let Some(kept) = kept else { continue };
+            for write in step.fields.iter_mut().filter(|write| !write.withheld) {
+                let Some(field) = bound.mapping.fields.get(write.field) else { continue };
+                // A reference is written when what it leads to is there.
+                let Some(value) = kept.get(write.field).filter(|_| field.related().is_none()) else {
+                    continue;
+                };
+                if fidelity::agree(value, write.source(), field) {
+                    write.source = Some(write.source().clone());
+                    write.after = value.clone();
+                    write.withheld = true;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

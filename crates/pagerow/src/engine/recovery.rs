@@ -28,7 +28,7 @@ use super::{
     cycle::Decided,
     look::{RecordName, View, rows_error},
     report::{Report, Run},
-    retrieval::name_rows,
+    retrieval::{name_relatives, name_rows},
 };
 use crate::{
     backup::BackupError,
@@ -302,8 +302,10 @@ where
             referring.push(lost);
         }
         if what.side == Side::Postgres {
-            let backed = which.iter().zip(&mut parts);
-            backed.for_each(|(&at, part)| self.take_backups(&self.bound[at], part, what.without_backup));
+            for (&at, part) in which.iter().zip(&mut parts) {
+                self.take_backups(&self.bound[at], part, what.without_backup);
+                self.prefer_what_is_kept(&self.bound[at], part).await?;
+            }
         }
         let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
         let plan = assemble(parts, &mappings);
@@ -451,10 +453,19 @@ where
                 .recovering(Some(what.side));
             for chunk in pairs.chunks_mut(CHUNK) {
                 self.see_again(what.side, bound, chunk).await?;
+                if let (Side::Postgres, Some(relatives)) = (what.side, &self.relatives) {
+                    // A page that refers to one of which the row was just made refers to that row.
+                    chunk.iter_mut().for_each(|pair| {
+                        if let Observation::Present(page) = &mut pair.seen.notion {
+                            name_relatives(&bound.mapping, &mut page.record, relatives);
+                        }
+                    });
+                }
                 chunk.iter().for_each(|pair| planner.consider(pair));
             }
             let mut part = planner.finish();
             self.take_backups(bound, &mut part, what.without_backup);
+            self.prefer_what_is_kept(bound, &mut part).await?;
             part.steps.retain(|step| step.side == what.side && has_news(&bound.mapping, step));
             // It was said with the first plan.
             (part.conflicts, part.parked, part.skipped) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,5 +1,6 @@
 //! Either side is rebuilt from the other: what was lost comes back as it was, and nothing else is touched.
 
+mod businesses;
 mod databases;
 mod detect;
 mod emptied;
