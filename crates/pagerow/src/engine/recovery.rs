@@ -205,6 +205,7 @@ where
         // Others may have taken keys and pages out of what is known of relatives.
         self.relatives = None;
         if let Some(operation) = operation {
+            self.remember_kept(which).await?;
             self.end_retrieval(operation).await?;
         }
         Ok(())

@@ -120,7 +120,7 @@ pub(super) async fn carry_out(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Resu
 async fn insert(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>, TxError> {
     let Some(first) = edits.first() else { return Ok(Vec::new()) };
     if first.whole.is_some() {
-        return Ok(whole::insert(rows, tx, edits).await?);
+        return whole::insert(rows, tx, edits).await;
     }
     let returning = rows.sql.key_texts();
     let into = format!("INSERT INTO {}", rows.sql.aliased());

@@ -6,6 +6,7 @@ mod detect;
 mod emptied;
 mod interrupted;
 mod odd;
+mod pace;
 mod pages;
 
 use serde_json::Value as Json;

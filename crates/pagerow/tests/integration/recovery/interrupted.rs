@@ -45,7 +45,7 @@ async fn lost(count: usize) -> World {
     world
 }
 
-async fn queries(world: &World) -> u64 {
+pub(super) async fn queries(world: &World) -> u64 {
     let counters = world.control("GET", "counters", &Json::Null).await;
     let of = counters["endpoints"]["POST /v1/data_sources/{id}/query"].as_object().cloned();
     of.into_iter().flatten().map(|(_, count)| count.as_u64().unwrap()).sum()
