@@ -212,7 +212,7 @@ fn name_rows(mapping: &Mapping, relatives: &Relatives, base: &mut Sides<Record>)
     for (field, (notion, postgres)) in mapping.fields.iter().zip(of_fields) {
         if let (Some(related), Some(page), Some(row)) = (field.related(), notion, postgres) {
             let mut named = page.clone();
-            relatives.name_rows(related, &mut named);
+            relatives.name_row(related, &mut named);
             if agree(row, &named, field) {
                 *page = named;
             }
