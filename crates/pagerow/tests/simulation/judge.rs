@@ -58,14 +58,13 @@ impl Judge {
 
 /// How everything is before a sync.
 pub(crate) struct Before {
-    depth: Depth,
     /// What a person lets pass, if anything.
     passes: bool,
     deeds: u64,
     /// The run before it.
     run: i64,
     at: u64,
-    /// Mappings with links of which a side holds nothing.
+    /// By mapping with links, whether a side is known to hold nothing.
     emptied: Vec<Sides<bool>>,
 }
 
@@ -80,11 +79,13 @@ impl Cast {
             });
             // Lists that lag show what is gone.
             let is_many = links > 1 && self.stage.idle() > self.lag;
-            Sides { postgres: is_many && rows == 0, notion: is_many && self.pages(at, false).is_empty() }
+            // Only a look at everything counts pages.
+            let counts_pages = is_many && depth == Depth::Everything;
+            Sides { postgres: is_many && rows == 0, notion: counts_pages && self.pages(at, false).is_empty() }
         };
         let emptied = (0..self.mappings.len()).map(emptied).collect();
         let run = self.server.look(|db| db.memory.runs.keys().next_back().copied().unwrap_or_default());
-        Before { depth, passes, deeds: self.stage.deeds(), run, at: self.stage.elapsed(), emptied }
+        Before { passes, deeds: self.stage.deeds(), run, at: self.stage.elapsed(), emptied }
     }
 
     /// Judges what a sync did, and what earlier ones did that were killed.
@@ -113,7 +114,7 @@ impl Cast {
         let mut known = lock(&self.judge.0);
         self.server.look(|db| {
             let is_new =
-                |row: &StepRow| row.mapping == *name && row.status == Status::Done && is_it(&row.step);
+                |row: &StepRow| is_it(&row.step) && row.status == Status::Done && row.mapping == *name;
             let steps = db.memory.steps.iter().filter(|(_, row)| is_new(row));
             steps
                 .filter(|(id, _)| known.judged.insert(**id))
@@ -186,10 +187,8 @@ impl Cast {
             }
             // What earlier runs did is known by now.
             let new = on_side().filter(|(run, _)| *run > before.run).count();
-            // Only a look at everything counts pages.
-            let is_counted = side.other() == Side::Postgres || before.depth == Depth::Everything;
             let is_still = before.deeds == self.stage.deeds();
-            if new > 0 && *before.emptied[at].of(side.other()) && is_counted && is_still {
+            if new > 0 && *before.emptied[at].of(side.other()) && is_still {
                 let other = side.other();
                 self.stage.blame(format!(
                     "{new} records of {name} were removed in {side}, since {other} was empty, and no guard stopped it"
