@@ -7,7 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    fidelity::{Fidelity, in_notion, in_words},
+    mapping::Mapping,
+    observation::Sighting,
     record::{PageId, RowKey},
+    side::Side,
     value::Value,
 };
 
@@ -39,6 +43,33 @@ pub enum Tier {
     KeyProperty,
     NaturalKey,
     Checksum,
+}
+
+impl RowHalf {
+    /// What names the page of a row that was seen.
+    #[must_use]
+    pub fn seen(mapping: &Mapping, key: &RowKey, row: &Sighting) -> Self {
+        Self {
+            key: key.clone(),
+            page: row.marker.as_deref().and_then(PageId::parse),
+            natural: natural_key(mapping, row, Side::Postgres),
+            // What a page would be stamped with: it finds the page of a create whose answer was lost.
+            checksum: row.checksum.clone().or_else(|| Some(row.digest.to_string())),
+        }
+    }
+}
+
+impl PageHalf {
+    /// What names the row of a page that was seen.
+    #[must_use]
+    pub fn seen(mapping: &Mapping, page: PageId, seen: &Sighting) -> Self {
+        Self {
+            page,
+            key: seen.marker.as_deref().filter(|text| !text.is_empty()).map(RowKey::from),
+            natural: natural_key(mapping, seen, Side::Notion),
+            checksum: seen.checksum.clone(),
+        }
+    }
 }
 
 /// What was found.
@@ -80,6 +111,28 @@ pub fn adopt_but<'a>(
     meeting.tier(Tier::NaturalKey, &rows, &pages, |row| row.natural.as_ref(), |page| page.natural.as_ref());
     meeting.tier(Tier::Checksum, &rows, &pages, |row| row.checksum.as_ref(), |page| page.checksum.as_ref());
     meeting.found
+}
+
+/// The natural key in Notion's form; `None` when the mapping has none or a part of it is empty.
+fn natural_key(mapping: &Mapping, sighting: &Sighting, side: Side) -> Option<Vec<Value>> {
+    if mapping.match_on.is_empty() {
+        return None;
+    }
+    mapping
+        .match_on
+        .iter()
+        .map(|&at| {
+            let (value, field) = (sighting.record.get(at)?, mapping.fields.get(at)?);
+            let form = match side {
+                Side::Notion => in_words(value, field).into_owned(),
+                Side::Postgres => match in_notion(value, field) {
+                    Fidelity::Stored(form) => form,
+                    Fidelity::Unstorable(_) => return None,
+                },
+            };
+            (!form.is_null()).then_some(form)
+        })
+        .collect()
 }
 
 struct Meeting<'a, 'r> {

@@ -9,6 +9,7 @@
 mod assign;
 mod confidence;
 mod content;
+mod halves;
 mod likeness;
 mod shelf;
 mod short_forms;

@@ -271,6 +271,8 @@ pub enum Why {
     Away(Absence),
     /// Another page already carries this row's key, or several halves fit each other.
     Double { candidates: Vec<String> },
+    /// It may belong to a half that is there, and nobody has said whether it does.
+    Asked,
     /// A write of which nobody knows yet whether it happened.
     InDoubt,
     /// It failed before and its time to try again has not come.
@@ -285,7 +287,7 @@ impl Why {
     /// Whether a person has to decide before this record moves.
     #[must_use]
     pub fn needs_decision(&self) -> bool {
-        matches!(self, Self::Double { .. })
+        matches!(self, Self::Double { .. } | Self::Asked)
     }
 }
 

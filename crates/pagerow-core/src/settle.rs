@@ -79,6 +79,23 @@ pub fn after_step(
     base
 }
 
+/// What Notion would have answered to a write, from what the page shows some time after it. A value that is another one
+/// by now was edited since, which must go on counting as an edit. How Notion writes a body down only it can say: one
+/// that has the words that were sent is taken as it is shown.
+#[must_use]
+pub fn as_answered(mapping: &Mapping, step: &Step, shown: &Record) -> Record {
+    let mut answer = shown.clone();
+    for write in step.fields.iter().filter(|write| !write.withheld) {
+        let Some(value) = shown.get(write.field) else { continue };
+        let is_body =
+            mapping.fields.get(write.field).is_some_and(|field| matches!(field.shows, PropertyKind::Body));
+        if !(is_body && says_the_same(value, &write.after)) {
+            answer.set(write.field, Some(write.after.clone()));
+        }
+    }
+    answer
+}
+
 /// What becomes of a record's link once a step on it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkAfter {
@@ -113,6 +130,28 @@ pub fn after_agreement(settlement: &Settlement, mut base: Sides<Record>) -> Side
         base.notion.set(settled.field, Some(settled.values.notion.clone()));
     }
     base
+}
+
+/// Whether two bodies have the same letters and digits in the same order, whatever marks, tags and spaces are between.
+fn says_the_same(one: &Value, other: &Value) -> bool {
+    fn text(value: &Value) -> Option<&str> {
+        match value {
+            Value::Null => Some(""),
+            Value::Markdown(text) | Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+    fn letters(text: &str) -> impl Iterator<Item = char> {
+        let mut in_tag = false;
+        text.chars().filter(move |letter| {
+            in_tag = (in_tag || *letter == '<') && *letter != '>';
+            !in_tag && letter.is_alphanumeric()
+        })
+    }
+    match (text(one), text(other)) {
+        (Some(one), Some(other)) => letters(one).eq(letters(other)),
+        _ => one == other,
+    }
 }
 
 #[cfg(test)]
@@ -191,5 +230,23 @@ mod tests {
         for removal in [Action::Trash, Action::Delete] {
             assert_eq!(after_step(&mapping(), &step(removal), &old(), base.clone(), &[]), base);
         }
+    }
+
+    #[test]
+    fn a_body_is_taken_as_it_is_shown_and_an_edit_since_is_not() {
+        let mut mapping = mapping();
+        mapping.fields[0].shows = PropertyKind::Body;
+        let of = |text: &str| Value::Markdown(text.to_owned());
+        let shown = |after: &Value, text: Value| {
+            let mut step = step(Action::Create);
+            step.fields[0].after = after.clone();
+            as_answered(&mapping, &step, &Record::new(vec![Some(text)])).get(0).cloned()
+        };
+        let sent = of("# One\n\n* two_three");
+        let as_notion_has_it = of("# One\n<empty-block/>\n- two\\_three");
+        assert_eq!(shown(&sent, as_notion_has_it.clone()), Some(as_notion_has_it), "only the form differs");
+        assert_eq!(shown(&sent, of("# One\n- two and more")), Some(sent), "somebody was at it");
+        assert_eq!(shown(&Value::Null, of("new")), Some(Value::Null), "it was sent empty");
+        assert_eq!(shown(&Value::Null, of("")), Some(of("")), "empty it is");
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 use super::exit::Exit;
 use crate::{
     config::ConfigErrors,
-    engine::EngineError,
+    engine::{EngineError, NotChosen},
     notion::{NotionError, error::Capability, pages::PagesError},
     postgres::{Database, PostgresError, rows::RowsError, transaction::TxError},
     setup::{InspectError, drift::Pause, schema::ApplyError},
@@ -179,6 +179,7 @@ impl CliError {
                 Ok(error) => (*error).into(),
                 Err(_) => Self::new(Exit::Failed, "failed", message),
             },
+            EngineError::NotChosen(why) => Self::of_choice(&why),
             EngineError::OtherOperation { operation, .. } => Self::new(Exit::Decisions, "recovery", message)
                 .code(Some("other_operation"))
                 .with("operation", operation.into())
@@ -212,6 +213,35 @@ impl CliError {
             EngineError::Restless(_) => Self::new(Exit::Failed, "restless", message)
                 .advise("a default, a trigger or another program may be changing what pagerow writes"),
         }
+    }
+
+    fn of_choice(why: &NotChosen) -> Self {
+        let (code, about, advice) = match why {
+            NotChosen::NoSuchRow { .. } => {
+                ("no_such_row", "KEY", "a recovery lists the rows that it asks about with their keys")
+            }
+            NotChosen::NoSuchPage { .. } => (
+                "no_such_page",
+                "--page",
+                "a recovery lists the pages that it asks about; one in the trash has to be taken out first",
+            ),
+            NotChosen::Unreadable { .. } => {
+                ("unreadable", "KEY", "a recovery lists what it asks about, with keys and page ids")
+            }
+            NotChosen::Linked { .. } => {
+                ("linked", "KEY", "only rows and pages without a link can be chosen for each other")
+            }
+            NotChosen::Chosen(_) => {
+                ("chosen", "KEY", "`pagerow recover choose MAPPING KEY --take-back` takes that back first")
+            }
+            NotChosen::NothingSaid(_) => {
+                ("nothing_said", "KEY", "`pagerow recover choices` lists what was said")
+            }
+        };
+        Self::usage(why.to_string())
+            .code(Some(code))
+            .about(about)
+            .advise(format!("nothing was kept; {advice}"))
     }
 
     /// What the guard stopped. `named`: something was named that may pass, and this is not it.

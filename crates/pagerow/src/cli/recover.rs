@@ -1,6 +1,8 @@
 //! `pagerow recover`: rebuilds one side from the other, after showing what it would do.
 
 mod at;
+mod choices;
+mod choose;
 mod databases;
 mod detect;
 mod rebuild;
@@ -23,20 +25,37 @@ pub(super) enum Command {
     ///
     /// Shows what it would do, and asks. Rows that are there are merged with their pages as in any sync; a row is never
     /// written over without a rule or a person that says so. Nothing is deleted, and nothing but the tables is written,
-    /// apart from the key property of pages that lack it.
+    /// apart from the key property of pages that lack it. Rows and pages that no key brings together are compared by
+    /// title and content: what is likely one record is listed, and waits, unless --accept takes it.
     #[command(
         after_help = "Examples:\n  pagerow recover from-notion --dry-run\n  pagerow recover from-notion suppliers products --yes\n  \
-                      pagerow recover from-notion suppliers --record 42"
+                      pagerow recover from-notion suppliers --record 42\n  pagerow recover from-notion suppliers --accept medium"
     )]
     FromNotion(rebuild::Args),
     /// Take lost pages out of Notion's trash, and make those again that are gone for good
     ///
     /// A database that is lost itself comes first, after a question of its own: out of the trash with all its pages, or
     /// made again, and its id is put into the configuration. Shows what it would do, and asks. Nothing is deleted, and no row is written.
+    /// Rows and pages that no key brings together are compared by title and content: what is likely one record is listed,
+    /// and waits, unless --accept takes it.
     #[command(
         after_help = "Examples:\n  pagerow recover to-notion --dry-run\n  pagerow recover to-notion --yes"
     )]
     ToNotion(rebuild::Args),
+    /// Say which row is which page, where a recovery asks
+    ///
+    /// Looks at both, and keeps the answer for the next `recover from-notion` or `to-notion`, which makes the link. A row
+    /// or a page that belongs to none of those that are there is --new: it gets an other half of its own. An answer is
+    /// revised by taking it back.
+    #[command(
+        after_help = "Examples:\n  pagerow recover choose suppliers 42 --page 1f2e3d4c-5b6a-4978-8695-a4b3c2d1e0f9\n  \
+                      pagerow recover choose suppliers 43 44 --new\n  pagerow recover choose suppliers --page 1f2e3d4c-5b6a-4978-8695-a4b3c2d1e0f9 --new\n  \
+                      pagerow recover choose suppliers 42 --take-back"
+    )]
+    Choose(choose::Args),
+    /// List what was said about which row is which page, until a recovery has made it a link
+    #[command(after_help = "Example:\n  pagerow recover choices suppliers")]
+    Choices(choices::Args),
     /// Put a record, a mapping or everything back to how it was at a moment, on both sides
     ///
     /// Goes by the history: what was written since then is taken back, on the side where somebody wrote it as well. What
@@ -54,6 +73,8 @@ pub(super) async fn run(command: Command, config: &Path, console: &Console) -> R
         Command::Detect(args) => detect::run(args, config, console).await,
         Command::FromNotion(args) => rebuild::run(rebuild::From::Notion, args, config, console).await,
         Command::ToNotion(args) => rebuild::run(rebuild::From::Postgres, args, config, console).await,
+        Command::Choose(args) => choose::run(args, config, console).await,
+        Command::Choices(args) => choices::run(args, config, console).await,
         Command::At(args) => at::run(args, config, console).await,
     }
 }

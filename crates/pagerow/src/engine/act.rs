@@ -86,8 +86,7 @@ impl<W: Parts> Engine<W> {
             }
             report.unchanged = part.census.unchanged;
             // A look for changes only shows those that were touched.
-            let doubles = part.skipped.iter().filter(|skipped| skipped.why.needs_decision()).count() as u64;
-            report.doubles = report.doubles.max(doubles);
+            run.count_asked(part);
         }
         let rows_before: Vec<i64> =
             which.iter().map(|&at| rows_made(run, &self.bound[at].mapping.name)).collect();

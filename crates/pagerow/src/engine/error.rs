@@ -2,6 +2,7 @@
 
 use pagerow_core::{digest::Digest, fidelity::Reason, guard::Refused, side::Side};
 
+use super::NotChosen;
 use crate::store::StoreError;
 
 /// What went wrong. Errors of a side keep their cause, from which the edge takes its advice.
@@ -31,6 +32,9 @@ pub enum EngineError {
     /// What was chosen cannot be held on the other side; nothing was written.
     #[error("conflict {conflict}: {side} cannot hold what was chosen: {}", .reason.text)]
     Unholdable { conflict: i64, side: Side, reason: Reason },
+    /// What a person said about a row and a page cannot be; nothing was kept.
+    #[error(transparent)]
+    NotChosen(Box<NotChosen>),
     /// A recovery is open that this pagerow, or this configuration, cannot go on with; nothing was written.
     #[error("recovery {operation} has not ended, and cannot be gone on with: {why}")]
     OtherOperation { operation: i64, why: String },

@@ -5,6 +5,7 @@
 mod act;
 mod audit;
 mod backup;
+mod choosing;
 mod cycle;
 mod detect;
 mod error;
@@ -12,6 +13,7 @@ mod holder;
 mod index;
 mod lease;
 mod look;
+mod matching;
 mod missing;
 mod notion_wave;
 mod outcome;
@@ -36,9 +38,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use pagerow_core::{guard::Limits, mapping::Mapping};
 
+pub use choosing::{Half, NotChosen};
 pub use cycle::{Consent, Depth};
 pub use detect::{Confidence, Finding, Kind};
 pub use error::EngineError;
+pub use matching::Matches;
 pub use progress::{Event, Progress, Stop};
 pub use recovery::{Recovery, RecoveryPlan};
 pub use renewal::Renewal;

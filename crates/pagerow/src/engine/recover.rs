@@ -187,7 +187,7 @@ impl<W: Parts> Engine<W> {
         sighting: &Sighting,
     ) -> Result<(), EngineError> {
         for known in self.store.links_in(tx, &bound.mapping, &[link.id]).await? {
-            let answer = as_answered(&bound.mapping, &open.step, &sighting.record);
+            let answer = settle::as_answered(&bound.mapping, &open.step, &sighting.record);
             let base = settle::after_step(&bound.mapping, &open.step, &answer, known.base, &[]);
             let unsettled = link.unsettled;
             let apart = match settle::link_after(&open.step, Some(known.apart)) {
@@ -319,7 +319,7 @@ impl<W: Parts> Engine<W> {
         let answer = if mutant::is(Mutant::FoundIsAsItWas) {
             sighting.record.clone()
         } else {
-            as_answered(&bound.mapping, &open.step, &sighting.record)
+            settle::as_answered(&bound.mapping, &open.step, &sighting.record)
         };
         let base = settle::after_step(&bound.mapping, &open.step, &answer, unread(bound), &[]);
         let link =
@@ -409,16 +409,4 @@ fn may_still_come(step: &Step, shown: Option<&Observation>) -> bool {
 /// Only Notion can say how it writes a body down.
 fn is_body(mapping: &Mapping, write: &FieldWrite) -> bool {
     mapping.fields.get(write.field).is_some_and(|field| matches!(field.shows, PropertyKind::Body))
-}
-
-/// What Notion would have answered to a write. A value that is another one by now was edited since, which
-/// must go on counting as an edit.
-fn as_answered(mapping: &Mapping, step: &Step, shown: &Record) -> Record {
-    let mut answer = shown.clone();
-    for write in step.fields.iter().filter(|write| !write.withheld) {
-        if !is_body(mapping, write) && shown.get(write.field).is_some() {
-            answer.set(write.field, Some(write.after.clone()));
-        }
-    }
-    answer
 }

@@ -13,6 +13,7 @@ use pagerow_core::{
     fidelity::Reason,
     guard::{self, Against, Refusal},
     mapping::{Field, Mapping},
+    matching::Confidence,
     observation::{Absence, Identity, Link, Observation, Pair, Sighting},
     plan::{Action, Because, MappingPlan, Parked, Plan, Step},
     planner::{Planner, Unpaged, assemble},
@@ -27,15 +28,15 @@ use super::{
     Bound, Depth, Engine, EngineError, Parts,
     cycle::Decided,
     look::{RecordName, View, rows_error},
+    matching::Matches,
     report::{Report, Run},
-    retrieval::name_rows,
 };
 use crate::{
     backup::BackupError,
     replica::{Pages as _, Portions, Relatives, Rows, Scope, Seen},
     store::{
-        Answered, Attention as _, CompactLink, Identities as _, Links, Operations, Runs as _, Transaction,
-        Transactions,
+        Answered, Attention as _, Choices, CompactLink, Identities as _, Links, Operations, Runs as _,
+        Transaction, Transactions,
     },
 };
 
@@ -61,6 +62,9 @@ pub struct Recovery {
     pub without_backup: bool,
     /// Only the records of these rows; all when none is named.
     pub records: BTreeSet<RowKey>,
+    /// Rows and pages that no link and no key brings together are taken for one record when they are at least so surely
+    /// one. What is less sure waits for a person.
+    pub accept: Confidence,
 }
 
 /// What a recovery would do.
@@ -69,6 +73,8 @@ pub struct RecoveryPlan {
     pub plan: Plan,
     /// What the guard would stop it for.
     pub refusals: Vec<Refusal>,
+    /// By mapping, what was found out about rows and pages without a link.
+    pub matches: Vec<Matches>,
 }
 
 /// A plan with everything that carrying it out needs.
@@ -79,11 +85,12 @@ struct Prepared {
     referring: Vec<Vec<Pair>>,
     /// By the plan's mappings: pages that are not there.
     absent: Vec<BTreeMap<PageId, Absence>>,
+    matches: Vec<Matches>,
 }
 
 impl<W: Parts> Engine<W>
 where
-    W::Store: Operations,
+    W::Store: Operations + Choices,
     W::Pages: Portions,
 {
     /// What a recovery would do, and what of it the guard would stop. Writes nothing to either side.
@@ -103,13 +110,13 @@ where
         // On the heap: what looks at both sides is large.
         let prepared = Box::pin(self.prepare_recovery(what, &which, &doubtful)).await?;
         self.remember_absences(what, &which, &prepared);
-        let Prepared { decided, against, .. } = prepared;
+        let Prepared { decided, against, matches, .. } = prepared;
         if let (true, Some(operation)) = (decided.plan.is_empty(), operation) {
             self.end_retrieval(operation).await?;
         }
         Ok(match guard::check(decided.plan, &against, &[]) {
-            Ok(approved) => RecoveryPlan { plan: approved.into_plan(), refusals: Vec::new() },
-            Err(refused) => RecoveryPlan { plan: refused.plan, refusals: refused.refusals },
+            Ok(approved) => RecoveryPlan { plan: approved.into_plan(), refusals: Vec::new(), matches },
+            Err(refused) => RecoveryPlan { plan: refused.plan, refusals: refused.refusals, matches },
         })
     }
 
@@ -174,8 +181,10 @@ where
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
         }
         let views = decided.views;
+        approved.plan().mappings.iter().for_each(|part| run.count_asked(part));
         Box::pin(self.carry_out(run, which, &approved, &views, waiting(approved.plan()))).await?;
         self.know_tables(what, which, &views).await?;
+        self.forget_followed(which).await?;
 
         let mut healed = done_of(run, approved.plan());
         for _ in 0..MOST_ROUNDS {
@@ -205,6 +214,7 @@ where
         // Others may have taken keys and pages out of what is known of relatives.
         self.relatives = None;
         if let Some(operation) = operation {
+            self.remember_kept(which).await?;
             self.end_retrieval(operation).await?;
         }
         Ok(())
@@ -276,6 +286,7 @@ where
         let looks = self.look_at_all(which, Depth::Everything, doubtful);
         let mut views = Self::unless_stopped(stop, looks).await?;
         self.name_the_found(which, &mut views);
+        let matches = self.match_unlinked(what, which, &mut views).await?;
         let unpaged = match what.side {
             Side::Notion => self.unpaged(which, &views),
             Side::Postgres => Unpaged::new(),
@@ -302,14 +313,16 @@ where
             referring.push(lost);
         }
         if what.side == Side::Postgres {
-            let backed = which.iter().zip(&mut parts);
-            backed.for_each(|(&at, part)| self.take_backups(&self.bound[at], part, what.without_backup));
+            for (&at, part) in which.iter().zip(&mut parts) {
+                self.take_backups(&self.bound[at], part, what.without_backup);
+                self.prefer_what_is_kept(&self.bound[at], part).await?;
+            }
         }
         let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
         let plan = assemble(parts, &mappings);
         let mut against = self.weights(which, &plan, &views).await?;
         against.iter_mut().for_each(|against| against.recovering = Some(what.side));
-        Ok(Prepared { decided: Decided { plan, views }, against, referring, absent })
+        Ok(Prepared { decided: Decided { plan, views }, against, referring, absent, matches })
     }
 
     /// New rows get the columns without a property from what their pages keep of them. A row whose backup cannot be read
@@ -349,7 +362,7 @@ where
 
     /// Rows and pages that this look found to be one record are known to each other from here on: a page that refers to
     /// one of these pages means its row.
-    fn name_the_found(&self, which: &[usize], views: &mut [View]) {
+    pub(super) fn name_the_found(&self, which: &[usize], views: &mut [View]) {
         let mut found = Relatives::default();
         for (&at, view) in which.iter().zip(&*views) {
             for pair in &view.pairs {
@@ -359,14 +372,10 @@ where
             }
         }
         for (&at, view) in which.iter().zip(views) {
-            let fields = &self.bound[at].mapping.fields;
+            let mapping = &self.bound[at].mapping;
             for pair in &mut view.pairs {
                 let Observation::Present(page) = &mut pair.seen.notion else { continue };
-                for (field, value) in fields.iter().zip(page.record.values_mut()) {
-                    if let (Some(related), Some(value)) = (field.related(), value) {
-                        name_rows(value, related, &found);
-                    }
-                }
+                found.name_rows(mapping, &mut page.record);
             }
         }
     }
@@ -434,6 +443,16 @@ where
         Ok(tx.commit().await?)
     }
 
+    /// What people said about who belongs to whom has become links.
+    async fn forget_followed(&self, which: &[usize]) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        self.fence(&mut tx).await?;
+        for &at in which {
+            self.store.forget_followed(&mut tx, &self.bound[at].mapping.name).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
     /// What lost records still lack once they are there again: references that were left out, and records that waited
     /// for what they refer to. The other half is known; nobody is asked for it again.
     async fn plan_references(
@@ -451,10 +470,19 @@ where
                 .recovering(Some(what.side));
             for chunk in pairs.chunks_mut(CHUNK) {
                 self.see_again(what.side, bound, chunk).await?;
+                if let (Side::Postgres, Some(relatives)) = (what.side, &self.relatives) {
+                    // A page that refers to one of which the row was just made refers to that row.
+                    chunk.iter_mut().for_each(|pair| {
+                        if let Observation::Present(page) = &mut pair.seen.notion {
+                            relatives.name_rows(&bound.mapping, &mut page.record);
+                        }
+                    });
+                }
                 chunk.iter().for_each(|pair| planner.consider(pair));
             }
             let mut part = planner.finish();
             self.take_backups(bound, &mut part, what.without_backup);
+            self.prefer_what_is_kept(bound, &mut part).await?;
             part.steps.retain(|step| step.side == what.side && has_news(&bound.mapping, step));
             // It was said with the first plan.
             (part.conflicts, part.parked, part.skipped) = (Vec::new(), Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use pagerow_core::{
     guard::Refusal,
-    plan::{Action, Because, Step},
+    plan::{Action, Because, MappingPlan, Step, Why},
     side::Side,
 };
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,9 @@ pub struct MappingReport {
     pub revived: u64,
     /// Doubles, which a person has to look at.
     pub doubles: u64,
+    /// Rows and pages that may belong together; of a recovery, which asks.
+    #[serde(default)]
+    pub asked: u64,
     pub calls: u64,
     /// Why what was remembered of it is not relied on, if so: nothing is deleted, and every difference is a conflict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,7 +72,8 @@ impl Report {
     /// Whether something waits for a person.
     #[must_use]
     pub fn needs_decision(&self) -> bool {
-        !self.stopped.is_empty() || self.mappings.iter().any(|m| m.conflicts + m.parked + m.doubles > 0)
+        !self.stopped.is_empty()
+            || self.mappings.iter().any(|m| m.conflicts + m.parked + m.doubles + m.asked > 0)
     }
 }
 
@@ -131,6 +135,15 @@ impl Run {
     /// Remembers that a step was not done.
     pub(super) fn stick(&mut self, mapping: &str, step: &Step) {
         self.stuck.insert((mapping.to_owned(), (step.key.clone(), step.page)));
+    }
+
+    /// Counts what a plan leaves for a person to pair.
+    pub(super) fn count_asked(&mut self, part: &MappingPlan) {
+        let count =
+            |is: fn(&Why) -> bool| part.skipped.iter().filter(|skipped| is(&skipped.why)).count() as u64;
+        let report = self.of(&part.mapping);
+        report.doubles = report.doubles.max(count(|why| matches!(why, Why::Double { .. })));
+        report.asked = report.asked.max(count(|why| matches!(why, Why::Asked)));
     }
 
     /// Counts a step that was done.

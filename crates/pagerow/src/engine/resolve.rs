@@ -326,7 +326,7 @@ impl<W: Parts> Engine<W> {
         Ok(records)
     }
 
-    fn place(&self, mapping: &str) -> Result<usize, EngineError> {
+    pub(super) fn place(&self, mapping: &str) -> Result<usize, EngineError> {
         let found = self.bound.iter().position(|bound| bound.mapping.name == mapping);
         found.ok_or_else(|| EngineError::NoSuchMapping(mapping.to_owned()))
     }

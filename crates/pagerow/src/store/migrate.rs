@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i32, &str, &str)] = &[
     (6, "conflicts", include_str!("../../migrations/0006_conflicts.sql")),
     (7, "operations", include_str!("../../migrations/0007_operations.sql")),
     (8, "backup", include_str!("../../migrations/0008_backup.sql")),
+    (9, "choices", include_str!("../../migrations/0009_choices.sql")),
 ];
 
 /// Any number, the same for every pagerow: only one migrates at a time.

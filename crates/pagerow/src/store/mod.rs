@@ -3,6 +3,7 @@
 
 mod attention;
 mod audit;
+mod choices;
 mod cursors;
 mod error;
 mod history;
@@ -18,6 +19,7 @@ mod runs;
 
 pub use attention::{Answered, Attention, Closing, Due, Entry, OpenConflict, ParkedRecord, Trouble};
 pub use audit::{Audit, AuditRow, AuditVerdict};
+pub use choices::{Choice, Choices, Said};
 pub use cursors::{Cursors, MappingState};
 pub use error::StoreError;
 pub use history::{DoneStep, History, PastRun, PastStep, RunFilter, RunRow, StepRow};

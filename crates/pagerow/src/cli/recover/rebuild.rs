@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use pagerow_core::{digest::Digest, guard::Refused, record::RowKey, side::Side};
+use pagerow_core::{digest::Digest, guard::Refused, matching::Confidence, record::RowKey, side::Side};
 use serde_json::{Value as Json, json};
 
 use super::databases::{self, Databases};
@@ -27,6 +27,10 @@ pub(crate) struct Args {
     /// Give new rows this value in a column that they would otherwise lack; may be given several times
     #[arg(long = "fill", value_name = "MAPPING.COLUMN=VALUE", value_parser = parse_fill)]
     fills: Vec<Fill>,
+    /// Link rows and pages that no key brings together when they are at least so surely one record. By itself (high) only
+    /// what is certain; what is less sure is listed, and waits for `pagerow recover choose`
+    #[arg(long, value_name = "high|medium|low", default_value = "high", hide_default_value = true)]
+    accept: Confidence,
     /// Make rows again whose backup cannot be read, without the columns that only the backup holds
     #[arg(long)]
     without_backup: bool,
@@ -34,7 +38,7 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
     /// Give up a recovery that has not ended, and drop what it retrieved
-    #[arg(long, conflicts_with_all = ["mappings", "records", "fills", "without_backup", "dry_run", "pass"])]
+    #[arg(long, conflicts_with_all = ["mappings", "records", "fills", "accept", "without_backup", "dry_run", "pass"])]
     cancel: bool,
     /// Let the plan with this hash pass, although the guard stopped it
     #[arg(long = "override", value_name = "HASH", value_parser = parse_hash)]
@@ -136,6 +140,7 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         mappings,
         remade: remade.clone(),
         without_backup: args.without_backup,
+        accept: args.accept,
         records: args.records.iter().map(|key| RowKey::from(key.as_str())).collect(),
     };
     for Fill { mapping, column, value } in &args.fills {
@@ -162,17 +167,20 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
     let hash = planned.plan.hash();
     let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
     let plan = render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast);
+    let matches = render::matches::json(&planned.matches);
     let answer = |report: Json| {
         json!({
             "from": from.lost().other().name(),
             "databases": remade,
             "calls_for_databases": calls_before,
+            "matches": matches,
             "plan": plan,
             "report": report,
         })
     };
     let stopped = !planned.refusals.is_empty() && args.pass != Some(hash);
     if !console.json() {
+        console.print(&render::matches::text(&planned.matches, console.verbose()))?;
         let text = render::plan_text::plan(&planned.plan, &planned.refusals, forecast, console.verbose());
         console.print(&render::paused::below(text, &paused))?;
     }

@@ -4,6 +4,7 @@ pub(super) mod attention;
 pub(super) mod audit;
 pub(super) mod difference;
 pub(super) mod history;
+pub(super) mod matches;
 pub(super) mod paused;
 pub(super) mod plan_json;
 pub(super) mod plan_text;

@@ -166,6 +166,7 @@ fn word(why: &Why) -> &'static str {
         Why::Kept(_) => "kept",
         Why::Away(_) => "away",
         Why::Double { .. } => "double",
+        Why::Asked => "asked",
         Why::InDoubt => "in_doubt",
         Why::Paused { .. } => "paused",
         Why::Waiting => "waiting",

@@ -256,6 +256,9 @@ pub(crate) fn why(why: &Why) -> String {
             "several records fit one another, and which belong together is for a person to say: {}",
             candidates.join(", ")
         ),
+        Why::Asked => {
+            "it may belong to one that is there, and waits for somebody to say so or not".to_owned()
+        }
         Why::InDoubt => "a write of which nobody knows yet whether it happened".to_owned(),
         Why::Paused { column } => format!("{column} is paused; `pagerow schema plan` says how to mend it"),
         Why::Waiting => "it failed before, and its time to try again has not come".to_owned(),

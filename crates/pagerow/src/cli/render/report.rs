@@ -67,12 +67,13 @@ fn verdict(report: &Report, paused: usize) -> String {
     let sum = |of: fn(&crate::engine::MappingReport) -> u64| report.mappings.iter().map(of).sum::<u64>();
     let stopped: BTreeSet<&str> = report.stopped.iter().map(|stop| stop.mapping.as_str()).collect();
     let stopped = stopped.len() as u64;
-    let all = sum(|m| m.conflicts + m.parked + m.doubles) + stopped;
+    let all = sum(|m| m.conflicts + m.parked + m.doubles + m.asked) + stopped;
     let wait = if all == 1 { "waits" } else { "wait" };
     let waiting: Vec<String> = [
         (sum(|m| m.conflicts), "conflict", "conflicts"),
         (sum(|m| m.parked), "parked record", "parked records"),
         (sum(|m| m.doubles), "double", "doubles"),
+        (sum(|m| m.asked), "unanswered match", "unanswered matches"),
         (stopped, "stopped mapping", "stopped mappings"),
     ]
     .into_iter()

@@ -15,6 +15,7 @@ use pagerow_core::{
     plan::{Action, Expect, FieldWrite, Step},
     record::PageId,
     retry::Failure,
+    settle,
     value::{Moment, Value},
 };
 use serde_json::{Map, Value as Json, json};
@@ -468,7 +469,15 @@ impl NotionPages {
                 Err(error) => tracing::debug!(page = %id, %error, "a written page could not be read whole"),
             }
         }
-        let sighting: Sighting = self.lens.sighting(&self.mapping, page, &fetched, relatives, &mut scratch);
+        let mut sighting: Sighting =
+            self.lens.sighting(&self.mapping, page, &fetched, relatives, &mut scratch);
+        if missing.body {
+            // It was read after it was written: somebody may have been at it in between.
+            let answered = settle::as_answered(&self.mapping, step, &sighting.record);
+            for write in step.fields.iter().filter(|write| self.is_body(write.field)) {
+                sighting.record.set(write.field, answered.get(write.field).cloned());
+            }
+        }
         Outcome::Done { id, sighting: Box::new(sighting) }
     }
 
@@ -483,26 +492,16 @@ impl NotionPages {
     ) -> Outcome<PageId> {
         match self.api.page(id).await {
             Ok(Answer { body: Entry::Whole(page), .. }) => {
-                let outcome = self.done(step, &page, fetched, relatives).await;
-                self.as_answered(step, outcome)
+                let mut outcome = self.done(step, &page, fetched, relatives).await;
+                if let Outcome::Done { sighting, .. } = &mut outcome {
+                    sighting.record = settle::as_answered(&self.mapping, step, &sighting.record);
+                    // It may not be us.
+                    sighting.editor = None;
+                }
+                outcome
             }
             Ok(_) | Err(_) => Outcome::Unknown(Failed { failure: Failure::Unknown, ..failed }),
         }
-    }
-
-    /// What Notion would have answered, from what the page shows some time after it was written: a value that is another
-    /// one by now was edited since, which must go on counting as an edit, and its editor may not be us.
-    fn as_answered(&self, step: &Step, mut outcome: Outcome<PageId>) -> Outcome<PageId> {
-        if let Outcome::Done { sighting, .. } = &mut outcome {
-            for write in step.fields.iter().filter(|write| !write.withheld) {
-                // How Notion writes a body down, only it can say.
-                if !self.is_body(write.field) && sighting.record.get(write.field).is_some() {
-                    sighting.record.set(write.field, Some(write.after.clone()));
-                }
-            }
-            sighting.editor = None;
-        }
-        outcome
     }
 
     /// The page's digest as a look shows it; `None` when it is not there or cannot be read.

@@ -1,9 +1,14 @@
 //! What a value carries beside what the other side sees: formatting, order, offsets, names of files. It stays.
 
+use std::time::Duration;
+
 use serde_json::{Value as Json, json};
 
 use super::{MAPPINGS, SHOP};
-use crate::support::world::{Page, World, part, written};
+use crate::support::{
+    postgres::eventually,
+    world::{Page, World, part, written},
+};
 
 const TABLE: &str = "
 CREATE TABLE docs (
@@ -371,5 +376,37 @@ async fn a_relation_that_both_ends_show_is_one_relation() {
     names.sort();
     assert_eq!((shown.id, names), (t2.id, vec!["l1".to_owned(), "l2".to_owned()]));
     assert_eq!(world.equal().await, 4);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_body_edited_since_its_page_was_made_by_a_call_without_an_answer_arrives() {
+    let tables = "CREATE TABLE stories (id bigint PRIMARY KEY, name text NOT NULL, story text); \
+        INSERT INTO stories VALUES (1, 'without', NULL), (2, 'with', '# Old');";
+    let mapping = "[mapping.stories]\ntable = \"stories\"\ndata_source = \"create\"\n[mapping.stories.fields]\n\
+        name = { property = \"Name\", as = \"title\" }\nstory = { as = \"body\" }\n";
+    let world = World::with_mappings(tables, mapping).await;
+    world.fault(json!({ "endpoint": "POST /v1/pages", "fate": "applied", "answer": "drop" })).await;
+    world.control("POST", "lag", &json!({ "min_ms": 600_000, "max_ms": 600_000 })).await;
+    let edits = async {
+        let source = world.source("Stories").await;
+        eventually("both pages are made", Duration::from_secs(60), async || {
+            world.pages(&source).await.len() == 2
+        })
+        .await;
+        world.no_faults().await;
+        for name in ["without", "with"] {
+            let page = world.page(&source, "Name", name).await;
+            let path = format!("pages/{}/markdown", page.id);
+            world.control("PUT", &path, &json!({ "markdown": format!("# New {name}") })).await;
+        }
+        world.control("POST", "lag", &json!({})).await;
+        source
+    };
+    let (report, source) = tokio::join!(world.sync(), edits);
+    assert!(!report.needs_decision(), "{report:#?}");
+    world.sync().await;
+    assert_eq!(world.pages(&source).await.len(), 2);
+    assert_eq!(world.count("stories WHERE story = '# New ' || name").await, 2);
     world.nothing_left().await;
 }
