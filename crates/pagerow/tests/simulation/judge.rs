@@ -10,10 +10,11 @@ use pagerow::engine::{Depth, Report};
 use pagerow_core::{
     guard::Limits,
     journal::Status,
-    plan::Action,
+    plan::{Action, Step},
     record::{PageId, RowKey},
     side::{Side, Sides},
 };
+use serde_json::Value as Json;
 
 use crate::{cast::Cast, end::Here, model::memory::StepRow, people::removed_row, stage::lock};
 
@@ -26,7 +27,7 @@ pub(crate) struct Judge(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// Removals that have been judged.
+    /// Removals, and rows made, that have been judged.
     judged: BTreeSet<(i64, i32)>,
     /// When pagerow removed something, by mapping and side, since a person last let that pass.
     removals: BTreeMap<(String, Side), Vec<u64>>,
@@ -57,14 +58,13 @@ impl Judge {
 
 /// How everything is before a sync.
 pub(crate) struct Before {
-    depth: Depth,
     /// What a person lets pass, if anything.
     passes: bool,
     deeds: u64,
     /// The run before it.
     run: i64,
     at: u64,
-    /// Mappings with links of which a side holds nothing.
+    /// By mapping with links, whether a side is known to hold nothing.
     emptied: Vec<Sides<bool>>,
 }
 
@@ -79,17 +79,24 @@ impl Cast {
             });
             // Lists that lag show what is gone.
             let is_many = links > 1 && self.stage.idle() > self.lag;
-            Sides { postgres: is_many && rows == 0, notion: is_many && self.pages(at, false).is_empty() }
+            // Only a look at everything counts pages.
+            let counts_pages = is_many && depth == Depth::Everything;
+            Sides { postgres: is_many && rows == 0, notion: counts_pages && self.pages(at, false).is_empty() }
         };
         let emptied = (0..self.mappings.len()).map(emptied).collect();
         let run = self.server.look(|db| db.memory.runs.keys().next_back().copied().unwrap_or_default());
-        Before { depth, passes, deeds: self.stage.deeds(), run, at: self.stage.elapsed(), emptied }
+        Before { passes, deeds: self.stage.deeds(), run, at: self.stage.elapsed(), emptied }
     }
 
     /// Judges what a sync did, and what earlier ones did that were killed.
     pub(crate) fn after_sync(&self, before: &Before, report: Option<&Report>) {
         for at in 0..self.mappings.len() {
-            let removals = self.new_removals(at);
+            let made =
+                self.new_steps(at, |step| step.action == Action::Create && step.side == Side::Postgres);
+            for (_, step) in made.iter().filter(|(run, _)| *run > before.run) {
+                self.judge_return(at, step, before);
+            }
+            let removals = self.new_steps(at, |step| matches!(step.action, Action::Trash | Action::Delete));
             for (_, step) in &removals {
                 self.judge_removal(at, step);
             }
@@ -101,22 +108,35 @@ impl Cast {
         }
     }
 
-    /// What was removed since this was last asked for.
-    fn new_removals(&self, at: usize) -> Vec<(i64, Arc<StepRow>)> {
+    /// What of this kind was done since that was last asked for, with its run.
+    fn new_steps(&self, at: usize, is_it: impl Fn(&Step) -> bool) -> Vec<(i64, Arc<StepRow>)> {
         let name = &self.mappings[at].name;
         let mut known = lock(&self.judge.0);
         self.server.look(|db| {
-            let is_removal = |step: &StepRow| {
-                step.mapping == *name
-                    && step.status == Status::Done
-                    && matches!(step.step.action, Action::Trash | Action::Delete)
-            };
-            let steps = db.memory.steps.iter().filter(|(_, step)| is_removal(step));
+            let is_new =
+                |row: &StepRow| is_it(&row.step) && row.status == Status::Done && row.mapping == *name;
+            let steps = db.memory.steps.iter().filter(|(_, row)| is_new(row));
             steps
                 .filter(|(id, _)| known.judged.insert(**id))
-                .map(|(id, step)| (id.0, Arc::clone(step)))
+                .map(|(id, row)| (id.0, Arc::clone(row)))
                 .collect()
         })
+    }
+
+    /// No row that a person deleted comes back from a page that lay in the trash before anybody looked.
+    fn judge_return(&self, at: usize, step: &StepRow, before: &Before) {
+        let (Some(key), Some(page)) = (&step.step.key, step.step.page) else { return };
+        let was_removed =
+            |record: &str| self.ledger.removed_at(record).is_some_and(|removed| removed < before.at);
+        let is_page = |shown: &Json| shown["id"].as_str() == Some(page.to_string().as_str());
+        if was_removed(&removed_row(at, key))
+            && was_removed(&page.to_string())
+            && self.pages(at, true).iter().any(is_page)
+        {
+            let name = &step.mapping;
+            self.stage
+                .blame(format!("row {key} of {name} came back from page {page}, which is in the trash"));
+        }
     }
 
     /// Nothing is deleted but what a person removed on the other side, not even for some time.
@@ -167,10 +187,8 @@ impl Cast {
             }
             // What earlier runs did is known by now.
             let new = on_side().filter(|(run, _)| *run > before.run).count();
-            // Only a look at everything counts pages.
-            let is_counted = side.other() == Side::Postgres || before.depth == Depth::Everything;
             let is_still = before.deeds == self.stage.deeds();
-            if new > 0 && *before.emptied[at].of(side.other()) && is_counted && is_still {
+            if new > 0 && *before.emptied[at].of(side.other()) && is_still {
                 let other = side.other();
                 self.stage.blame(format!(
                     "{new} records of {name} were removed in {side}, since {other} was empty, and no guard stopped it"

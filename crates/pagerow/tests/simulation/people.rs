@@ -33,8 +33,8 @@ pub(crate) struct Ledger(Mutex<Entries>);
 struct Entries {
     words: BTreeMap<String, Word>,
     next: u64,
-    /// Rows and pages that a person removed.
-    removed: BTreeSet<String>,
+    /// When a person last removed a row or a page.
+    removed: BTreeMap<String, u64>,
     /// Keys of rows that were there once, by table.
     keys: BTreeMap<String, BTreeSet<RowKey>>,
     /// Keys that pages carry from before there was this pagerow, by table.
@@ -115,9 +115,9 @@ impl Ledger {
     }
 
     /// A person put a page in the trash that showed this.
-    fn put_away(&self, page: &str, shown: &str) {
+    fn put_away(&self, at: u64, page: &str, shown: &str) {
         let mut entries = lock(&self.0);
-        entries.removed.insert(page.to_owned());
+        entries.removed.insert(page.to_owned(), at);
         for word in words(shown) {
             if let Some(word) = entries.words.get_mut(&word) {
                 word.is_put_away = true;
@@ -126,15 +126,20 @@ impl Ledger {
     }
 
     /// A person saw a record and took it away.
-    fn removed(&self, record: &str, shown: &str) {
+    fn removed(&self, at: u64, record: &str, shown: &str) {
         let mut entries = lock(&self.0);
-        entries.removed.insert(record.to_owned());
+        entries.removed.insert(record.to_owned(), at);
         entries.supersede(shown);
     }
 
     /// Whether a person took this record away.
     pub(crate) fn is_removed(&self, record: &str) -> bool {
-        lock(&self.0).removed.contains(record)
+        self.removed_at(record).is_some()
+    }
+
+    /// When a person last took this record away.
+    pub(crate) fn removed_at(&self, record: &str) -> Option<u64> {
+        lock(&self.0).removed.get(record).copied()
     }
 
     /// Whether a person made this page by copying another one.
@@ -275,7 +280,7 @@ impl Cast {
                     self.stage.count("a row was deleted");
                     self.stage.tell(|| format!("somebody deletes row {key} of {at}"));
                     self.ledger.touch(removed_row(at, &key), self.stage.elapsed());
-                    self.ledger.removed(&removed_row(at, &key), &all_text(&row.record));
+                    self.ledger.removed(self.stage.elapsed(), &removed_row(at, &key), &all_text(&row.record));
                 }
             }
             RowDeed::Mark { table, pick } => {
@@ -287,7 +292,7 @@ impl Cast {
                 self.stage.count("a row was marked, or its mark taken away");
                 self.stage.tell(|| format!("somebody marks row {key} of {at}: {}", !row.is_marked));
                 if !row.is_marked {
-                    self.ledger.removed(&removed_row(at, &key), "");
+                    self.ledger.removed(self.stage.elapsed(), &removed_row(at, &key), "");
                 }
                 self.put(tx, at, key, Row { is_marked: !row.is_marked, ..row });
             }
@@ -313,7 +318,11 @@ impl Cast {
                     self.stage.count("a table was truncated");
                     self.stage.tell(|| format!("somebody truncates {at}"));
                     for (key, row) in rows {
-                        self.ledger.removed(&removed_row(at, &key), &all_text(&row.record));
+                        self.ledger.removed(
+                            self.stage.elapsed(),
+                            &removed_row(at, &key),
+                            &all_text(&row.record),
+                        );
                     }
                 }
             }
@@ -427,7 +436,11 @@ impl Cast {
                     .iter()
                     .filter_map(|kind| page["values"][kind.name()].as_str())
                     .collect();
-                self.ledger.put_away(page["id"].as_str().unwrap_or_default(), &texts.join(" "));
+                self.ledger.put_away(
+                    self.stage.elapsed(),
+                    page["id"].as_str().unwrap_or_default(),
+                    &texts.join(" "),
+                );
                 self.on_page("POST", page, "/trash", &json!({}));
             }
             PageDeed::Restore { table, pick } => {

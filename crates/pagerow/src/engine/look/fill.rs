@@ -118,6 +118,27 @@ impl<W: Parts> Engine<W> {
 }
 
 impl<W: Parts> Engine<W> {
+    /// Asks for unlinked pages by themselves that name a row which is not there: the list may be older than the deletion
+    /// of both, and would bring the row back. Of all pages, only those are asked for whose row is known to have been
+    /// deleted: the others may be many, and are what is left of a lost table.
+    pub(super) async fn confirm_unlinked(
+        &self,
+        sight: &mut Sight<'_, W>,
+        part: Part,
+    ) -> Result<(), EngineError> {
+        let mut alone = sight.alone();
+        if part == Part::Everything && !alone.is_empty() {
+            let keys: Vec<RowKey> = alone.iter().map(|(_, key)| key.clone()).collect();
+            let deleted = self.store.buried_of(&sight.bound.mapping, &keys, &[]).await?;
+            let deleted: BTreeSet<RowKey> = deleted.into_iter().map(|link| link.key).collect();
+            alone.retain(|(_, key)| deleted.contains(key));
+        }
+        for (page, _) in &alone {
+            sight.pages.unlinked().remove(page);
+        }
+        sight.look_at_pages(alone.into_iter().map(|(page, _)| page).collect()).await
+    }
+
     /// Finds the forgotten links of rows and pages that are back, and looks at their other halves.
     pub(super) async fn find_buried(&self, sight: &mut Sight<'_, W>) -> Result<(), EngineError> {
         let keys: Vec<RowKey> = present(sight.rows.unlinked());
@@ -240,25 +261,13 @@ impl<'a, W: Parts> Sight<'a, W> {
         self.look_at_pages(pages).await
     }
 
-    /// Asks for unlinked pages by themselves that name a row which is not there: the list may be older than the deletion
-    /// of both, and would bring the row back.
-    pub(super) async fn confirm_unlinked(&mut self) -> Result<(), EngineError> {
-        let rows = self.rows.unlinked();
-        let alone: Vec<PageId> = self
-            .pages
-            .unlinked()
-            .iter()
-            .filter(|(_, page)| {
-                marker(page)
-                    .map(RowKey::from)
-                    .is_some_and(|key| !rows.contains_key(&key) && self.index.of_key(&key).is_none())
-            })
-            .map(|(page, _)| *page)
-            .collect();
-        for page in &alone {
-            self.pages.unlinked().remove(page);
-        }
-        self.look_at_pages(alone).await
+    /// Unlinked pages that name a row which was not seen, with its key.
+    fn alone(&mut self) -> Vec<(PageId, RowKey)> {
+        let (rows, index) = (self.rows.unlinked(), &self.index);
+        (self.pages.unlinked().iter())
+            .filter_map(|(page, seen)| Some((*page, RowKey::from(marker(seen)?))))
+            .filter(|(_, key)| !rows.contains_key(key) && index.of_key(key).is_none())
+            .collect()
     }
 
     async fn look_at_rows(&mut self, mut keys: Vec<RowKey>) -> Result<(), EngineError> {

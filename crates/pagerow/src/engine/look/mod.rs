@@ -147,13 +147,11 @@ impl<W: Parts> Engine<W> {
             self.confirm(&mut sight).await?;
         }
         sight.fill_in(&looked.parts, &due, doubtful).await?;
-        if looked.parts.notion == Part::Changes {
-            if !mutant::is(Mutant::UnlinkedIsBelieved) {
-                sight.confirm_unlinked().await?;
-            }
-            if !mutant::is(Mutant::NobodySearches) {
-                self.find_unlinked(&mut sight, doubtful).await?;
-            }
+        if !mutant::is(Mutant::UnlinkedIsBelieved) {
+            self.confirm_unlinked(&mut sight, looked.parts.notion).await?;
+        }
+        if looked.parts.notion == Part::Changes && !mutant::is(Mutant::NobodySearches) {
+            self.find_unlinked(&mut sight, doubtful).await?;
         }
         self.find_buried(&mut sight).await?;
         sight.complete_halves().await?;
