@@ -187,7 +187,7 @@ pub fn check(plan: Plan, against: &[Against], pass: &[Digest]) -> Result<Approve
     for (_, broken, passes) in weighed(&plan, hash, against, pass) {
         if passes { &mut overridden } else { &mut refusals }.extend(broken);
     }
-    if refusals.is_empty() || mutant::is(Mutant::NoGuard) {
+    if refusals.is_empty() {
         Ok(Approved { plan, hash, overridden })
     } else {
         Err(Box::new(Refused { plan, refusals }))
@@ -226,6 +226,9 @@ fn weighed(
 ) -> Vec<(usize, Vec<Refusal>, bool)> {
     let usual = Against::default();
     let mut weighed = Vec::new();
+    if mutant::is(Mutant::NoGuard) {
+        return weighed;
+    }
     for (at, part) in plan.mappings.iter().enumerate() {
         let mut broken = weigh(part, against.get(at).unwrap_or(&usual));
         if broken.is_empty() {

@@ -10,10 +10,12 @@ use jiff::Timestamp;
 use pagerow_core::{
     digest::Digest,
     fidelity::Reason,
+    mapping::Mapping,
     observation::{Observation, Sighting, TableFacts},
     plan::Step,
-    record::{PageId, RowKey},
+    record::{PageId, Record, RowKey},
     retry::Failure,
+    value::{Ref, Value},
 };
 
 use crate::backup::Backups;
@@ -97,6 +99,37 @@ impl Relatives {
     #[must_use]
     pub fn key(&self, mapping: &str, page: PageId) -> Option<&RowKey> {
         self.keys.get(mapping)?.get(&page)
+    }
+
+    /// Puts the rows of pages that are linked by now in the place of the pages, wherever a record refers to some.
+    pub fn name_rows(&self, mapping: &Mapping, record: &mut Record) {
+        for (field, value) in mapping.fields.iter().zip(record.values_mut()) {
+            if let (Some(related), Some(value)) = (field.related(), value) {
+                self.name_row(related, value);
+            }
+        }
+    }
+
+    /// The same of one value, which refers to records of the mapping of this name.
+    pub fn name_row(&self, mapping: &str, value: &mut Value) {
+        match value {
+            Value::Ref(Ref::Page(page)) => {
+                if let Some(key) = self.key(mapping, *page) {
+                    *value = Value::Ref(Ref::Row(key.clone()));
+                }
+            }
+            Value::Set(items) => {
+                *items = std::mem::take(items)
+                    .into_iter()
+                    .map(|mut item| {
+                        self.name_row(mapping, &mut item);
+                        item
+                    })
+                    .collect();
+            }
+            Value::List(items) => items.iter_mut().for_each(|item| self.name_row(mapping, item)),
+            _ => {}
+        }
     }
 }
 
@@ -207,6 +240,16 @@ pub trait Rows: Send + Sync {
         _keys: &[RowKey],
     ) -> impl Future<Output = Result<Vec<(RowKey, Digest)>, Self::Error>> + Send {
         async { Ok(Vec::new()) }
+    }
+
+    /// What rows would show that were made of these whole rows, each the table's own JSON; `None` for one that the table
+    /// does not take as it is by now.
+    fn shown_by(
+        &self,
+        whole: &[&str],
+    ) -> impl Future<Output = Result<Vec<Option<Record>>, Self::Error>> + Send {
+        let nothing = vec![None; whole.len()];
+        async { Ok(nothing) }
     }
 
     /// Keeps the bookkeeping columns of rows up to date; nothing where the mapping has none.

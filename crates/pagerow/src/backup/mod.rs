@@ -119,6 +119,14 @@ impl WholeRow {
         self.row.get()
     }
 
+    /// In short, what this row says: the digest of the text that it was read from.
+    #[must_use]
+    pub fn in_short(&self) -> Digest {
+        // Names of columns and types always serialise.
+        let types = serde_json::to_string(&self.types).unwrap_or_default();
+        Self::digest(&format!("{{\"types\":{types},\"row\":{}}}", self.json()))
+    }
+
     /// In short, what the text of a whole row says.
     #[must_use]
     pub fn digest(whole: &str) -> Digest {

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     digest::Digest,
+    fidelity,
+    mapping::Field,
     observation::Observation,
     plan::{Action, Because, Expect, MappingPlan, Step},
     record::{PageId, RowKey},
@@ -21,7 +23,7 @@ use super::{
 };
 use crate::{
     replica::{Pages as _, Rows as _, Scope, Seen},
-    store::{CompactLink, Links as _},
+    store::{CompactLink, Links as _, Transaction as _, Transactions as _},
 };
 
 /// How many links are compared at once.
@@ -98,6 +100,73 @@ impl<W: Parts> Engine<W> {
         }
         Ok(whole)
     }
+}
+
+impl<W: Parts> Engine<W> {
+    /// Of rows that are made again from what their pages keep, only what the page says otherwise by now is written over
+    /// that: a value that agrees keeps its seconds, its digits and its order, which Notion does not have.
+    pub(super) async fn prefer_what_is_kept(
+        &self,
+        bound: &Bound<W>,
+        part: &mut MappingPlan,
+    ) -> Result<(), EngineError> {
+        let whole: Vec<&str> = part.steps.iter().filter_map(|step| step.whole.as_deref()).collect();
+        if whole.is_empty() {
+            return Ok(());
+        }
+        let shown = bound.rows.shown_by(&whole).await;
+        let shown = shown.map_err(|error| rows_error(&bound.mapping.name, error))?;
+        let steps = part.steps.iter_mut().filter(|step| step.whole.is_some());
+        for (step, kept) in steps.zip(shown) {
+            let Some(kept) = kept else { continue };
+            for write in &mut step.fields {
+                let Some(field) = bound.mapping.fields.get(write.field) else { continue };
+                // A reference is written when what it leads to is there.
+                let Some(value) = kept.get(write.field).filter(|_| field.related().is_none()) else {
+                    continue;
+                };
+                if fidelity::agree(value, write.source(), field) {
+                    write.source = Some(write.source().clone());
+                    write.after = value.clone();
+                    write.withheld = true;
+                } else if write.withheld && may_be_emptied(field) {
+                    // Somebody emptied the property, and what was kept is older than that.
+                    write.withheld = false;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers which row each retrieved page keeps, so that none is written again only because nobody knows.
+    pub(super) async fn remember_kept(&self, which: &[usize]) -> Result<(), EngineError> {
+        for &at in which {
+            let bound = &self.bound[at];
+            let mapping = bound.mapping.name.as_str();
+            let Some((_, backups)) = bound.pages.with_backups() else { continue };
+            let Some(known) = self.known.get(mapping).filter(|known| !known.backups.is_empty()) else {
+                continue;
+            };
+            let mut kept: Vec<(PageId, Digest)> = Vec::new();
+            let mut take = |link: CompactLink| {
+                let text = known.backups.get(&link.page);
+                let whole = text.and_then(|text| backups.open(&link.key, text).ok());
+                kept.extend(whole.map(|whole| (link.page, whole.in_short())));
+            };
+            self.store.each_link(mapping, &mut take).await?;
+            let mut tx = self.store.begin().await?;
+            self.fence(&mut tx).await?;
+            for part in kept.chunks(AT_ONCE) {
+                self.store.keep_backups(&mut tx, mapping, part).await?;
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+fn may_be_emptied(field: &Field) -> bool {
+    field.flow.reaches(Side::Postgres) && !field.required && field.lens.is_none()
 }
 
 /// Those of these links whose row takes part and is as it was settled; no look has shown them.

@@ -43,6 +43,9 @@ use crate::{
 
 /// A page that was looked at longer ago than this is looked at again before it is overwritten.
 const FRESH: Duration = Duration::from_secs(2);
+/// So often a batch's pages are looked at again because the answer was old when it came. A Notion that is always slow is
+/// written to all the same.
+const LOOKS: usize = 3;
 /// Most steps in one batch.
 const BATCH: usize = 256;
 /// Fewest, where the rate limit allows no more in the time that a look stays fresh.
@@ -244,9 +247,15 @@ impl<W: Parts> Engine<W> {
         for part in parts {
             let Some(watch) = watches.get_mut(&part) else { continue };
             let Some(at) = batch.iter().find(|item| item.part == part).map(|item| item.at) else { continue };
-            let steps = batch.iter().filter(|item| item.part == part).map(|item| item.step);
-            if let Err(error) = self.refresh(&self.bound[at], watch, steps, relatives).await {
-                return (batch.iter().map(|&item| (item, not_sent(item))).collect(), Some(error));
+            let steps: Vec<&Step> =
+                batch.iter().filter(|item| item.part == part).map(|item| item.step).collect();
+            for _ in 0..LOOKS {
+                if watch.checked.elapsed() <= FRESH || mutant::is(Mutant::NobodyLooksAgain) {
+                    break;
+                }
+                if let Err(error) = self.refresh(&self.bound[at], watch, &steps, relatives).await {
+                    return (batch.iter().map(|&item| (item, not_sent(item))).collect(), Some(error));
+                }
             }
         }
         let written = batch.iter().map(|item| (item.at, item.step));
@@ -284,16 +293,13 @@ impl<W: Parts> Engine<W> {
 
     /// Asks once for all pages of a mapping whether they were edited since they were looked at. Those that seem to have
     /// been are asked for by themselves: the list may be older than our own last write.
-    async fn refresh<'p>(
+    async fn refresh(
         &self,
         bound: &Bound<W>,
         watch: &mut Watch,
-        steps: impl Iterator<Item = &'p Step>,
+        steps: &[&Step],
         relatives: &Relatives,
     ) -> Result<(), EngineError> {
-        if watch.checked.elapsed() <= FRESH || mutant::is(Mutant::NobodyLooksAgain) {
-            return Ok(());
-        }
         // The wait for the limiter comes first, or the look would be old before the write goes out.
         bound.pages.ready().await;
         let Some(cursor) = watch.cursor.clone() else { return Ok(()) };
@@ -308,7 +314,7 @@ impl<W: Parts> Engine<W> {
             .await
             .map_err(|error| pages_error(&bound.mapping.name, error))?;
         let doubted: Vec<PageId> =
-            steps.filter(|step| is_stale(step, Some(moved))).filter_map(|step| step.page).collect();
+            steps.iter().filter(|step| is_stale(step, Some(moved))).filter_map(|step| step.page).collect();
         if !doubted.is_empty() {
             let mut take = |page: Seen<PageId>| {
                 moved.insert(page.id, digest(page.observation));

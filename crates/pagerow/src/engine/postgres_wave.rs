@@ -12,6 +12,7 @@ use pagerow_core::{
     record::RowKey,
     retry::Failure,
     side::Side,
+    value::Value,
 };
 
 use super::{
@@ -50,11 +51,14 @@ impl<W: Parts> Engine<W> {
             if self.stop.is_asked() {
                 return Err(EngineError::Stopped);
             }
+            let named: Vec<Cow<'_, Step>> =
+                batch.iter().map(|step| with_rows_named(&bound.mapping, step, relatives)).collect();
+            let batch: Vec<&Step> = named.iter().map(|step| &**step).collect();
             let mut tx = self.store.begin().await?;
             self.fence(&mut tx).await?;
             let cut: Vec<(Cow<'_, Step>, Vec<usize>)> =
                 batch.iter().map(|step| without_missing(&bound.mapping, step, relatives)).collect();
-            let whole = self.whole(bound, &mut tx, batch).await?;
+            let whole = self.whole(bound, &mut tx, &batch).await?;
             // A row that could not be kept is not deleted.
             let may_go = |step: &Step| step.action != Action::Delete || kept(&whole, step).is_some();
             let sent: Vec<&Step> = cut.iter().map(|(step, _)| &**step).filter(|step| may_go(step)).collect();
@@ -181,6 +185,26 @@ fn held() -> Failed {
     Failed { failure: Failure::Passing, reason, not_before: None }
 }
 
+/// A step in which pages that have their rows by now are called by them, as the next look will: what is settled would
+/// otherwise pass for something else.
+fn with_rows_named<'s>(mapping: &Mapping, step: &'s Step, relatives: &Relatives) -> Cow<'s, Step> {
+    let mut named = Cow::Borrowed(step);
+    for (at, write) in step.fields.iter().enumerate() {
+        let Some(related) = mapping.fields.get(write.field).and_then(|field| field.related()) else {
+            continue;
+        };
+        let mut sent = write.clone();
+        relatives.name_row(related, &mut sent.after);
+        if let Some(source) = &mut sent.source {
+            relatives.name_row(related, source);
+        }
+        if sent != *write {
+            named.to_mut().fields[at] = sent;
+        }
+    }
+    named
+}
+
 /// A step without what refers to pages that have no row yet, and these fields: they follow in the next plan. A new
 /// row whose column needs a value waits with it, and so does a step that has nothing else to write.
 fn without_missing<'s>(
@@ -201,6 +225,13 @@ fn without_missing<'s>(
         return (Cow::Borrowed(step), missing);
     }
     let mut cut = step.clone();
-    cut.fields.retain(|write| !missing.contains(&write.field));
+    if cut.whole.is_some() {
+        // The row as it was kept refers to them.
+        for write in cut.fields.iter_mut().filter(|write| missing.contains(&write.field)) {
+            (write.after, write.source) = (Value::Null, None);
+        }
+    } else {
+        cut.fields.retain(|write| !missing.contains(&write.field));
+    }
     (Cow::Owned(cut), missing)
 }

@@ -30,7 +30,6 @@ use super::{
     look::{RecordName, View, rows_error},
     matching::Matches,
     report::{Report, Run},
-    retrieval::name_rows,
 };
 use crate::{
     backup::BackupError,
@@ -215,6 +214,7 @@ where
         // Others may have taken keys and pages out of what is known of relatives.
         self.relatives = None;
         if let Some(operation) = operation {
+            self.remember_kept(which).await?;
             self.end_retrieval(operation).await?;
         }
         Ok(())
@@ -313,8 +313,10 @@ where
             referring.push(lost);
         }
         if what.side == Side::Postgres {
-            let backed = which.iter().zip(&mut parts);
-            backed.for_each(|(&at, part)| self.take_backups(&self.bound[at], part, what.without_backup));
+            for (&at, part) in which.iter().zip(&mut parts) {
+                self.take_backups(&self.bound[at], part, what.without_backup);
+                self.prefer_what_is_kept(&self.bound[at], part).await?;
+            }
         }
         let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
         let plan = assemble(parts, &mappings);
@@ -370,14 +372,10 @@ where
             }
         }
         for (&at, view) in which.iter().zip(views) {
-            let fields = &self.bound[at].mapping.fields;
+            let mapping = &self.bound[at].mapping;
             for pair in &mut view.pairs {
                 let Observation::Present(page) = &mut pair.seen.notion else { continue };
-                for (field, value) in fields.iter().zip(page.record.values_mut()) {
-                    if let (Some(related), Some(value)) = (field.related(), value) {
-                        name_rows(value, related, &found);
-                    }
-                }
+                found.name_rows(mapping, &mut page.record);
             }
         }
     }
@@ -472,10 +470,19 @@ where
                 .recovering(Some(what.side));
             for chunk in pairs.chunks_mut(CHUNK) {
                 self.see_again(what.side, bound, chunk).await?;
+                if let (Side::Postgres, Some(relatives)) = (what.side, &self.relatives) {
+                    // A page that refers to one of which the row was just made refers to that row.
+                    chunk.iter_mut().for_each(|pair| {
+                        if let Observation::Present(page) = &mut pair.seen.notion {
+                            relatives.name_rows(&bound.mapping, &mut page.record);
+                        }
+                    });
+                }
                 chunk.iter().for_each(|pair| planner.consider(pair));
             }
             let mut part = planner.finish();
             self.take_backups(bound, &mut part, what.without_backup);
+            self.prefer_what_is_kept(bound, &mut part).await?;
             part.steps.retain(|step| step.side == what.side && has_news(&bound.mapping, step));
             // It was said with the first plan.
             (part.conflicts, part.parked, part.skipped) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,17 +1,16 @@
 //! Reading all pages for a recovery, so that whatever interrupts it, another process goes on where it was.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use pagerow_core::{
     digest::Digest,
     mapping::Mapping,
     observation::{Absence, Observation, Sighting},
     record::{PageId, Record},
-    value::{Ref, Value},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{Bound, Engine, EngineError, Event, Parts, look::pages_error};
 use crate::{
@@ -27,6 +26,8 @@ use crate::{
 const KIND: &str = "from_notion";
 /// After so many seconds without a further page, what is staged is too old to go on with.
 const TOO_OLD: f64 = 24.0 * 3600.0;
+/// Pages that were looked at so lately are not asked for again: what is edited meanwhile, the next sync finds.
+const FRESH: Duration = Duration::from_secs(60);
 /// Pages in one answer of Notion's.
 const LISTED: u64 = 100;
 
@@ -35,6 +36,8 @@ const LISTED: u64 = 100;
 pub(super) struct Known {
     /// All of them, and from where a look for edits goes on.
     pub(super) pages: Option<(Vec<Seen<PageId>>, Option<Cursor>)>,
+    /// When the look began that showed them last.
+    pub(super) looked_at: Option<Instant>,
     /// Pages that were asked for one by one and were not there.
     pub(super) absent: BTreeMap<PageId, Absence>,
     /// What pages keep of their whole rows.
@@ -76,8 +79,10 @@ where
         for &at in which {
             let name = &self.bound[at].mapping.name;
             let known = operation.retrievals.get(name).cloned();
+            let looked_at = self.known.get(name).and_then(|known| known.looked_at);
+            let lately = looked_at.filter(|at| at.elapsed() < FRESH);
             let stop = self.stop.clone();
-            let one = Box::pin(self.retrieve_one(&self.bound[at], operation.id, known, &relatives));
+            let one = Box::pin(self.retrieve_one(&self.bound[at], operation.id, known, lately, &relatives));
             match Self::unless_stopped(stop, one).await {
                 Ok(known) => {
                     self.known.insert(name.clone(), known);
@@ -160,8 +165,10 @@ where
         bound: &Bound<W>,
         operation: i64,
         known: Option<Retrieval>,
+        lately: Option<Instant>,
         relatives: &Relatives,
     ) -> Result<Known, EngineError> {
+        let looked_at = lately.unwrap_or_else(Instant::now);
         let mapping = &*bound.mapping;
         let mut retrieval = match known {
             Some(retrieval) => retrieval,
@@ -176,6 +183,7 @@ where
             None => Reader { pages: Cow::Borrowed(&bound.pages), backups: None },
         };
         if retrieval.complete
+            && lately.is_none()
             && !self.bring_up_to_date(bound, &reader, operation, &mut retrieval, relatives).await?
         {
             // What was edited since cannot be told: everything is read anew.
@@ -200,7 +208,8 @@ where
         if let Some(source) = unreadable {
             return Err(StoreError::Unreadable { what: "a staged page", source }.into());
         }
-        Ok(Known { pages: Some((pages, retrieval.reached)), backups, ..Known::default() })
+        let pages = Some((pages, retrieval.reached));
+        Ok(Known { pages, looked_at: Some(looked_at), backups, ..Known::default() })
     }
 
     /// How many pages there were when they were last counted.
@@ -353,36 +362,10 @@ fn from_staged(
     }
     let staged: Staged = serde_json::from_value(seen)?;
     let mut record = Record::from_json(&staged.record, mapping);
-    for (field, value) in mapping.fields.iter().zip(record.values_mut()) {
-        if let (Some(related), Some(value)) = (field.related(), value) {
-            name_rows(value, related, relatives);
-        }
-    }
+    relatives.name_rows(mapping, &mut record);
     let marker = staged.marker.as_deref().filter(|_| mapping.key_property);
     let digest = Digest::of_record(mapping, &record, marker, &mut Vec::new());
     let Staged { edited, editor, by, marker, checksum, backup, .. } = staged;
     let sighting = Sighting { record, digest, edited, editor, by, marker, checksum };
     Ok((Observation::Present(sighting), backup))
-}
-
-/// Puts the rows of pages that are known in the place of the pages.
-pub(super) fn name_rows(value: &mut Value, related: &str, relatives: &Relatives) {
-    match value {
-        Value::Ref(Ref::Page(page)) => {
-            if let Some(key) = relatives.key(related, *page) {
-                *value = Value::Ref(Ref::Row(key.clone()));
-            }
-        }
-        Value::Set(items) => {
-            *items = std::mem::take(items)
-                .into_iter()
-                .map(|mut item| {
-                    name_rows(&mut item, related, relatives);
-                    item
-                })
-                .collect();
-        }
-        Value::List(items) => items.iter_mut().for_each(|item| name_rows(item, related, relatives)),
-        _ => {}
-    }
 }

@@ -120,12 +120,7 @@ pub(super) async fn carry_out(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Resu
 async fn insert(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>, TxError> {
     let Some(first) = edits.first() else { return Ok(Vec::new()) };
     if first.whole.is_some() {
-        let mut keys = Vec::with_capacity(edits.len());
-        for edit in edits {
-            let whole = edit.whole.as_deref().unwrap_or("{}");
-            keys.extend(whole::insert(rows, tx, edit, whole).await?);
-        }
-        return Ok(keys);
+        return whole::insert(rows, tx, edits).await;
     }
     let returning = rows.sql.key_texts();
     let into = format!("INSERT INTO {}", rows.sql.aliased());

@@ -244,6 +244,46 @@ pub(super) fn is_cast_error(code: &str) -> bool {
     code.starts_with("22") || code == "23514" || code == "23502"
 }
 
+/// How many whole rows one statement carries.
+const WHOLE_A_STATEMENT: usize = 200;
+
+/// What rows would show that were made of these whole rows.
+pub(super) async fn of_whole(rows: &Inner, whole: &[&str]) -> Result<Vec<Option<Record>>, RowsError> {
+    let sql = rows.sql.select(Which::Whole);
+    let mut shown = vec![None; whole.len()];
+    let mut reader = Reader::new(rows);
+    let mut tx = Tx::begin_snapshot(&rows.pool).await?;
+    let places: Vec<usize> = (0..whole.len()).collect();
+    let mut open: Vec<&[usize]> = places.chunks(WHOLE_A_STATEMENT).collect();
+    while let Some(part) = open.pop() {
+        let texts: Vec<&str> = part.iter().filter_map(|at| whole.get(*at).copied()).collect();
+        tx.savepoint("pagerow_whole").await?;
+        match tx.query(&sql, &[(&texts, Type::TEXT_ARRAY)]).await {
+            Ok(found) => {
+                tx.release("pagerow_whole").await?;
+                for row in &found {
+                    let row = reader.read(row)?;
+                    let place = row.place.and_then(|at| part.get(at)).filter(|_| row.unreadable.is_none());
+                    if let Some(place) = place {
+                        shown[*place] = Some(row.sighting.record);
+                    }
+                }
+            }
+            // A type is another one by now: what does not fit stands alone in the end, and shows nothing.
+            Err(TxError::Statement(refused)) if is_cast_error(&refused.code) => {
+                tx.rollback_to("pagerow_whole").await?;
+                if part.len() > 1 {
+                    let (left, right) = part.split_at(part.len() / 2);
+                    open.extend([right, left]);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    tx.commit().await?;
+    Ok(shown)
+}
+
 async fn by_keys(rows: &Inner, tx: &mut Tx, keys: &[RowKey]) -> Result<Vec<Shown>, RowsError> {
     let columns = key_columns(rows, keys);
     let params: Vec<Param<'_>> = columns.iter().map(|column| (column as _, Type::TEXT_ARRAY)).collect();

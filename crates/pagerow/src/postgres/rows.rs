@@ -4,7 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_postgres::Pool;
 use jiff::tz::TimeZone;
-use pagerow_core::{digest::Digest, mapping::Mapping, plan::Step, record::RowKey};
+use pagerow_core::{
+    digest::Digest,
+    mapping::Mapping,
+    plan::Step,
+    record::{Record, RowKey},
+};
 use tokio::sync::OnceCell;
 
 use tokio_postgres::types::Type;
@@ -154,6 +159,10 @@ impl Rows for PgRows {
 
     async fn for_backup_in_short(&self, keys: &[RowKey]) -> Result<Vec<(RowKey, Digest)>, RowsError> {
         whole::for_backup_in_short(&self.inner, keys).await
+    }
+
+    async fn shown_by(&self, whole: &[&str]) -> Result<Vec<Option<Record>>, RowsError> {
+        read::of_whole(&self.inner, whole).await
     }
 
     async fn note(&self, tx: &mut Tx, notes: &[RowNote]) -> Result<(), RowsError> {

@@ -85,6 +85,8 @@ pub(super) enum Which<'a> {
     Where(&'a str),
     /// Those whose keys are the first parameters, one array of text for each key column.
     Keys,
+    /// Those that would be made of the whole rows in the first parameter, an array of JSON as text.
+    Whole,
 }
 
 impl Statements {
@@ -194,12 +196,12 @@ impl Statements {
     }
 
     /// Key columns, then fields, then what expressions look at beside them, then edit time, page id, checksum, the deletion mark, whether it takes part, and
-    /// for [`Which::Keys`] the place of the key that was asked for.
+    /// for [`Which::Keys`] and [`Which::Whole`] the place of what was asked for.
     pub(super) fn select(&self, which: Which<'_>) -> String {
         let keys = self.key.iter().map(|key| key.text.as_str());
         let marked = self.marked.as_deref().unwrap_or("false");
         let in_scope = match (which, &self.condition) {
-            (Which::InScope, _) | (_, None) => "true".to_owned(),
+            (Which::InScope | Which::Whole, _) | (_, None) => "true".to_owned(),
             (_, Some(condition)) => format!("{condition} IS TRUE"),
         };
         let mut list: Vec<&str> = keys.chain(self.extras.iter().map(String::as_str)).collect();
@@ -214,6 +216,13 @@ impl Statements {
                     "true".to_owned(),
                 )
             }
+            Which::Whole => {
+                list.push("pagerow_asked.pagerow_place");
+                let whole = asked(0, &["pagerow_whole".to_owned()]);
+                let row =
+                    format!("json_populate_record(NULL::{}, pagerow_asked.pagerow_whole::json)", self.table);
+                (format!("{whole} CROSS JOIN LATERAL {row} AS {}", self.name), "true".to_owned())
+            }
         };
         let mut sql = format!("SELECT {} FROM {from}", list.join(", "));
         if let Some(own) = self.key.first() {
@@ -223,6 +232,8 @@ impl Statements {
                         format!("{} IN (SELECT unnest($1::text[])::{}) AND ", join.own, join.own_cast)
                     }
                     Which::InScope | Which::Where(_) => String::new(),
+                    // Its pairs are no part of a row.
+                    Which::Whole => "false AND ".to_owned(),
                 };
                 sql.push_str(&format!(
                     " LEFT JOIN (SELECT {} AS pagerow_own, array_agg({}) AS pagerow_keys FROM {} \

@@ -125,18 +125,9 @@ async fn kept<T>(
     Ok(found)
 }
 
-/// Makes one row again as it was, but for what the edit sets. Columns that the table has lost since stay lost, those
+/// Makes rows again as they were, but for what the edits set. Columns that the table has lost since stay lost, those
 /// that it gained since get their defaults, and those that it computes are computed.
-pub(super) async fn insert(
-    rows: &Inner,
-    tx: &mut Tx,
-    edit: &Edit,
-    whole: &str,
-) -> Result<Vec<RowKey>, TxError> {
-    // The journal's own text: what is not an object holds no column.
-    let kept: BTreeSet<String> = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(whole)
-        .map(|columns| columns.into_keys().collect())
-        .unwrap_or_default();
+pub(super) async fn insert(rows: &Inner, tx: &mut Tx, edits: &[Edit]) -> Result<Vec<RowKey>, TxError> {
     let given = tx
         .query(
             "SELECT attname::text FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0 \
@@ -144,35 +135,62 @@ pub(super) async fn insert(
             &[(&rows.sql.table, Type::TEXT)],
         )
         .await?;
-    let columns: Vec<String> =
-        given.iter().map(|row| row.get(0)).filter(|name| kept.contains(name)).collect();
-    let mut texts: Vec<Option<String>> = vec![Some(whole.to_owned())];
+    let given: Vec<String> = given.iter().map(|row| row.get(0)).collect();
+    let kept = |edit: &Edit| -> Vec<&String> {
+        // The journal's own text: what is not an object holds no column.
+        let kept: BTreeSet<String> =
+            serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(edit.whole.as_deref().unwrap_or("{}"))
+                .map(|columns| columns.into_keys().collect())
+                .unwrap_or_default();
+        given.iter().filter(|name| kept.contains(*name)).collect()
+    };
+    let edits: Vec<(&Edit, Vec<&String>)> = edits.iter().map(|edit| (edit, kept(edit))).collect();
+    let mut made = Vec::with_capacity(edits.len());
+    for alike in edits.chunk_by(|one, next| one.1 == next.1) {
+        made.extend(insert_alike(rows, tx, alike).await?);
+    }
+    Ok(made)
+}
+
+/// Rows of which the same columns were kept and the same are set.
+async fn insert_alike(
+    rows: &Inner,
+    tx: &mut Tx,
+    edits: &[(&Edit, Vec<&String>)],
+) -> Result<Vec<RowKey>, TxError> {
+    let Some((first, columns)) = edits.first() else { return Ok(Vec::new()) };
+    let mut arrays = vec![edits.iter().map(|(edit, _)| edit.whole.as_deref()).collect::<Vec<_>>()];
+    let mut asked_for = vec!["pagerow_whole".to_owned()];
     let mut values = Vec::with_capacity(columns.len());
-    for column in &columns {
+    for column in columns {
         let name = quoted(column);
-        let set = edit.sets.columns.iter().find_map(|(place, text)| match rows.sql.fields.get(*place)? {
-            Source::Column { reader, name: of, .. } if *of == name => Some((reader.cast(), text)),
+        let set = first.sets.columns.keys().find_map(|place| match rows.sql.fields.get(*place)? {
+            Source::Column { reader, name: of, .. } if *of == name => Some((reader.cast(), place)),
             Source::Column { .. } | Source::Derived | Source::Join(_) | Source::Paused => None,
         });
         values.push(match set {
-            Some((cast, text)) => {
-                texts.push(text.clone());
-                format!("${}::text::{cast}", texts.len())
+            Some((cast, place)) => {
+                arrays.push(edits.iter().map(|(edit, _)| edit.sets.columns.get(place)?.as_deref()).collect());
+                asked_for.push(format!("c{place}"));
+                format!("pagerow_asked.c{place}::{cast}")
             }
-            None => format!("pagerow_whole.{name}"),
+            None => format!("pagerow_kept.{name}"),
         });
     }
     let names: Vec<String> = columns.iter().map(|column| quoted(column)).collect();
+    // Rows are made one after another in the order of the query, and returned as they are made.
     let sql = format!(
-        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} \
-         FROM json_populate_record(NULL::{}, $1::text::json) AS pagerow_whole RETURNING {}",
+        "INSERT INTO {} ({}) OVERRIDING SYSTEM VALUE SELECT {} FROM {} \
+         CROSS JOIN LATERAL json_populate_record(NULL::{}, pagerow_asked.pagerow_whole::json) AS pagerow_kept \
+         ORDER BY pagerow_asked.pagerow_place RETURNING {}",
         rows.sql.aliased(),
         names.join(", "),
         values.join(", "),
+        asked(0, &asked_for),
         rows.sql.table,
         rows.sql.key_texts(),
     );
-    let params: Vec<Param<'_>> = texts.iter().map(|text| (text as _, Type::TEXT)).collect();
+    let params: Vec<Param<'_>> = arrays.iter().map(|texts| (texts as _, Type::TEXT_ARRAY)).collect();
     let made = tx.query(&sql, &params).await?;
     Ok(made
         .iter()

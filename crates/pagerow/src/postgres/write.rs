@@ -299,8 +299,8 @@ fn values(
                     return Err(record(Reason::new("read_only", text)));
                 }
                 let value = match &field.lens {
-                    // A row that was kept whole has what its column held.
-                    Some(_) if step.whole.is_some() => continue,
+                    // A row that was kept whole has what its column held; what its page says otherwise was edited since.
+                    Some(_) if step.whole.is_some() && step.because == Because::Undone => continue,
                     Some(lens) => {
                         let held = before
                             .and_then(|(record, behind)| Some((behind.get(&place)?, record.get(place)?)));

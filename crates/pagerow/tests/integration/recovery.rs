@@ -1,11 +1,13 @@
 //! Either side is rebuilt from the other: what was lost comes back as it was, and nothing else is touched.
 
+mod businesses;
 mod databases;
 mod detect;
 mod emptied;
 mod interrupted;
 mod matching;
 mod odd;
+mod pace;
 mod pages;
 
 use serde_json::Value as Json;

@@ -18,6 +18,7 @@ use pagerow_core::{
 use serde_json::{Value as Json, json};
 
 use crate::{
+    judge::Judge,
     kind::Kind,
     model::{
         Server,
@@ -52,6 +53,7 @@ pub(crate) struct Cast {
     pub(crate) server: Server,
     pub(crate) notion: Arc<InProcess>,
     pub(crate) ledger: Arc<Ledger>,
+    pub(crate) judge: Arc<Judge>,
     pub(crate) specs: Arc<Vec<MappingSpec>>,
     pub(crate) mappings: Vec<Arc<Mapping>>,
     pub(crate) sources: Vec<Source>,
@@ -59,6 +61,8 @@ pub(crate) struct Cast {
     pub(crate) databases: Vec<String>,
     /// Whether engines look for changes only.
     pub(crate) is_gentle: bool,
+    /// By how much queries may be behind, in milliseconds.
+    pub(crate) lag: u64,
 }
 
 impl Cast {
@@ -99,9 +103,21 @@ impl Cast {
             .collect();
         let server = Server::new(Arc::clone(&stage), tables);
         let specs = Arc::new(specs.clone());
-        let ledger = Arc::default();
+        let (ledger, judge) = Default::default();
         let is_gentle = script.is_gentle();
-        Self { stage, server, notion, ledger, specs, mappings, sources, databases, is_gentle }
+        Self {
+            stage,
+            server,
+            notion,
+            ledger,
+            judge,
+            specs,
+            mappings,
+            sources,
+            databases,
+            is_gentle,
+            lag: script.world.lag,
+        }
     }
 
     /// An engine that has just been started.

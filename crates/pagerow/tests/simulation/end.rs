@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow::engine::Depth;
 use pagerow_core::{
-    mapping::{Flow, Mapping, OnPageTrashed, OnRowDeleted},
-    plan::Action,
+    mapping::{Flow, Mapping, OnPageTrashed, OnRowDeleted, Policy},
+    plan::{Action, ConflictKind},
     record::{PageId, RowKey},
     side::Side,
     value::Value,
@@ -14,7 +14,8 @@ use serde_json::Value as Json;
 
 use crate::{
     cast::Cast,
-    people::{all_text, key_of, removed_row},
+    model::table::Row,
+    people::{Word, all_text, key_of, removed_row},
     process::{Failure, run},
     script::Script,
 };
@@ -27,6 +28,7 @@ pub(crate) async fn violations(cast: &Cast, script: &Script) -> Vec<String> {
         found.extend(here.differences());
         found.extend(here.doubles());
         found.extend(here.unfounded_deletions());
+        found.extend(here.idle_questions());
     }
     found.extend(open_intents(cast));
     found.extend(lost_words(cast, script));
@@ -35,7 +37,7 @@ pub(crate) async fn violations(cast: &Cast, script: &Script) -> Vec<String> {
 }
 
 /// One mapping at the end, as the two sides and pagerow's memory show it.
-struct Here<'a> {
+pub(crate) struct Here<'a> {
     cast: &'a Cast,
     at: usize,
     mapping: &'a Mapping,
@@ -47,7 +49,7 @@ struct Here<'a> {
 }
 
 impl<'a> Here<'a> {
-    fn of(cast: &'a Cast, at: usize) -> Self {
+    pub(crate) fn of(cast: &'a Cast, at: usize) -> Self {
         let mapping = &*cast.mappings[at];
         let pages = |trashed| cast.pages(at, trashed).into_iter().filter_map(with_id).collect();
         let links = links(cast, &mapping.name);
@@ -67,51 +69,60 @@ impl<'a> Here<'a> {
 
     /// 1: both sides equal, but for what is listed with a reason.
     fn differences(&self) -> Vec<String> {
-        let (cast, name) = (self.cast, &self.mapping.name);
-        let mut found = Vec::new();
-        let mut paired = BTreeSet::new();
-        let rows = cast.server.look(|db| db.tables[name].rows().clone());
-        for (key, row) in rows.iter().filter(|(_, row)| !row.is_marked) {
-            let page = self.links.get(key).copied();
-            let Some((id, page)) = page.and_then(|id| Some((id, self.pages.get(&id)?))) else {
-                if !self.may_lack_page(key, page) {
-                    found.push(format!("row {key} of {name} has no page"));
-                }
-                continue;
-            };
-            paired.insert(id);
-            if key_of(page) != Some(key.as_str())
-                && self.mapping.direction.reaches(Side::Notion)
-                && !self.is_named(Some(key), Some(id), None)
-            {
-                found.push(format!("page {id} does not carry the key {key}"));
-            }
-            for (place, (field, spec)) in
-                self.mapping.fields.iter().zip(&cast.specs[self.at].fields).enumerate()
-            {
-                let there = row.record.get(place).unwrap_or(&Value::Null);
-                let here = &page["values"][&field.property];
-                let row_of = |page: &str| self.row_of(field.related().unwrap_or_default(), page);
-                let column = Some(field.column.as_str());
-                // A new record does not take what only its other half may give, nor is it emptied for that.
-                let is_kept = match field.flow {
-                    Flow::Both | Flow::Paused => false,
-                    Flow::ToNotion => there.is_null(),
-                    Flow::ToPostgres => spec.kind.same(&Value::Null, here, |_| None),
-                };
-                let is_same = is_kept || spec.kind.same(there, here, row_of);
-                if !is_same && !self.is_named(Some(key), Some(id), column) {
-                    found.push(format!(
-                        "{} of row {key} of {name} is {there:?}, and {here} on page {id}",
-                        field.column
-                    ));
-                }
-            }
-        }
+        let name = &self.mapping.name;
+        let keys: Vec<RowKey> = self.cast.server.look(|db| db.tables[name].rows().keys().cloned().collect());
+        let mut found: Vec<String> = keys.iter().flat_map(|key| self.row_differences(key)).collect();
+        let paired: BTreeSet<PageId> = keys
+            .iter()
+            .filter(|key| self.row(key).is_some())
+            .filter_map(|key| self.links.get(key).copied())
+            .collect();
         for (id, page) in self.pages.iter().filter(|(id, _)| !paired.contains(id)) {
             let key = key_of(page).map(RowKey::from);
             if !self.may_lack_row(*id, key.as_ref()) {
                 found.push(format!("page {id} of {name} (key {key:?}) has no row"));
+            }
+        }
+        found
+    }
+
+    fn row(&self, key: &RowKey) -> Option<Row> {
+        let row = self.cast.server.look(|db| db.tables[&self.mapping.name].rows().get(key).cloned());
+        row.filter(|row| !row.is_marked)
+    }
+
+    /// The same of one row, if it is there.
+    pub(crate) fn row_differences(&self, key: &RowKey) -> Vec<String> {
+        let (cast, name) = (self.cast, &self.mapping.name);
+        let Some(row) = self.row(key) else { return Vec::new() };
+        let page = self.links.get(key).copied();
+        let Some((id, page)) = page.and_then(|id| Some((id, self.pages.get(&id)?))) else {
+            let why = format!("row {key} of {name} has no page");
+            return if self.may_lack_page(key, page) { Vec::new() } else { vec![why] };
+        };
+        let mut found = Vec::new();
+        if key_of(page) != Some(key.as_str())
+            && self.mapping.direction.reaches(Side::Notion)
+            && !self.is_named(Some(key), Some(id), None)
+        {
+            found.push(format!("page {id} does not carry the key {key}"));
+        }
+        for (place, (field, spec)) in self.mapping.fields.iter().zip(&cast.specs[self.at].fields).enumerate()
+        {
+            let there = row.record.get(place).unwrap_or(&Value::Null);
+            let here = &page["values"][&field.property];
+            let row_of = |page: &str| self.row_of(field.related().unwrap_or_default(), page);
+            let column = Some(field.column.as_str());
+            // A new record does not take what only its other half may give, nor is it emptied for that.
+            let is_kept = match field.flow {
+                Flow::Both | Flow::Paused => false,
+                Flow::ToNotion => there.is_null(),
+                Flow::ToPostgres => spec.kind.same(&Value::Null, here, |_| None),
+            };
+            let is_same = is_kept || spec.kind.same(there, here, row_of);
+            if !is_same && !self.is_named(Some(key), Some(id), column) {
+                let column = &field.column;
+                found.push(format!("{column} of row {key} of {name} is {there:?}, and {here} on page {id}"));
             }
         }
         found
@@ -148,10 +159,11 @@ impl<'a> Here<'a> {
         self.cast.ledger.is_copy(&page.to_string())
     }
 
-    /// Whether somebody put this page in the trash before pagerow knew that it had made it, and took it out again after
-    /// another one was made: Notion lists no page in the trash.
+    /// Whether somebody put this page in the trash, or out of reach, before pagerow knew whose it is, and back again after
+    /// another one was made: Notion lists neither.
     fn is_back_too_late(&self, page: PageId, key: &RowKey) -> bool {
-        self.cast.ledger.is_removed(&page.to_string())
+        let ledger = &self.cast.ledger;
+        (ledger.is_removed(&page.to_string()) || ledger.was_hidden(&page.to_string()))
             && self.links.get(key).is_some_and(|other| *other != page)
     }
 
@@ -167,6 +179,37 @@ impl<'a> Here<'a> {
     fn row_of(&self, mapping: &str, page: &str) -> Option<RowKey> {
         let page = PageId::parse(page)?;
         links(self.cast, mapping).into_iter().find(|(_, of)| *of == page).map(|(key, _)| key)
+    }
+
+    /// 1: nobody is asked about a field in which both sides show the same.
+    fn idle_questions(&self) -> Vec<String> {
+        let (cast, name) = (self.cast, &self.mapping.name);
+        let rows = cast.server.look(|db| db.tables[name].rows().clone());
+        let open = cast.server.look(|db| {
+            let open = db.memory.conflicts.values().filter(|row| !row.is_closed && row.open.mapping == *name);
+            open.map(|row| row.open.conflict.clone()).collect::<Vec<_>>()
+        });
+        let mut found = Vec::new();
+        for conflict in open {
+            let ConflictKind::Field { field: place, .. } = conflict.kind else { continue };
+            let row = conflict.key.as_ref().and_then(|key| rows.get(key));
+            let page = conflict.page.and_then(|id| self.pages.get(&id));
+            if let (Some(row), Some(page)) = (row, page) {
+                let field = &self.mapping.fields[place];
+                let there = row.record.get(place).unwrap_or(&Value::Null);
+                let here = &page["values"][&field.property];
+                let row_of = |page: &str| self.row_of(field.related().unwrap_or_default(), page);
+                // A trigger's capitals are another text.
+                let is_text = matches!(there, Value::Text(text) if here.as_str() != Some(text));
+                if !is_text && cast.specs[self.at].fields[place].kind.same(there, here, row_of) {
+                    let (key, column) = (&conflict.key, &field.column);
+                    found.push(format!(
+                        "somebody is asked about {column} of {key:?} of {name}, which is {there:?} and {here}"
+                    ));
+                }
+            }
+        }
+        found
     }
 
     /// 2: at most one live page for a row's key, but for those that people made by copying.
@@ -241,32 +284,37 @@ fn open_intents(cast: &Cast) -> Vec<String> {
 }
 
 /// 4: every word that somebody wrote is there, or was taken away by somebody who had seen it, or can be restored from a
-/// record. That what is there is on both sides is the first condition's business.
+/// record. That what is there is on both sides is the first condition's business. Where a person is to decide which of
+/// two edits counts, the history is no such record: nobody was asked.
 fn lost_words(cast: &Cast, script: &Script) -> Vec<String> {
-    let mut there: BTreeSet<String> = BTreeSet::new();
-    let mut take = |text: &str| {
-        there.extend(text.split(|c: char| !c.is_ascii_alphanumeric()).map(str::to_lowercase));
-    };
+    let mut there = Words::default();
     for (at, mapping) in cast.mappings.iter().enumerate() {
-        cast.server
-            .look(|db| db.tables[&mapping.name].rows().values().for_each(|row| take(&all_text(&row.record))));
+        cast.server.look(|db| {
+            db.tables[&mapping.name].rows().values().for_each(|row| there.take(&all_text(&row.record)));
+        });
         // A page in the trash can be taken out of it.
-        cast.pages(at, false).iter().chain(&cast.pages(at, true)).for_each(|page| take(&page.to_string()));
+        cast.pages(at, false)
+            .iter()
+            .chain(&cast.pages(at, true))
+            .for_each(|page| there.take(&page.to_string()));
     }
+    let mut history = Words::default();
     cast.server.look(|db| {
-        for step in db.memory.steps.values() {
-            take(&serde_json::to_string(&step.step).unwrap_or_default());
-        }
         for row in db.memory.conflicts.values() {
-            take(&serde_json::to_string(&row.open.conflict).unwrap_or_default());
+            let open = serde_json::to_string(&row.open.conflict).unwrap_or_default();
+            if row.is_closed { &mut history } else { &mut there }.take(&open);
         }
         for row in db.memory.parked.values() {
-            take(&format!("{:?}", row.record.value));
+            there.take(&format!("{:?}", row.record.value));
+        }
+        for step in db.memory.steps.values() {
+            history.take(&serde_json::to_string(&step.step).unwrap_or_default());
         }
     });
     let mut found = Vec::new();
     for (name, word) in cast.ledger.words() {
-        if word.is_superseded() || there.contains(&name) {
+        let is_kept = (!cast.asks_about(&word) || word.is_put_away()) && history.0.contains(&name);
+        if word.is_superseded() || there.0.contains(&name) || is_kept {
             continue;
         }
         // Notion has no conditional write: what is written to a page between pagerow's last look at it and its write is
@@ -281,6 +329,17 @@ fn lost_words(cast: &Cast, script: &Script) -> Vec<String> {
         found.push(format!("the word {name} is lost: {word:?}"));
     }
     found
+}
+
+/// Words that were found somewhere.
+#[derive(Default)]
+struct Words(BTreeSet<String>);
+
+impl Words {
+    fn take(&mut self, text: &str) {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        self.0.extend(words.map(str::to_lowercase));
+    }
 }
 
 /// 5: a further run makes hardly a call, and no write.
@@ -302,6 +361,14 @@ async fn unrest(cast: &Cast) -> Vec<String> {
 }
 
 impl Cast {
+    /// Whether a person decides which of two edits of this cell counts.
+    fn asks_about(&self, word: &Word) -> bool {
+        let mapping = &self.mappings[word.table];
+        let field = mapping.fields.iter().find(|field| field.property == word.cell);
+        mapping.on_conflict == Policy::Manual
+            && field.is_some_and(|field| field.flow == Flow::Both && field.wins.is_none())
+    }
+
     /// The ids of the property of this name, one for each data source.
     fn property_ids(&self, name: &str) -> Vec<&str> {
         let fields = self.mappings.iter().flat_map(|mapping| &mapping.fields);

@@ -3,11 +3,12 @@
 use pagerow_core::mapping::{Flow, OnPageTrashed, OnRowDeleted, Policy};
 
 use crate::{
+    aimed::{self, Story},
     dice::Dice,
     kind::Kind,
     script::{
         Cell, Event, FieldSpec, How, MappingSpec, NetworkFault, NetworkKind, PageDeed, RowDeed, Says, Script,
-        StoreFault, What, WorldSpec,
+        StoreFault, What, Whose, WorldSpec,
     },
 };
 
@@ -47,9 +48,11 @@ impl Script {
         if dice.percent(20) {
             fleeting(&mut dice, quiet_at, &mut events);
         }
-        if dice.percent(35) {
+        let is_gentle = dice.percent(35);
+        if is_gentle {
             events.retain(|event| event.what.is_gentle());
         }
+        aimed::add(&mut dice, &mut world, is_gentle, &mut Story { events: &mut events, quiet_at });
         events.sort_by_key(|event| event.at);
         Self { seed, world, events, quiet_at }
     }
@@ -64,6 +67,7 @@ fn world(dice: &mut Dice) -> WorldSpec {
         mappings,
         rows,
         pages: if dice.percent(25) { dice.between(1, 30) } else { 0 },
+        keyed_pages: 0,
         lag: if dice.percent(30) { dice.between(1, 60) * 1000 } else { 0 },
         lag_min: 0,
         cap: if dice.percent(30) { dice.between(10, 20) } else { 10_000 },
@@ -130,7 +134,7 @@ fn mapping(dice: &mut Dice, name: &str, all: &[&str]) -> MappingSpec {
     }
 }
 
-fn cell(dice: &mut Dice) -> Cell {
+pub(crate) fn cell(dice: &mut Dice) -> Cell {
     let how = *dice.pick(&[How::Add, How::Add, How::Add, How::Replace, How::Clear]);
     Cell { field: dice.bits() % 64, how, value: dice.bits() % 100_000 }
 }
@@ -149,10 +153,16 @@ fn edit(dice: &mut Dice, is_shared: bool) -> What {
         15 => What::Row(RowDeed::Mark { table, pick }),
         16 if dice.percent(15) => What::Row(RowDeed::Truncate { table }),
         16..=18 => What::Page(PageDeed::Create { table, value }),
-        19..=25 => What::Page(PageDeed::Edit { table, pick, cell, as_bot: is_shared && dice.percent(40) }),
-        26 => What::Page(PageDeed::Trash { table, pick }),
+        19..=25 => What::Page(PageDeed::Edit {
+            table,
+            pick,
+            cell,
+            as_bot: is_shared && dice.percent(40),
+            whose: Whose::Anybodys,
+        }),
+        26 => What::Page(PageDeed::Trash { table, pick, whose: Whose::Anybodys }),
         27 => What::Page(PageDeed::Restore { table, pick }),
-        28 => What::Page(PageDeed::Duplicate { table, pick }),
+        28 => What::Page(PageDeed::Duplicate { table, pick, whose: Whose::Anybodys }),
         _ => What::Row(RowDeed::Edit { table, pick, cell, open: 0 }),
     }
 }
@@ -172,7 +182,7 @@ fn burst(dice: &mut Dice, quiet_at: u64, events: &mut Vec<Event>) {
         let what = if dice.percent(50) {
             What::Row(RowDeed::Edit { table, pick, cell, open: 0 })
         } else {
-            What::Page(PageDeed::Edit { table, pick, cell, as_bot: false })
+            What::Page(PageDeed::Edit { table, pick, cell, as_bot: false, whose: Whose::Anybodys })
         };
         events.push(Event { at, what });
     }

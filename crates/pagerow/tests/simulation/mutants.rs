@@ -8,21 +8,7 @@ use crate::{play::play, script::Script, season::Season, stage::Told};
 const SEEDS: u64 = 200;
 
 /// Bugs that no seed so far shows: each is a hole in the simulated world, to be mended by a harsher one.
-const ESCAPE: &[Mutant] = &[
-    Mutant::UnreadableIsAbsent,
-    Mutant::UnsharedIsTrashed,
-    Mutant::UnseenIsTrashed,
-    Mutant::CountIsKept,
-    Mutant::UnlinkedIsBelieved,
-    Mutant::NobodySearches,
-    Mutant::StaleIsWritten,
-    Mutant::NobodyLooksAgain,
-    Mutant::StaleIsForgotten,
-    Mutant::LeaseIsTaken,
-    Mutant::NoGuard,
-    Mutant::ContestIsIgnored,
-    Mutant::EmptyCheckbox,
-];
+const ESCAPE: &[Mutant] = &[Mutant::UnlinkedIsBelieved];
 
 /// `PAGEROW_MUTANT` names the only one that is looked for, which may be one that escapes.
 #[test]

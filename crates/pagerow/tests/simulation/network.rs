@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 use crate::{
     model::Server,
     people::Ledger,
-    script::{NetworkFault, NetworkKind, Says},
+    script::{Call, NetworkFault, NetworkKind, Says},
     stage::Stage,
 };
 
@@ -54,7 +54,11 @@ impl Transport for Network {
             if now < self.waits_until.load(Ordering::Relaxed) {
                 self.stage.blame(format!("a call to {} while Notion asked to wait", request.url.path()));
             }
+            let call = kind_of(&request);
             let answer = self.carry(request).await;
+            if let Some(slow) = self.stage.answered(call) {
+                self.stage.pass(slow, slow).await;
+            }
             if let Ok(Response { status: 429 | 529, headers, .. }) = &answer {
                 let wait = headers.get(RETRY_AFTER).and_then(|wait| wait.to_str().ok()?.parse::<u64>().ok());
                 let until = self.stage.elapsed() + wait.unwrap_or(0) * 1000;
@@ -74,8 +78,7 @@ impl Network {
         let sent = self.stage.elapsed();
         self.stage.pass(0, 20).await;
         let broken = || Lost::Broken("the connection was reset".into());
-        let is_question = request.method == Method::GET && request.url.path().starts_with("/v1/pages/");
-        let fault = self.stage.network_fault(is_write, is_question);
+        let fault = self.stage.network_fault(is_write, kind_of(&request) == Call::Question);
         if let Some(NetworkFault { kind, .. }) = &fault {
             self.stage.count(kind.name());
             self.stage.tell(|| format!("{} {} {}", kind.name(), request.method, request.url.path()));
@@ -206,6 +209,15 @@ fn response(answer: &notion_emulator::Response) -> Response {
 fn changes_something(request: &Request) -> bool {
     let path = request.url.path();
     request.method != Method::GET && !path.ends_with("/query") && !path.ends_with("/search")
+}
+
+fn kind_of(request: &Request) -> Call {
+    let is_of_page = request.url.path().starts_with("/v1/pages/");
+    match request.method {
+        _ if changes_something(request) => Call::Write,
+        Method::GET if is_of_page => Call::Question,
+        _ => Call::List,
+    }
 }
 
 /// The properties that a request's body names.

@@ -21,7 +21,7 @@ use crate::{
     kind::Kind,
     model::{Tx, server::Lock, table::Row},
     network::properties,
-    script::{Cell, How, PageDeed, RowDeed},
+    script::{Cell, How, PageDeed, RowDeed, Whose, WorldSpec},
     stage::lock,
 };
 
@@ -37,8 +37,14 @@ struct Entries {
     removed: BTreeSet<String>,
     /// Keys of rows that were there once, by table.
     keys: BTreeMap<String, BTreeSet<RowKey>>,
+    /// Keys that pages carry from before there was this pagerow, by table.
+    earlier: BTreeMap<String, BTreeSet<RowKey>>,
     /// Pages that a person made by copying another one.
     copies: BTreeSet<String>,
+    /// When somebody last did something to a row or a page.
+    touched: BTreeMap<String, u64>,
+    /// Pages that were not shared for some time.
+    hidden: BTreeSet<String>,
     /// Mappings to which somebody else wrote with pagerow's token.
     strangers: BTreeSet<String>,
     /// What pagerow wrote to which property of which page: when it was sent, and when it arrived.
@@ -49,6 +55,8 @@ struct Entries {
 #[derive(Clone, Debug)]
 pub(crate) struct Word {
     pub(crate) at: u64,
+    /// The mapping's place.
+    pub(crate) table: usize,
     pub(crate) side: Side,
     /// The row's key or the page's id.
     pub(crate) record: String,
@@ -56,11 +64,17 @@ pub(crate) struct Word {
     pub(crate) cell: &'static str,
     /// Somebody who saw it took it away.
     is_superseded: bool,
+    /// Somebody put the page that showed it in the trash.
+    is_put_away: bool,
 }
 
 impl Word {
     pub(crate) fn is_superseded(&self) -> bool {
         self.is_superseded
+    }
+
+    pub(crate) fn is_put_away(&self) -> bool {
+        self.is_put_away
     }
 }
 
@@ -68,7 +82,7 @@ impl Ledger {
     /// What a text becomes by an edit.
     fn edit(
         &self,
-        (at, side): (u64, Side),
+        (at, table, side): (u64, usize, Side),
         record: &str,
         cell: &'static str,
         text: &str,
@@ -84,11 +98,30 @@ impl Ledger {
         }
         entries.next += 1;
         let new = format!("w{}", entries.next);
-        let word = Word { at, side, record: record.to_owned(), cell, is_superseded: false };
+        let word = Word {
+            at,
+            table,
+            side,
+            record: record.to_owned(),
+            cell,
+            is_superseded: false,
+            is_put_away: false,
+        };
         entries.words.insert(new.clone(), word);
         match how {
             How::Add if !before.is_empty() => format!("{} {new}", before.join(" ")),
             How::Add | How::Replace | How::Clear => new,
+        }
+    }
+
+    /// A person put a page in the trash that showed this.
+    fn put_away(&self, page: &str, shown: &str) {
+        let mut entries = lock(&self.0);
+        entries.removed.insert(page.to_owned());
+        for word in words(shown) {
+            if let Some(word) = entries.words.get_mut(&word) {
+                word.is_put_away = true;
+            }
         }
     }
 
@@ -109,6 +142,25 @@ impl Ledger {
         lock(&self.0).copies.contains(page)
     }
 
+    fn touch(&self, record: String, at: u64) {
+        lock(&self.0).touched.insert(record, at);
+    }
+
+    /// When somebody last did something to this row or page.
+    pub(crate) fn touched(&self, record: &str) -> Option<u64> {
+        lock(&self.0).touched.get(record).copied()
+    }
+
+    /// A person takes a page out of pagerow's reach for some time.
+    pub(crate) fn hide(&self, page: &str) {
+        lock(&self.0).hidden.insert(page.to_owned());
+    }
+
+    /// Whether this page was out of pagerow's reach for some time.
+    pub(crate) fn was_hidden(&self, page: &str) -> bool {
+        lock(&self.0).hidden.contains(page)
+    }
+
     /// Whether somebody else wrote to a mapping's pages with pagerow's token.
     pub(crate) fn is_impersonated(&self, mapping: &str) -> bool {
         lock(&self.0).strangers.contains(mapping)
@@ -117,6 +169,13 @@ impl Ledger {
     /// Keys of rows that people inserted into a table.
     pub(crate) fn keys(&self, table: &str) -> BTreeSet<RowKey> {
         lock(&self.0).keys.get(table).cloned().unwrap_or_default()
+    }
+
+    /// Keys that a row of a table may come back under.
+    fn old_keys(&self, table: &str) -> BTreeSet<RowKey> {
+        let mut keys = self.keys(table);
+        keys.extend(lock(&self.0).earlier.get(table).into_iter().flatten().cloned());
+        keys
     }
 
     /// Notes which properties a call of pagerow's changed.
@@ -170,13 +229,17 @@ impl Cast {
         match *deed {
             RowDeed::Insert { table, value } => {
                 let key = self.server.number().to_string().into();
-                self.insert(self.table(table), key, value);
+                self.insert(self.table(table), key, value, false);
+            }
+            RowDeed::InsertBare { table, value } => {
+                let key = self.server.number().to_string().into();
+                self.insert(self.table(table), key, value, true);
             }
             RowDeed::Reinsert { table, pick, value } => {
                 let at = self.table(table);
                 let name = &self.specs[at].name;
                 let gone: Vec<RowKey> = self.server.look(|db| {
-                    let keys = self.ledger.keys(name).into_iter();
+                    let keys = self.ledger.old_keys(name).into_iter();
                     keys.filter(|key| !db.tables[name].rows().contains_key(key)).collect()
                 });
                 let Some(key) = picked(&gone, pick) else { return };
@@ -187,7 +250,7 @@ impl Cast {
                 if held.unwrap_or(false) && !is_there {
                     drop(tx);
                     self.stage.count("a row came back");
-                    self.insert(at, key.clone(), value);
+                    self.insert(at, key.clone(), value, false);
                 }
             }
             RowDeed::Edit { table, pick, cell, open } => {
@@ -211,6 +274,7 @@ impl Cast {
                 if self.server.write_at_once(tx, move |db| db.delete(&name, &gone)) {
                     self.stage.count("a row was deleted");
                     self.stage.tell(|| format!("somebody deletes row {key} of {at}"));
+                    self.ledger.touch(removed_row(at, &key), self.stage.elapsed());
                     self.ledger.removed(&removed_row(at, &key), &all_text(&row.record));
                 }
             }
@@ -268,7 +332,7 @@ impl Cast {
         Some((tx, key, row?))
     }
 
-    fn insert(&self, at: usize, key: RowKey, value: u64) {
+    fn insert(&self, at: usize, key: RowKey, value: u64, is_bare: bool) {
         let tx = self.server.open();
         let row = Row {
             record: Arc::new(Record::new(vec![Some(Value::Null); self.specs[at].fields.len()])),
@@ -278,7 +342,8 @@ impl Cast {
             page: None,
         };
         let mut record = Record::clone(&row.record);
-        for field in 0..self.specs[at].fields.len() {
+        let given = if is_bare { 1 } else { self.specs[at].fields.len() };
+        for field in 0..given {
             let cell = Cell { field: 0, how: How::Add, value: value + field as u64 };
             record.set(field, Some(self.row_value(at, &key, &row, field, cell)));
         }
@@ -290,6 +355,7 @@ impl Cast {
     /// Writes a row and commits, unless the database refuses it: then what was meant never was.
     fn put(&self, tx: Tx, at: usize, key: RowKey, row: Row) {
         let row = Row { written_by: tx.number, edited: self.stage.database_now(), ..row };
+        self.ledger.touch(removed_row(at, &key), self.stage.elapsed());
         let (name, text) = (self.specs[at].name.clone(), all_text(&row.record));
         if !self.server.write_at_once(tx, move |db| db.put(&name, &key, row.clone())) {
             self.stage.count("the database refused somebody's write");
@@ -300,7 +366,7 @@ impl Cast {
     fn row_value(&self, at: usize, key: &RowKey, row: &Row, field: usize, cell: Cell) -> Value {
         let kind = self.specs[at].fields[field].kind;
         if kind.is_text() {
-            let when = (self.stage.elapsed(), Side::Postgres);
+            let when = (self.stage.elapsed(), at, Side::Postgres);
             let text =
                 self.ledger.edit(when, key.as_str(), kind.name(), &text_of(row.record.get(field)), cell.how);
             return if text.is_empty() { Value::Null } else { Value::Text(text) };
@@ -338,9 +404,9 @@ impl Cast {
                 self.stage
                     .tell(|| format!("somebody makes page {}: {}", made.json()["id"], body["properties"]));
             }
-            PageDeed::Edit { table, pick, cell, as_bot } => {
+            PageDeed::Edit { table, pick, cell, as_bot, whose } => {
                 let at = self.table(table);
-                let pages = self.pages(at, false);
+                let pages = self.pages_of(at, pick, whose);
                 let Some(page) = picked(&pages, pick) else { return };
                 let field = usize::try_from(cell.field).unwrap_or(0) % self.specs[at].fields.len();
                 let name = self.specs[at].fields[field].kind.name();
@@ -352,12 +418,16 @@ impl Cast {
                 }
                 self.on_page("PATCH", page, "", &body);
             }
-            PageDeed::Trash { table, pick } => {
-                let pages = self.pages(self.table(table), false);
+            PageDeed::Trash { table, pick, whose } => {
+                let pages = self.pages_of(self.table(table), pick, whose);
                 let Some(page) = picked(&pages, pick) else { return };
                 self.stage.count("a page was trashed");
                 // Its words stay in it, and it can be taken out of the trash.
-                self.ledger.removed(page["id"].as_str().unwrap_or_default(), "");
+                let texts: Vec<&str> = [Kind::Title, Kind::Text]
+                    .iter()
+                    .filter_map(|kind| page["values"][kind.name()].as_str())
+                    .collect();
+                self.ledger.put_away(page["id"].as_str().unwrap_or_default(), &texts.join(" "));
                 self.on_page("POST", page, "/trash", &json!({}));
             }
             PageDeed::Restore { table, pick } => {
@@ -366,8 +436,8 @@ impl Cast {
                 self.stage.count("a page was restored");
                 self.on_page("POST", page, "/restore", &json!({}));
             }
-            PageDeed::Duplicate { table, pick } => {
-                let pages = self.pages(self.table(table), false);
+            PageDeed::Duplicate { table, pick, whose } => {
+                let pages = self.pages_of(self.table(table), pick, whose);
                 let Some(page) = picked(&pages, pick) else { return };
                 self.stage.count("a page was copied");
                 let copy = self.on_page("POST", page, "/duplicate", &json!({}));
@@ -376,8 +446,9 @@ impl Cast {
         }
     }
 
-    /// Makes pages as people made them before there was a pagerow.
-    pub(crate) fn make_old_pages(&self, at: usize, count: u64) {
+    /// Makes pages as people, and an earlier pagerow, made them before there was this one.
+    pub(crate) fn make_old_pages(&self, at: usize, world: &WorldSpec) {
+        let count = world.pages.max(world.keyed_pages);
         if count == 0 {
             return;
         }
@@ -387,7 +458,14 @@ impl Cast {
             let values = fields.map(|(field, spec)| {
                 (spec.kind.name().to_owned(), self.page_value(at, &Json::Null, field, cell(field)))
             });
-            Json::Object(values.collect())
+            let mut row: Map<String, Json> = values.collect();
+            if number < world.keyed_pages {
+                let key = self.server.number().to_string();
+                row.insert(KEY_PROPERTY.to_owned(), json!(key));
+                let mut entries = lock(&self.ledger.0);
+                entries.earlier.entry(self.specs[at].name.clone()).or_default().insert(key.into());
+            }
+            Json::Object(row)
         };
         let rows: Vec<Json> = (0..count).map(row).collect();
         let path = format!("data_sources/{}/rows", self.sources[at].data_source);
@@ -395,6 +473,25 @@ impl Cast {
         let made = self.control("POST", &path, &body);
         assert_eq!(made.status, 200, "{}", made.json());
         self.stage.tell(|| format!("people have made pages in {at}: {body}"));
+    }
+
+    /// The pages from which one is picked.
+    fn pages_of(&self, at: usize, pick: u64, whose: Whose) -> Vec<Json> {
+        let mut pages = self.pages(at, false);
+        match whose {
+            Whose::Anybodys => {}
+            Whose::TheRows => {
+                let name = &self.specs[at].name;
+                let keys: Vec<RowKey> =
+                    self.server.look(|db| db.tables[name].rows().keys().cloned().collect());
+                let key = picked(&keys, pick).map(RowKey::as_str);
+                pages.retain(|page| key.is_some() && key_of(page) == key);
+            }
+            Whose::Copies => {
+                pages.retain(|page| self.ledger.is_copy(page["id"].as_str().unwrap_or_default()));
+            }
+        }
+        pages
     }
 
     /// One of the pages of a data source.
@@ -406,6 +503,7 @@ impl Cast {
     fn on_page(&self, method: &str, page: &Json, deed: &str, body: &Json) -> Json {
         self.stage.note_deed();
         let id = page["id"].as_str().unwrap_or_default();
+        self.ledger.touch(id.to_owned(), self.stage.elapsed());
         let answer = self.control(method, &format!("pages/{id}{deed}"), body);
         assert_eq!(answer.status, 200, "{method} {id}{deed}: {}", answer.json());
         self.stage.tell(|| format!("somebody does {method} {deed} to page {id}: {body}"));
@@ -417,7 +515,7 @@ impl Cast {
         if kind.is_text() {
             let id = page["id"].as_str().unwrap_or_default();
             let text = page["values"][kind.name()].as_str().unwrap_or_default();
-            let when = (self.stage.elapsed(), Side::Notion);
+            let when = (self.stage.elapsed(), at, Side::Notion);
             return json!(self.ledger.edit(when, id, kind.name(), text, cell.how));
         }
         let related: Vec<PageId> = match kind {

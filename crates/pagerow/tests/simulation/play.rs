@@ -1,7 +1,9 @@
 //! Playing a script: first everything that happens, then quiet, then the questions that have to be answered well.
 
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
+    rc::Rc,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -9,6 +11,7 @@ use std::{
 use jiff::Timestamp;
 use pagerow::engine::Depth;
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::{
     cast::Cast,
@@ -57,50 +60,26 @@ async fn act(cast: &Cast, script: &Script) -> Quiet {
             cast.do_to_row(&RowDeed::Insert { table, value: number * 31 + table }).await;
         }
     }
-    (0..cast.mappings.len()).for_each(|at| cast.make_old_pages(at, script.world.pages));
+    (0..cast.mappings.len()).for_each(|at| cast.make_old_pages(at, &script.world));
     let began = tokio::time::Instant::now();
-    let fate = Arc::new(Fate::default());
-    let process = tokio::task::spawn_local(keep_running(cast.clone(), Arc::clone(&fate)));
-    let mut seconds = tokio::task::JoinSet::new();
+    let hand = Rc::new(Hand { cast: cast.clone(), fate: Arc::default(), seconds: RefCell::default() });
+    let process = tokio::task::spawn_local(keep_running(cast.clone(), Arc::clone(&hand.fate)));
+    let at_calls = cast.stage.happens().map(|mut happens| {
+        let hand = Rc::clone(&hand);
+        tokio::task::spawn_local(async move {
+            while let Some(what) = happens.recv().await {
+                hand.do_it(&what);
+            }
+        })
+    });
     for event in &script.events {
         tokio::time::sleep_until(began + Duration::from_millis(event.at)).await;
-        match &event.what {
-            What::Row(deed) => {
-                let (cast, deed) = (cast.clone(), deed.clone());
-                tokio::spawn(async move { cast.do_to_row(&deed).await });
-            }
-            What::Page(deed) => cast.do_to_page(deed),
-            What::Network { fault, calls } => cast.stage.add_network_faults(fault, *calls),
-            What::Store { fault, times } => cast.stage.add_store_faults(*fault, *times),
-            What::Crash { polls, down } => fate.seal(*polls, *down),
-            What::Freeze { span } => fate.freeze(cast.stage.elapsed() + span),
-            What::SecondEngine { span } => {
-                cast.stage.count("two engines");
-                let other = keep_running(cast.clone(), Arc::default());
-                let span = Duration::from_millis(*span);
-                seconds.spawn_local(async move { drop(tokio::time::timeout(span, other).await) });
-            }
-            What::Clock { database, machine } => {
-                cast.stage.count("a clock jumped");
-                cast.stage.database_skew.store(*database, Ordering::Relaxed);
-                cast.stage.machine_skew.store(*machine, Ordering::Relaxed);
-            }
-            What::Outage { span } => cast.stage.cut_off(*span),
-            What::Revoked { span } => cast.for_a_while(*span, Blow::Revoked),
-            What::PageUnshared { table, pick, span } => {
-                if let Some(page) = cast.page_of(*table, *pick) {
-                    cast.for_a_while(*span, Blow::PageUnshared(page));
-                }
-            }
-            What::Unshared { table, span } => cast.for_a_while(*span, Blow::Unshared(cast.place(*table))),
-            What::DatabaseTrashed { table, span } => {
-                cast.for_a_while(*span, Blow::Trashed(cast.place(*table)));
-            }
-        }
+        hand.do_it(&event.what);
     }
     tokio::time::sleep_until(began + Duration::from_millis(script.quiet_at)).await;
     process.abort();
-    seconds.abort_all();
+    at_calls.iter().for_each(tokio::task::JoinHandle::abort);
+    hand.seconds.borrow_mut().abort_all();
     cast.stage.calm();
     cast.stage.tell(|| "from here on all is quiet".to_owned());
     cast.stage.database_skew.store(0, Ordering::Relaxed);
@@ -108,6 +87,61 @@ async fn act(cast: &Cast, script: &Script) -> Quiet {
     // What is still on its way arrives, and people finish what they have begun.
     tokio::time::sleep(Duration::from_secs(250)).await;
     become_quiet(cast, script).await
+}
+
+/// Who lets things happen.
+struct Hand {
+    cast: Cast,
+    /// The first engine's.
+    fate: Arc<Fate>,
+    /// Engines that work beside it.
+    seconds: RefCell<JoinSet<()>>,
+}
+
+impl Hand {
+    fn do_it(&self, what: &What) {
+        let cast = &self.cast;
+        match what {
+            What::Row(deed) => {
+                let (cast, deed) = (cast.clone(), deed.clone());
+                tokio::spawn(async move { cast.do_to_row(&deed).await });
+            }
+            What::Page(deed) => cast.do_to_page(deed),
+            What::Network { fault, calls } => cast.stage.add_network_faults(fault, *calls),
+            What::Store { fault, times } => cast.stage.add_store_faults(*fault, *times),
+            What::Crash { polls, down } => self.fate.seal(*polls, *down),
+            What::Freeze { span } => self.fate.freeze(cast.stage.elapsed() + span),
+            What::SecondEngine { span } => {
+                cast.stage.count("two engines");
+                let other = keep_running(cast.clone(), Arc::default());
+                let span = Duration::from_millis(*span);
+                let work = async move { drop(tokio::time::timeout(span, other).await) };
+                self.seconds.borrow_mut().spawn_local(work);
+            }
+            What::Clock { database, machine } => {
+                cast.stage.count("a clock jumped");
+                cast.judge.lose_track_of_time();
+                cast.stage.database_skew.store(*database, Ordering::Relaxed);
+                cast.stage.machine_skew.store(*machine, Ordering::Relaxed);
+            }
+            What::Outage { span } => cast.stage.cut_off(*span),
+            What::Revoked { span } => cast.for_a_while(*span, Blow::Revoked),
+            What::PageUnshared { table, pick, span } => {
+                if let Some(page) = cast.page_of(*table, *pick) {
+                    cast.ledger.hide(&page);
+                    cast.for_a_while(*span, Blow::PageUnshared(page));
+                }
+            }
+            What::Unshared { table, span } => cast.for_a_while(*span, Blow::Unshared(cast.place(*table))),
+            What::DatabaseTrashed { table, span } => {
+                cast.for_a_while(*span, Blow::Trashed(cast.place(*table)));
+            }
+            What::FullLooks { times } => cast.stage.add_full_looks(*times),
+            What::Meanwhile { call, after, slow, what } => {
+                cast.stage.add_meanwhile(*call, *after, *slow, what);
+            }
+        }
+    }
 }
 
 /// How it ended.
@@ -212,6 +246,7 @@ impl Cast {
         };
         let answer = self.control(method, &path, &body);
         assert_eq!(answer.status, 200, "{path}: {}", answer.json());
+        self.judge.out_of_reach(begins, self.stage.elapsed());
         if begins {
             self.stage.count(what);
         }

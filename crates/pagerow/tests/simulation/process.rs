@@ -99,7 +99,7 @@ pub(crate) async fn keep_running(cast: Cast, fate: Arc<Fate>) {
 async fn work(cast: Cast) {
     let mut engine = cast.engine();
     loop {
-        let is_full = cast.stage.percent(10) && !cast.is_gentle;
+        let is_full = (cast.stage.percent(10) || cast.stage.take_full_look()) && !cast.is_gentle;
         let depth = if is_full { Depth::Everything } else { Depth::Changes };
         // A failure is in the trace, and the next sync comes anyway.
         let _told = run(&cast, &mut engine, depth, Vec::new()).await;
@@ -134,7 +134,10 @@ pub(crate) async fn run(
     // What failed before may be tried again, and fail again.
     let waits = cast.next_try().is_some_and(|wait| wait <= Duration::from_secs(90));
     let deeds = cast.stage.deeds();
-    match engine.sync(&[], depth, Consent::to(pass), "simulation").await {
+    let before = cast.before_sync(depth, !pass.is_empty());
+    let synced = engine.sync(&[], depth, Consent::to(pass), "simulation").await;
+    cast.after_sync(&before, synced.as_ref().ok());
+    match synced {
         Ok(report) => {
             cast.stage
                 .tell(|| format!("sync {depth:?}: {}", serde_json::to_string(&report).unwrap_or_default()));

@@ -27,6 +27,10 @@ pub(crate) struct WorldSpec {
     /// Pages of each data source, made by people before there was a pagerow, each in another minute.
     #[serde(default)]
     pub(crate) pages: u64,
+    /// Of these pages, so many carry the key of a row that is not there: an earlier pagerow made them, of which nothing is
+    /// left but they.
+    #[serde(default)]
+    pub(crate) keyed_pages: u64,
     /// Longest time in milliseconds by which queries may be behind, and the shortest.
     pub(crate) lag: u64,
     #[serde(default)]
@@ -101,6 +105,23 @@ pub(crate) enum What {
     Unshared { table: u64, span: u64 },
     /// The database of a data source lies in the trash for so long.
     DatabaseTrashed { table: u64, span: u64 },
+    /// Somebody asks for so many looks at everything.
+    FullLooks { times: u64 },
+    /// All this happens when Notion has answered a call of this kind, after so many others of it, and the engine does not
+    /// have the answer yet, which takes so many milliseconds more.
+    Meanwhile { call: Call, after: u64, slow: u64, what: Vec<What> },
+}
+
+/// What kind of call it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Call {
+    /// A question for many pages.
+    List,
+    /// A question for one page.
+    Question,
+    /// One that changes something.
+    Write,
 }
 
 /// `pick` names one of those that are there, by its number modulo theirs.
@@ -108,6 +129,11 @@ pub(crate) enum What {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RowDeed {
     Insert {
+        table: u64,
+        value: u64,
+    },
+    /// A row of which only the title is given.
+    InsertBare {
         table: u64,
         value: u64,
     },
@@ -151,10 +177,14 @@ pub(crate) enum PageDeed {
         pick: u64,
         cell: Cell,
         as_bot: bool,
+        #[serde(default)]
+        whose: Whose,
     },
     Trash {
         table: u64,
         pick: u64,
+        #[serde(default)]
+        whose: Whose,
     },
     Restore {
         table: u64,
@@ -163,7 +193,21 @@ pub(crate) enum PageDeed {
     Duplicate {
         table: u64,
         pick: u64,
+        #[serde(default)]
+        whose: Whose,
     },
+}
+
+/// Which pages `pick` picks from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Whose {
+    #[default]
+    Anybodys,
+    /// Those of the row that it picks.
+    TheRows,
+    /// Those that people made by copying others.
+    Copies,
 }
 
 /// Which cell of a record becomes what.
@@ -266,7 +310,9 @@ impl What {
             | Self::Revoked { .. }
             | Self::PageUnshared { .. }
             | Self::Unshared { .. }
-            | Self::DatabaseTrashed { .. } => false,
+            | Self::DatabaseTrashed { .. }
+            | Self::FullLooks { .. } => false,
+            Self::Meanwhile { what, .. } => what.iter().all(Self::is_gentle),
         }
     }
 }

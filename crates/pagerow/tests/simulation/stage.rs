@@ -12,11 +12,12 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use pagerow::clock::{Clock, Source};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
     dice::Dice,
-    script::{NetworkFault, StoreFault},
+    script::{Call, NetworkFault, StoreFault, What},
 };
 
 /// When every simulation begins: shortly before a minute ends, as times of pages are cut to minutes.
@@ -31,6 +32,12 @@ pub(crate) struct Stage {
     misdeeds: Mutex<Vec<String>>,
     network: Mutex<VecDeque<NetworkFault>>,
     store: Mutex<VecDeque<StoreFault>>,
+    /// What waits for a call.
+    meanwhile: Mutex<Vec<Meanwhile>>,
+    /// What has to happen now.
+    now: (mpsc::UnboundedSender<What>, Mutex<Option<mpsc::UnboundedReceiver<What>>>),
+    /// Looks at everything that somebody has asked for.
+    full_looks: AtomicU64,
     /// By how much the clocks of the database and of the machines that engines run on are wrong, in milliseconds.
     pub(crate) database_skew: AtomicI64,
     pub(crate) machine_skew: AtomicI64,
@@ -38,6 +45,7 @@ pub(crate) struct Stage {
     out_until: AtomicU64,
     ids: AtomicU64,
     deeds: AtomicU64,
+    last_deed: AtomicU64,
 }
 
 /// How much is kept of what happens.
@@ -51,6 +59,14 @@ pub(crate) enum Told {
     Lines,
 }
 
+/// What happens when so many calls of this kind have been answered.
+struct Meanwhile {
+    call: Call,
+    left: u64,
+    slow: u64,
+    what: Vec<What>,
+}
+
 /// What happened, in order.
 struct Trace {
     told: Told,
@@ -60,6 +76,7 @@ struct Trace {
 
 impl Stage {
     pub(crate) fn new(seed: u64, told: Told) -> Arc<Self> {
+        let (now, happens) = mpsc::unbounded_channel();
         Arc::new(Self {
             began: tokio::time::Instant::now(),
             dice: Mutex::new(Dice::new(seed ^ 0x5157_4745)),
@@ -68,11 +85,15 @@ impl Stage {
             misdeeds: Mutex::default(),
             network: Mutex::default(),
             store: Mutex::default(),
+            meanwhile: Mutex::default(),
+            now: (now, Mutex::new(Some(happens))),
+            full_looks: AtomicU64::new(0),
             database_skew: AtomicI64::new(0),
             machine_skew: AtomicI64::new(0),
             out_until: AtomicU64::new(0),
             ids: AtomicU64::new(0),
             deeds: AtomicU64::new(0),
+            last_deed: AtomicU64::new(0),
         })
     }
 
@@ -146,6 +167,12 @@ impl Stage {
     /// Somebody did something on one of the sides.
     pub(crate) fn note_deed(&self) {
         self.deeds.fetch_add(1, Ordering::Relaxed);
+        self.last_deed.store(self.elapsed(), Ordering::Relaxed);
+    }
+
+    /// For how many milliseconds nobody has done anything.
+    pub(crate) fn idle(&self) -> u64 {
+        self.elapsed() - self.last_deed.load(Ordering::Relaxed)
     }
 
     /// How much people have done so far.
@@ -201,6 +228,48 @@ impl Stage {
         faults.remove(at)
     }
 
+    /// All this happens once Notion has answered so many calls of this kind and one more.
+    pub(crate) fn add_meanwhile(&self, call: Call, left: u64, slow: u64, what: &[What]) {
+        lock(&self.meanwhile).push(Meanwhile { call, left, slow, what: what.to_vec() });
+    }
+
+    /// Notion has answered a call of this kind: what waits for it happens, before the engine has the answer. Answers how
+    /// many milliseconds more that takes.
+    pub(crate) fn answered(&self, call: Call) -> Option<u64> {
+        let mut slow = None;
+        lock(&self.meanwhile).retain_mut(|waits| {
+            if waits.call != call {
+                return true;
+            }
+            if waits.left > 0 {
+                waits.left -= 1;
+                return true;
+            }
+            slow = slow.max(Some(waits.slow));
+            for what in waits.what.drain(..) {
+                // Once nobody is left to let it happen, all is quiet.
+                let _quiet = self.now.0.send(what);
+            }
+            false
+        });
+        slow
+    }
+
+    /// Where everything comes from that has to happen at a call. Only the first one who asks gets it.
+    pub(crate) fn happens(&self) -> Option<mpsc::UnboundedReceiver<What>> {
+        lock(&self.now.1).take()
+    }
+
+    pub(crate) fn add_full_looks(&self, times: u64) {
+        self.full_looks.fetch_add(times, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has asked for this look to be one at everything.
+    pub(crate) fn take_full_look(&self) -> bool {
+        let less = |left: u64| left.checked_sub(1);
+        self.full_looks.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
     /// Notion cannot be reached for so many milliseconds.
     pub(crate) fn cut_off(&self, span: u64) {
         self.out_until.fetch_max(self.elapsed() + span, Ordering::Relaxed);
@@ -215,6 +284,7 @@ impl Stage {
         self.out_until.store(0, Ordering::Relaxed);
         lock(&self.network).clear();
         lock(&self.store).clear();
+        lock(&self.meanwhile).clear();
     }
 }
 

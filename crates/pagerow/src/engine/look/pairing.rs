@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     adopt::{PageHalf, RowHalf, adopt},
-    fidelity::{Fidelity, in_notion, in_words},
+    fidelity::{Fidelity, agree, in_notion, in_words},
     mapping::Mapping,
     observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{Skipped, Why},
-    record::{PageId, RowKey},
+    record::{PageId, Record, RowKey},
     side::{Side, Sides},
     value::Value,
 };
@@ -16,6 +16,7 @@ use pagerow_core::{
 use super::{fill::Sight, marker};
 use crate::{
     engine::{Engine, EngineError, Parts, index::Mark},
+    replica::Relatives,
     store::{CompactLink, Links as _},
 };
 
@@ -108,9 +109,12 @@ impl<W: Parts> Sight<'_, W> {
         }));
         for chunk in moved.chunks(5_000) {
             let ids: Vec<i64> = chunk.iter().map(|&at| self.index.get(at).id).collect();
-            for link in engine.store.links(mapping, &ids).await? {
+            for mut link in engine.store.links(mapping, &ids).await? {
                 let Some(at) = self.index.of_key(&link.key) else { continue };
                 let seen = Sides { postgres: self.rows.observation(at), notion: self.pages.observation(at) };
+                if matches!(seen.postgres, Observation::Absent(_)) {
+                    name_rows(mapping, self.relatives, &mut link.base);
+                }
                 pairs.push(Pair { identity: Identity::Linked(link), seen });
             }
         }
@@ -198,6 +202,21 @@ impl<W: Parts> Sight<'_, W> {
             }
         }
         pages
+    }
+}
+
+/// Puts rows in the place of pages of which nobody knew the row when the two sides were settled: a relation that only got
+/// another name since is no edit that could bring a deleted row back. One that the row never got still is.
+fn name_rows(mapping: &Mapping, relatives: &Relatives, base: &mut Sides<Record>) {
+    let of_fields = base.notion.values_mut().iter_mut().zip(base.postgres.values_mut());
+    for (field, (notion, postgres)) in mapping.fields.iter().zip(of_fields) {
+        if let (Some(related), Some(page), Some(row)) = (field.related(), notion, postgres) {
+            let mut named = page.clone();
+            relatives.name_row(related, &mut named);
+            if agree(row, &named, field) {
+                *page = named;
+            }
+        }
     }
 }
 

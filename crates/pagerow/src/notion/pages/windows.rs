@@ -22,7 +22,8 @@ const HELD: u64 = 250_000;
 const AHEAD: u64 = 8_000;
 /// A split has to be worth its call.
 const WORTH_SPLITTING: u64 = 500;
-/// One call more than necessary is granted from the eighth call on, and for every so many further ones.
+/// For every so many calls, one more than necessary is granted; with the first of these, another one that tells up to
+/// where splitting makes sense.
 const CALLS_PER_EXTRA: u64 = 80;
 /// How often a list whose cursor went stale is taken up again without coming any further.
 const STALE_CURSORS: u32 = 5;
@@ -140,7 +141,8 @@ impl Windows {
     pub(super) fn widen(&mut self) -> bool {
         let least = if self.windows.iter().any(|w| w.is_cut) { LISTED / 100 } else { 0 };
         let calls = self.answers.max(least);
-        let allowed = u64::from(calls >= 8) + calls / CALLS_PER_EXTRA;
+        let splits = calls / CALLS_PER_EXTRA;
+        let allowed = splits + u64::from(splits > 0);
         if self.extra >= allowed || self.is_done() {
             return false;
         }

@@ -155,6 +155,8 @@ async fn a_database_that_refuses_writes_is_said_to_do_so_before_anything_is_sent
     world.sql("UPDATE items SET note = 'new'").await;
     let database = world.row("SELECT current_database() AS name").await["name"].as_str().unwrap().to_owned();
     world.sql(&format!("ALTER DATABASE {database} SET default_transaction_read_only = on")).await;
+    // It goes for connections that begin from here on.
+    world.poolers_hang_up().await;
     world.calls().await;
     let error = fails(&world, 2, "postgres", "read_only").await;
     assert!(error["message"].as_str().unwrap().contains("read only"), "{error:#}");
@@ -163,6 +165,7 @@ async fn a_database_that_refuses_writes_is_said_to_do_so_before_anything_is_sent
     let user = world.client().await;
     user.batch_execute("SET default_transaction_read_only = off").await.unwrap();
     user.batch_execute(&format!("ALTER DATABASE {database} RESET ALL")).await.unwrap();
+    world.poolers_hang_up().await;
     sync(&world).await;
     at_rest(&world, 20).await;
 }

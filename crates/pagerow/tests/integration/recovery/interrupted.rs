@@ -45,14 +45,14 @@ async fn lost(count: usize) -> World {
     world
 }
 
-async fn queries(world: &World) -> u64 {
+pub(super) async fn queries(world: &World) -> u64 {
     let counters = world.control("GET", "counters", &Json::Null).await;
     let of = counters["endpoints"]["POST /v1/data_sources/{id}/query"].as_object().cloned();
     of.into_iter().flatten().map(|(_, count)| count.as_u64().unwrap()).sum()
 }
 
 /// Starts a recovery and kills it with signal 9 when the moment has come.
-async fn killed_when(world: &World, mut has_come: impl AsyncFnMut() -> bool) {
+pub(super) async fn killed_when(world: &World, mut has_come: impl AsyncFnMut() -> bool) {
     let mut command = with_config(&["recover", "from-notion", "--yes", "--json"], &world.file());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
@@ -66,7 +66,7 @@ async fn killed_when(world: &World, mut has_come: impl AsyncFnMut() -> bool) {
     assert_eq!(child.wait().await.unwrap().code(), None);
 }
 
-async fn staged(world: &World) -> i64 {
+pub(super) async fn staged(world: &World) -> i64 {
     if world.row("SELECT to_regclass('pagerow.staged') IS NULL AS missing").await["missing"] == true {
         return 0;
     }

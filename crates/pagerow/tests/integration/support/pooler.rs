@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::postgres::{eventually, server};
+use super::postgres::{eventually, plain_client, server};
 
 /// The pooler through which all worlds reach their databases, where `PAGEROW_TEST_POOLED` is set.
 pub async fn shared() -> Option<&'static TransactionPooler> {
@@ -50,7 +50,7 @@ impl TransactionPooler {
             "[databases]\n* = host=127.0.0.1 port={}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = {server_connections}\nmax_client_conn = 500\n",
+             default_pool_size = {server_connections}\nmax_client_conn = 500\nadmin_users = postgres\n",
             server().port(),
             users.display(),
         )
@@ -78,6 +78,12 @@ impl TransactionPooler {
 
     pub fn url(&self, database: &str) -> String {
         server().url(database).replace(&format!(":{}/", server().port()), &format!(":{}/", self.port))
+    }
+
+    /// Hangs up to a database, whose connections it otherwise keeps for whoever comes next. Nobody may be at work there.
+    pub async fn hang_up(&self, database: &str) {
+        let console = plain_client(&self.url("pgbouncer")).await;
+        console.batch_execute(&format!("RECONNECT {database}")).await.unwrap();
     }
 
     /// What the pooler said.

@@ -233,6 +233,14 @@ impl World {
         row.unwrap().get(0)
     }
 
+    /// Nobody holds a connection to the database any more, once those end that were let go. A pooler keeps them for the
+    /// next one: what a connection alone knows, or hinders, is then to be seen only when it hangs up as well.
+    pub async fn poolers_hang_up(&self) {
+        if let Some(pooler) = pooler::shared().await {
+            pooler.hang_up(&self.database.name).await;
+        }
+    }
+
     // ---- The workspace, as people see it ----
 
     /// One of the emulator's controls.

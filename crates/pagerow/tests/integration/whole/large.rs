@@ -21,7 +21,7 @@ fn mapping(name: &str) -> String {
 
 impl World {
     /// Notion's clock runs so fast that no minute holds more than Notion lists of one, as it is at the true pace.
-    async fn fast_minutes<T>(&self, work: impl Future<Output = T>) -> T {
+    pub async fn fast_minutes<T>(&self, work: impl Future<Output = T>) -> T {
         let ticking = async {
             loop {
                 self.minutes_pass(1).await;

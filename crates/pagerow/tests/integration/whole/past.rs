@@ -130,6 +130,8 @@ async fn a_copy_of_the_database_is_noticed_before_it_writes() {
     .await;
     world.sync().await;
     let copy = format!("{}_copy", world.database.name);
+    // Nobody may be connected to what is copied.
+    world.poolers_hang_up().await;
     server().copy_database(&world.database.name, &copy).await.unwrap();
     live_on(&world).await;
     world.reach_database_at(&server().url(&copy));

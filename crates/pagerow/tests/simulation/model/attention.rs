@@ -30,8 +30,8 @@ pub(crate) struct ParkedRow {
 #[derive(Clone, Debug)]
 pub(crate) struct RevisitRow {
     pub(crate) mapping: String,
-    key: Option<RowKey>,
-    page: Option<PageId>,
+    pub(crate) key: Option<RowKey>,
+    pub(crate) page: Option<PageId>,
     due_at: Timestamp,
     version: i64,
 }
