@@ -17,11 +17,7 @@ use pagerow_core::{
 };
 
 use super::Matches;
-use crate::{
-    engine::{look::View, retrieval::name_rows},
-    replica::Relatives,
-    store::Said,
-};
+use crate::{engine::look::View, replica::Relatives, store::Said};
 
 /// What lies open of one mapping.
 pub(super) struct Table<'a> {
@@ -143,13 +139,7 @@ impl<'a> Table<'a> {
 
     /// Puts the rows of pages that are known in the place of the pages, wherever they are referred to.
     pub(super) fn name_rows(&mut self, found: &Relatives) {
-        for page in self.pages.values_mut() {
-            for (field, value) in self.mapping.fields.iter().zip(page.record.values_mut()) {
-                if let (Some(related), Some(value)) = (field.related(), value) {
-                    name_rows(value, related, found);
-                }
-            }
-        }
+        self.pages.values_mut().for_each(|page| found.name_rows(self.mapping, &mut page.record));
     }
 
     /// What is to be compared. `has_page` says of which rows of which mapping the page is known.
