@@ -65,7 +65,8 @@ fn texts(
 /// to it names those that are `known`.
 fn text(value: &Value, known: &dyn Fn(&RowKey) -> bool) -> String {
     let all = |items: &mut dyn Iterator<Item = &Value>| {
-        let texts: Vec<String> = items.map(|item| text(item, known)).filter(|text| !text.is_empty()).collect();
+        let texts: Vec<String> =
+            items.map(|item| text(item, known)).filter(|text| !text.is_empty()).collect();
         texts.join(" ")
     };
     match value {

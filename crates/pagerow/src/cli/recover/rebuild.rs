@@ -104,7 +104,7 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
             }
             Databases::Shown(lost) => {
                 let lost: Vec<&str> = lost.iter().map(|one| one.mapping.as_str()).collect();
-                let json = json!({ "from": "postgres", "databases": lost, "plan": Json::Null, "report": Json::Null });
+                let json = json!({ "from": "postgres", "databases": lost, "matches": [], "plan": Json::Null, "report": Json::Null });
                 console
                     .answer(&json, || "what is missing in them shows when they are there again".to_owned())?;
                 return Ok(Exit::Decisions);

@@ -111,12 +111,13 @@ impl<'a> Table<'a> {
                     self.pages_alone.extend(self.pages.contains_key(page).then_some(*page));
                     self.new_pages.insert(*page);
                 }
-                Said::Same(key, page) => match (self.rows.contains_key(key), self.pages.get(page)) {
+                Said::Same(key, page) => match (self.rows.contains_key(key), self.pages.get_mut(page)) {
                     (true, Some(_)) => {
                         self.chosen.insert(key.clone(), *page);
                     }
-                    // The row itself is what was lost.
-                    (false, Some(seen)) if seen.marker.as_deref() == Some(key.as_str()) => {
+                    // The row itself is what was lost: it comes back under the key that it had.
+                    (false, Some(seen)) if self.mapping.key_property && may_carry(seen, key) => {
+                        seen.marker = Some(key.to_string());
                         self.pages_alone.insert(*page);
                         self.own_pages.insert(*page);
                     }
@@ -323,6 +324,11 @@ impl<'a> Table<'a> {
             }
         }
     }
+}
+
+/// Whether a page carries this key, or none.
+fn may_carry(page: &Sighting, key: &RowKey) -> bool {
+    page.marker.as_deref().is_none_or(|marker| marker.is_empty() || marker == key.as_str())
 }
 
 /// Something alike is no reason to doubt the key that a page carries; only the same title is.

@@ -326,6 +326,23 @@ async fn a_choice_whose_page_went_meanwhile_is_said_and_makes_no_double() {
     assert_eq!(answer.code, 3, "{}", answer.stderr);
     assert_eq!(matches(&answer)["unusable"][0]["key"], "12", "{:#}", matches(&answer));
     assert_eq!(world.pages(&source).await.len(), before, "its row waits");
+    let shown = command(&world, &["recover", "to-notion", "--dry-run"]).await;
+    assert!(shown.stdout.contains("pagerow recover choose suppliers 12 --take-back"), "{}", shown.stdout);
+}
+
+#[tokio::test]
+async fn a_row_that_was_lost_after_the_answer_comes_back_under_its_key() {
+    let world = suppliers().await;
+    let pages = forget(&world).await;
+    command(&world, &["recover", "from-notion", "--yes"]).await;
+    assert_eq!(choose(&world, &["11", "--page", &pages[10].id]).await.code, 0);
+    world.sql("DELETE FROM suppliers WHERE id = 11").await;
+    let answer = command(&world, &["recover", "from-notion", "--yes"]).await;
+    assert_eq!(answer.code, 3, "the others still wait: {}", answer.stderr);
+    assert_eq!(world.count("suppliers WHERE id = 11 AND name = 'Kestrel Optcs'").await, 1);
+    assert_eq!(world.count("suppliers").await, 14);
+    let left = done(&world, &["recover", "choices", "--json"]).await.json();
+    assert_eq!(left["choices"], json!([]));
 }
 
 #[tokio::test]
