@@ -1,9 +1,10 @@
 //! What can be asked for on the command line: one file per command, and what they share.
 //!
-//! `error` turns every failure into words and an exit code, `console` knows where words go, `render` makes text and
+//! `error` turns every failure into words and an exit code, `asked` carries a plan out once somebody agrees, `console` knows where words go, `render` makes text and
 //! JSON of plans, reports and histories, `progress` tells how far long work is.
 
 mod apply;
+mod asked;
 mod audit;
 mod board;
 mod conflicts;

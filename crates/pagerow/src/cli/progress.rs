@@ -15,6 +15,9 @@ use super::{
 };
 use crate::engine::{Event, Progress};
 
+/// Between two pictures of the bar.
+const TICK: Duration = Duration::from_millis(120);
+
 /// Between two plain lines.
 const PAUSE: Duration = Duration::from_secs(3);
 
@@ -45,7 +48,7 @@ impl Meter {
         }
         let shown = if std::io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.enable_steady_tick(Duration::from_millis(120));
+            bar.enable_steady_tick(TICK);
             bar.set_style(spinner());
             Shown::Bar(bar)
         } else {
@@ -79,6 +82,15 @@ impl Meter {
     pub(super) fn say(&self, text: &str) {
         if let Some(Shown::Bar(bar)) = self.0.as_deref() {
             bar.set_message(text.to_owned());
+        }
+    }
+
+    /// Shows progress again, after an end.
+    pub(super) fn go_on(&self) {
+        if let Some(Shown::Bar(bar)) = self.0.as_deref() {
+            bar.reset();
+            bar.set_style(spinner());
+            bar.enable_steady_tick(TICK);
         }
     }
 

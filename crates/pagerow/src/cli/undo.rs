@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
-use pagerow_core::{digest::Digest, guard::Refused};
+use pagerow_core::digest::Digest;
 use serde_json::{Value as Json, json};
 
 use super::{
-    apply::parse_hash, console::Console, error::CliError, exit::Exit, progress::Meter, render, signals,
+    apply::parse_hash, asked::Asked, console::Console, error::CliError, exit::Exit, progress::Meter, render,
+    signals,
 };
-use crate::{config::Config, engine::EngineError, wiring::Wiring};
+use crate::{
+    config::Config,
+    wiring::{Keeper, Wiring},
+};
 
 /// Take a run back: every field that is still as the run left it, every record that it made or deleted
 ///
@@ -40,7 +44,6 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let undo = planned.map_err(explain)?;
     console.warn(&warnings);
     let forecast = engine.forecast(&undo.plan);
-    let hash = undo.plan.hash();
     let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
     let plan = render::plan_json::plan(&undo.plan, &undo.refusals, find, forecast);
     let answer = |report: Json| {
@@ -53,31 +56,22 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
         })
     };
     let exit = if undo.left.is_empty() { Exit::Done } else { Exit::Decisions };
-    let stopped = !undo.refusals.is_empty() && args.pass != Some(hash);
-    let nothing = undo.plan.is_empty();
+    let asked = Asked {
+        plan: &undo.plan,
+        refusals: &undo.refusals,
+        dry_run: args.dry_run,
+        pass: args.pass,
+        command: format!("pagerow undo {}", args.run),
+        question: format!("Take run {} back?", args.run),
+    };
     if !console.json() {
         console.print(&render::undo::undo(&undo, forecast, console.verbose()))?;
     }
-    if args.dry_run || nothing {
-        if console.json() {
-            console.answer(&answer(Json::Null), String::new)?;
-        }
-        return Ok(if stopped { Exit::Decisions } else { exit });
-    }
-    if stopped {
-        let refused = Refused { plan: undo.plan, refusals: undo.refusals };
-        return Err(explain(EngineError::Refused(Box::new(refused))).advise(format!(
-            "nothing was written; look at it with `pagerow undo {} --dry-run`, and if it is what you want, let this one plan pass with --override {hash}",
-            args.run
-        )));
-    }
-    console.confirm(&format!("Take run {} back?", args.run))?;
-    let meter = Meter::new(console);
-    let undone = engine.undo(args.run, Some(hash), args.pass).await;
-    meter.finish();
-    let rested = engine.rest().await;
-    let report = undone.map_err(explain)?;
-    rested.map_err(explain)?;
+    let act = async |engine: &mut Keeper, hash| engine.undo(args.run, Some(hash), args.pass).await;
+    let Some(report) = asked.carry_out(&mut engine, console, &meter, &wiring.database, act).await? else {
+        console.answer(&answer(Json::Null), String::new)?;
+        return Ok(if asked.is_stopped() { Exit::Decisions } else { exit });
+    };
     let json = serde_json::to_value(&report).unwrap_or_default();
     console.answer(&answer(json), || render::undo::done(&undo, &report))?;
     Ok(if report.quiet { exit } else { Exit::Failed })

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use pagerow_core::{digest::Digest, guard::Refused, record::RowKey};
+use pagerow_core::{digest::Digest, record::RowKey};
 use serde_json::{Value as Json, json};
 
 use crate::{
     cli::{
-        apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, progress::Meter,
-        render, signals,
+        apply::parse_hash, asked::Asked, check_names, console::Console, error::CliError, exit::Exit,
+        progress::Meter, render, signals,
     },
     config::Config,
-    engine::{EngineError, Moment},
-    wiring::Wiring,
+    engine::Moment,
+    wiring::{Keeper, Wiring},
 };
 
 #[derive(clap::Args)]
@@ -50,7 +50,6 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let planned = planned.map_err(explain)?;
     console.warn(&warnings);
     let forecast = engine.forecast(&planned.plan);
-    let hash = planned.plan.hash();
     let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
     let plan = render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast);
     let unreached = |(mapping, begins): &(String, Timestamp)| json!({ "mapping": mapping, "begins": begins });
@@ -66,31 +65,32 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     };
     let is_whole = planned.left.is_empty() && planned.unreached.is_empty();
     let exit = if is_whole { Exit::Done } else { Exit::Decisions };
-    let stopped = !planned.refusals.is_empty() && args.pass != Some(hash);
+    let asked = Asked {
+        plan: &planned.plan,
+        refusals: &planned.refusals,
+        dry_run: args.dry_run,
+        pass: args.pass,
+        command: args.command(),
+        question: format!("Go back to {}?", args.at),
+    };
     if !console.json() {
         console.print(&render::rewind::rewind(&planned, args.at, forecast, console.verbose()))?;
     }
-    if args.dry_run || planned.plan.is_empty() {
-        if console.json() {
-            console.answer(&answer(Json::Null), String::new)?;
-        }
-        return Ok(if stopped { Exit::Decisions } else { exit });
-    }
-    if stopped {
-        let refused = Refused { plan: planned.plan, refusals: planned.refusals };
-        return Err(explain(EngineError::Refused(Box::new(refused))).advise(format!(
-            "nothing was written; look at it with --dry-run, and if it is what you want, let this one plan pass with \
-             --override {hash}"
-        )));
-    }
-    console.confirm(&format!("Go back to {}?", args.at))?;
-    let meter = Meter::new(console);
-    let done = engine.rewind(&moment, hash, args.pass).await;
-    meter.finish();
-    let rested = engine.rest().await;
-    let report = done.map_err(explain)?;
-    rested.map_err(explain)?;
+    let act = async |engine: &mut Keeper, hash| engine.rewind(&moment, hash, args.pass).await;
+    let Some(report) = asked.carry_out(&mut engine, console, &meter, &wiring.database, act).await? else {
+        console.answer(&answer(Json::Null), String::new)?;
+        return Ok(if asked.is_stopped() { Exit::Decisions } else { exit });
+    };
     let json = serde_json::to_value(&report).unwrap_or_default();
     console.answer(&answer(json), || render::rewind::done(&planned, args.at, &report))?;
     Ok(if report.quiet { exit } else { Exit::Failed })
+}
+
+impl Args {
+    /// The command again, without its flags.
+    fn command(&self) -> String {
+        let names = self.mapping.iter().chain(&self.key);
+        let names: String = names.map(|name| format!(" {name}")).collect();
+        format!("pagerow recover at {}{names}", self.at)
+    }
 }

@@ -2,18 +2,18 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use pagerow_core::{digest::Digest, guard::Refused, matching::Confidence, record::RowKey, side::Side};
+use pagerow_core::{digest::Digest, matching::Confidence, plan::MappingPlan, record::RowKey, side::Side};
 use serde_json::{Value as Json, json};
 
 use super::databases::{self, Databases};
 use crate::{
     cli::{
-        apply::parse_hash, check_names, console::Console, error::CliError, exit::Exit, progress::Meter,
-        render, signals, sync,
+        apply::parse_hash, asked::Asked, check_names, console::Console, error::CliError, exit::Exit,
+        progress::Meter, render, signals, sync,
     },
     config::Config,
-    engine::{EngineError, Recovery, Report},
-    wiring::{Bindings, Wiring},
+    engine::Recovery,
+    wiring::{Bindings, Keeper, Wiring},
 };
 
 #[derive(clap::Args)]
@@ -104,7 +104,7 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
             }
             Databases::Shown(lost) => {
                 let lost: Vec<&str> = lost.iter().map(|one| one.mapping.as_str()).collect();
-                let json = json!({ "from": "postgres", "databases": lost, "plan": Json::Null, "report": Json::Null });
+                let json = json!({ "from": "postgres", "databases": lost, "matches": [], "plan": Json::Null, "report": Json::Null });
                 console
                     .answer(&json, || "what is missing in them shows when they are there again".to_owned())?;
                 return Ok(Exit::Decisions);
@@ -164,7 +164,6 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
     console.warn(&warnings);
     console.tell_moved(&followed);
     let forecast = engine.forecast(&planned.plan);
-    let hash = planned.plan.hash();
     let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
     let plan = render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast);
     let matches = render::matches::json(&planned.matches);
@@ -178,41 +177,25 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
             "report": report,
         })
     };
-    let stopped = !planned.refusals.is_empty() && args.pass != Some(hash);
+    let asked = Asked {
+        plan: &planned.plan,
+        refusals: &planned.refusals,
+        dry_run: args.dry_run,
+        pass: args.pass,
+        command: from.command().to_owned(),
+        question: "Carry it out?".to_owned(),
+    };
     if !console.json() {
         console.print(&render::matches::text(&planned.matches, console.verbose()))?;
         let text = render::plan_text::plan(&planned.plan, &planned.refusals, forecast, console.verbose());
         console.print(&render::paused::below(text, &paused))?;
     }
-    if args.dry_run || planned.plan.is_empty() {
-        engine.rest().await.map_err(explain)?;
-        if console.json() {
-            console.answer(&answer(Json::Null), String::new)?;
-        }
-        let waits = |part: &pagerow_core::plan::MappingPlan| {
-            let doubles = part.skipped.iter().any(|skipped| skipped.why.needs_decision());
-            doubles || !part.conflicts.is_empty() || !part.parked.is_empty()
-        };
-        let asks = stopped || !paused.is_empty() || planned.plan.mappings.iter().any(waits);
-        return Ok(if asks { Exit::Decisions } else { Exit::Done });
-    }
-    if stopped {
-        engine.rest().await.map_err(explain)?;
-        let refused = Refused { plan: planned.plan, refusals: planned.refusals };
-        return Err(explain(EngineError::Refused(Box::new(refused))).advise(format!(
-            "nothing was written; look at it with `{0} --dry-run`, and if it is what you want, let this one plan pass \
-             with --override {hash}",
-            from.command()
-        )));
-    }
-    if let Err(error) = console.confirm("Carry it out?") {
-        engine.rest().await.map_err(explain)?;
-        return Err(error);
-    }
-    let recovered = engine.recover(&what, Some(hash), args.pass).await;
-    let rested = engine.rest().await;
-    let report: Report = recovered.map_err(explain)?;
-    rested.map_err(explain)?;
+    let act = async |engine: &mut Keeper, hash| engine.recover(&what, Some(hash), args.pass).await;
+    let Some(report) = asked.carry_out(&mut engine, console, &meter, &wiring.database, act).await? else {
+        console.answer(&answer(Json::Null), String::new)?;
+        let waits = asked.is_stopped() || !paused.is_empty() || planned.plan.mappings.iter().any(waits);
+        return Ok(if waits { Exit::Decisions } else { Exit::Done });
+    };
     let json = serde_json::to_value(&report).unwrap_or_default();
     console.answer(&answer(json), || {
         render::paused::below(render::report::report(&report, paused.len()), &paused)
@@ -221,4 +204,10 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         Exit::Done if !paused.is_empty() => Exit::Decisions,
         exit => exit,
     })
+}
+
+/// Whether something of a plan waits for a person.
+fn waits(part: &MappingPlan) -> bool {
+    let doubles = part.skipped.iter().any(|skipped| skipped.why.needs_decision());
+    doubles || !part.conflicts.is_empty() || !part.parked.is_empty()
 }

@@ -36,10 +36,12 @@ pub(crate) fn text(all: &[Matches], everything: bool) -> String {
         for (key, page) in &matches.unusable {
             let _ = writeln!(
                 out,
-                "  ! row {key} was said to be page {page}, and one of the two is not there; the other one waits"
+                "  ! row {key} was said to be page {page}, and one of the two is not there; the other one waits until that is \
+                 taken back: `pagerow recover choose {} {key} --take-back`",
+                matches.mapping
             );
         }
-        if matches.needs_decision() {
+        if !(matches.likely.is_empty() && matches.questions.is_empty()) {
             let name = &matches.mapping;
             let _ = writeln!(
                 out,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value as Json, json};
 
-use super::{command, done};
+use super::{RECORDS, command, company, done, everything};
 use crate::support::{
     program::Answer,
     world::{Page, World},
@@ -326,4 +326,69 @@ async fn a_choice_whose_page_went_meanwhile_is_said_and_makes_no_double() {
     assert_eq!(answer.code, 3, "{}", answer.stderr);
     assert_eq!(matches(&answer)["unusable"][0]["key"], "12", "{:#}", matches(&answer));
     assert_eq!(world.pages(&source).await.len(), before, "its row waits");
+    let shown = command(&world, &["recover", "to-notion", "--dry-run"]).await;
+    assert!(shown.stdout.contains("pagerow recover choose suppliers 12 --take-back"), "{}", shown.stdout);
+}
+
+#[tokio::test]
+async fn a_row_that_was_lost_after_the_answer_comes_back_under_its_key() {
+    let world = suppliers().await;
+    let pages = forget(&world).await;
+    command(&world, &["recover", "from-notion", "--yes"]).await;
+    assert_eq!(choose(&world, &["11", "--page", &pages[10].id]).await.code, 0);
+    world.sql("DELETE FROM suppliers WHERE id = 11").await;
+    let answer = command(&world, &["recover", "from-notion", "--yes"]).await;
+    assert_eq!(answer.code, 3, "the others still wait: {}", answer.stderr);
+    assert_eq!(world.count("suppliers WHERE id = 11 AND name = 'Kestrel Optcs'").await, 1);
+    assert_eq!(world.count("suppliers").await, 14);
+    let left = done(&world, &["recover", "choices", "--json"]).await.json();
+    assert_eq!(left["choices"], json!([]));
+}
+
+#[tokio::test]
+async fn records_that_refer_to_one_another_find_each_other_by_that_too() {
+    let world = company().await;
+    let before = everything(&world).await;
+    let mut pages = 0;
+    for title in ["Places", "Departments", "People"] {
+        let source = world.source(title).await;
+        for page in world.pages(&source).await {
+            let page = Page { id: page["id"].as_str().unwrap().to_owned(), values: page["values"].clone() };
+            // Two departments have one name from now on: only their places and leads tell them apart.
+            let renamed = ["Department 1", "Department 2"].iter().any(|name| page.values["Name"] == *name);
+            let name = if renamed { json!("Department") } else { page.values["Name"].clone() };
+            world.edit(&page, json!({ "Supabase ID": "", "Name": name })).await;
+            pages += 1;
+        }
+    }
+    assert_eq!(pages, 52);
+    world
+        .sql("UPDATE departments SET name = 'Department' WHERE name IN ('Department 1', 'Department 2')")
+        .await;
+    world.sql("TRUNCATE shelves; DROP SCHEMA pagerow CASCADE").await;
+    let answer = command(&world, &["recover", "from-notion", "--accept", "medium", "--yes", "--json"]).await;
+    assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
+    world.sql("UPDATE departments SET name = 'Department ' || id WHERE name = 'Department'").await;
+    assert_eq!(everything(&world).await, before);
+    world.sync().await;
+    assert_eq!(world.equal().await, RECORDS);
+    world.nothing_left().await;
+    for (title, count) in [("Places", 7), ("Departments", 5), ("People", 40), ("Shelves", 21)] {
+        assert_eq!(world.pages(&world.source(title).await).await.len(), count, "{title}");
+    }
+}
+
+#[tokio::test]
+async fn of_one_record_that_is_asked_for_only_that_one_is_matched() {
+    let world = suppliers().await;
+    let pages = forget(&world).await;
+    let arguments =
+        ["recover", "to-notion", "suppliers", "--record", "11", "--accept", "medium", "--yes", "--json"];
+    let answer = command(&world, &arguments).await;
+    assert_eq!(answer.code, 3, "its titles differ: {}", answer.stderr);
+    let found = matches(&answer);
+    assert_eq!(keys(&found["linked"]), ["11"]);
+    assert_eq!((&found["likely"], &found["questions"]), (&json!([]), &json!([])));
+    assert_eq!(found["linked"][0]["page_id"], pages[10].id.as_str());
+    assert_eq!(world.count("pagerow.links").await, 1);
 }
