@@ -39,6 +39,9 @@ pub struct Matches {
     pub questions: Vec<Question>,
     /// Choices of which a half is not there. The other half waits.
     pub unusable: Vec<(RowKey, PageId)>,
+    /// How many rows and pages that carry no name of another half are like none: each is a record of its own.
+    pub rows_alone: u64,
+    pub pages_alone: u64,
     /// The titles of the rows and pages above, as far as they have one.
     pub row_titles: BTreeMap<RowKey, String>,
     pub page_titles: BTreeMap<PageId, String>,
@@ -48,7 +51,7 @@ impl Matches {
     /// Whether there is nothing to say.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.linked.is_empty() && !self.needs_decision()
+        self.linked.is_empty() && !self.needs_decision() && (self.rows_alone == 0 || self.pages_alone == 0)
     }
 
     /// Whether a person has to say who belongs to whom.
@@ -62,6 +65,7 @@ impl Matches {
         if what.records.is_empty() {
             return;
         }
+        (self.rows_alone, self.pages_alone) = (0, 0);
         let is_meant = |key: &RowKey| what.records.contains(key);
         self.linked.retain(|pair| is_meant(&pair.row));
         self.likely.retain(|pair| is_meant(&pair.row));

@@ -9,7 +9,7 @@ use pagerow_core::{
 };
 use serde_json::{Value as Json, json};
 
-use super::value;
+use super::{table::counted, value};
 use crate::engine::Matches;
 
 /// So many of a kind are shown of each mapping, unless everything is asked for.
@@ -39,6 +39,14 @@ pub(crate) fn text(all: &[Matches], everything: bool) -> String {
                 "  ! row {key} was said to be page {page}, and one of the two is not there; the other one waits until that is \
                  taken back: `pagerow recover choose {} {key} --take-back`",
                 matches.mapping
+            );
+        }
+        if matches.rows_alone > 0 && matches.pages_alone > 0 {
+            let _ = writeln!(
+                out,
+                "  + {} and {} are like none on the other side, and are records of their own",
+                counted(matches.rows_alone, "row", "rows"),
+                counted(matches.pages_alone, "page", "pages")
             );
         }
         if !(matches.likely.is_empty() && matches.questions.is_empty()) {
@@ -110,7 +118,7 @@ fn titled(name: &str, title: Option<&String>) -> String {
     )
 }
 
-/// For scripts: `[{mapping, linked, likely, questions, unusable}]`, of mappings of which there is something to say.
+/// For scripts: `[{mapping, linked, likely, questions, rows_alone, pages_alone, unusable}]`, of mappings of which there is something to say.
 pub(crate) fn json(all: &[Matches]) -> Json {
     all.iter().filter(|matches| !matches.is_empty()).map(of_mapping).collect()
 }
@@ -156,6 +164,8 @@ fn of_mapping(matches: &Matches) -> Json {
         "linked": matches.linked.iter().map(pair).collect::<Vec<_>>(),
         "likely": matches.likely.iter().map(pair).collect::<Vec<_>>(),
         "questions": matches.questions.iter().map(question).collect::<Vec<_>>(),
+        "rows_alone": matches.rows_alone,
+        "pages_alone": matches.pages_alone,
         "unusable": matches.unusable.iter().map(unusable).collect::<Vec<_>>(),
     })
 }

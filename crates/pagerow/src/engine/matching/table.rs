@@ -200,6 +200,12 @@ impl<'a> Table<'a> {
             let page = self.pages.contains_key(page).then_some(*page);
             view.skipped.push(Skipped { key, page, why: Why::Asked });
         }
+        let is_nameless = |seen: Option<&Sighting>| {
+            seen.is_some_and(|seen| seen.marker.as_deref().is_none_or(str::is_empty))
+        };
+        let (rows, pages) = (found.rows_alone.iter(), found.pages_alone.iter());
+        matches.rows_alone = rows.filter(|key| is_nameless(self.rows.get(key))).count() as u64;
+        matches.pages_alone = pages.filter(|page| is_nameless(self.pages.get(page))).count() as u64;
         self.rows_alone.extend(found.rows_alone);
         self.pages_alone.extend(found.pages_alone);
         for pair in found.pairs {

@@ -106,6 +106,8 @@ async fn without_keys_records_are_linked_as_surely_as_asked_and_the_rest_waits()
     assert_eq!(world.count("suppliers WHERE id = 2 AND name = 'Boreal Timber'").await, 1);
     assert_eq!(first.json()["report"]["mappings"][0]["asked"], 8 + 4);
 
+    assert_eq!((&found["rows_alone"], &found["pages_alone"]), (&json!(0), &json!(1)), "Umbrella Repairs");
+
     // The others are listed, with what speaks for them.
     let likely = |key: &str| {
         let list = found["likely"].as_array().unwrap();
