@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     matching::{Match, Matching, Question, Reading, match_up},
     observation::{Identity, Observation},
-    plan::Why,
+    plan::{Skipped, Why},
     record::{PageId, RowKey},
 };
 
@@ -99,7 +99,7 @@ where
             let said = self.store.choices(Some(&mapping.name)).await?;
             let said: Vec<Said> = said.into_iter().map(|choice| choice.said).collect();
             let mut table = Table::lay(mapping, view, &said);
-            self.add_doubles(&self.bound[at], view, &mut table).await?;
+            self.add_doubles(&self.bound[at], view, &mut table, &said).await?;
             table.follow(&said);
             tables.push(table);
         }
@@ -138,52 +138,60 @@ where
         Ok(all)
     }
 
-    /// Adds halves that fit several by something that is certain for each: an answer may tell them apart by now.
+    /// Adds halves that fit several by something that is certain for each: an answer may tell them apart by now. All of
+    /// them, or none: without its page a row would pass for one that has none.
     async fn add_doubles(
         &self,
         bound: &Bound<W>,
         view: &mut View,
         table: &mut Table<'_>,
+        said: &[Said],
     ) -> Result<(), EngineError> {
         let mapping = bound.mapping.name.as_str();
-        let doubles = || view.skipped.iter().filter(|one| matches!(one.why, Why::Double { .. }));
-        let keys: Vec<RowKey> =
-            doubles().filter(|one| one.page.is_none()).filter_map(|one| one.key.clone()).collect();
-        let pages: Vec<PageId> =
-            doubles().filter(|one| one.key.is_none()).filter_map(|one| one.page).collect();
+        let read = self.known.get(mapping).and_then(|known| known.pages.as_ref());
+        let doubles = || view.skipped.iter().filter(|one| is_double(one));
+        let keys = doubles().filter_map(|one| one.key.clone());
+        let pages = doubles().filter_map(|one| one.page);
+        let (keys, pages): (BTreeSet<RowKey>, BTreeSet<PageId>) = (keys.collect(), pages.collect());
+        // Asking for each page is worth it only where somebody has answered.
+        if (keys.is_empty() && pages.is_empty()) || (read.is_none() && said.is_empty()) {
+            return Ok(());
+        }
+        let (mut rows_seen, mut pages_seen) = (BTreeMap::new(), BTreeMap::new());
+        let mut take_row = |seen: Seen<RowKey>| {
+            if let Observation::Present(row) = seen.observation {
+                rows_seen.insert(seen.id, row);
+            }
+        };
+        let mut take_page = |seen: Seen<PageId>| {
+            if let Observation::Present(page) = seen.observation {
+                pages_seen.insert(seen.id, page);
+            }
+        };
         if !keys.is_empty() {
-            let mut take = |seen: Seen<RowKey>| {
-                if let Observation::Present(row) = seen.observation {
-                    table.rows.insert(seen.id, row);
-                }
-            };
-            let looked = bound.rows.look(Scope::These(&keys), &mut take).await;
+            let keys: Vec<RowKey> = keys.iter().cloned().collect();
+            let looked = bound.rows.look(Scope::These(&keys), &mut take_row).await;
             looked.map_err(|error| rows_error(mapping, error))?;
         }
-        if !pages.is_empty() {
-            let mut take = |seen: Seen<PageId>| {
-                if let Observation::Present(page) = seen.observation {
-                    table.pages.insert(seen.id, page);
-                }
-            };
-            match self.known.get(mapping).and_then(|known| known.pages.as_ref()) {
-                Some((read, _)) => {
-                    let wanted: BTreeSet<PageId> = pages.iter().copied().collect();
-                    read.iter().filter(|seen| wanted.contains(&seen.id)).cloned().for_each(take);
-                }
-                None => {
-                    let nobody = Relatives::default();
-                    let relatives = self.relatives.as_ref().unwrap_or(&nobody);
-                    let look = bound.pages.look(Scope::These(&pages), relatives, &mut take);
-                    self.keeping_lease(look).await?.map_err(|error| pages_error(mapping, error))?;
-                }
+        match read {
+            Some((read, _)) => {
+                read.iter().filter(|seen| pages.contains(&seen.id)).cloned().for_each(take_page);
+            }
+            None if pages.is_empty() => {}
+            None => {
+                let nobody = Relatives::default();
+                let relatives = self.relatives.as_ref().unwrap_or(&nobody);
+                let pages: Vec<PageId> = pages.iter().copied().collect();
+                let look = bound.pages.look(Scope::These(&pages), relatives, &mut take_page);
+                self.keeping_lease(look).await?.map_err(|error| pages_error(mapping, error))?;
             }
         }
-        view.skipped.retain(|one| match (&one.why, &one.key, one.page) {
-            (Why::Double { .. }, Some(key), None) => !table.rows.contains_key(key),
-            (Why::Double { .. }, None, Some(page)) => !table.pages.contains_key(&page),
-            _ => true,
-        });
+        if !rows_seen.keys().eq(&keys) || !pages_seen.keys().eq(&pages) {
+            return Ok(());
+        }
+        table.rows.append(&mut rows_seen);
+        table.pages.append(&mut pages_seen);
+        view.skipped.retain(|one| !is_double(one));
         Ok(())
     }
 
@@ -199,4 +207,10 @@ where
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+}
+
+/// Whether this is a half that fits several without a link. A page that carries the key of a linked row is none: both are
+/// named.
+fn is_double(skipped: &Skipped) -> bool {
+    matches!(skipped.why, Why::Double { .. }) && skipped.key.is_some() != skipped.page.is_some()
 }
