@@ -28,6 +28,10 @@ use crate::{
     },
 };
 
+/// An open step that seems to be older than this, in seconds, was left by an engine that is long gone, or else the
+/// database's clock was set: it gets its time once more.
+const LONG_GONE: f64 = 86_400.0;
+
 /// Rows of whose page nobody knows whether a write to it happened, or still will.
 #[derive(Default)]
 struct Doubts {
@@ -97,7 +101,8 @@ impl<W: Parts> Engine<W> {
         let mut lost_at = BTreeMap::new();
         for one in open.iter_mut() {
             let name = (one.run, one.seq);
-            let lost = known.get(&name).copied().unwrap_or(now - one.age.max(0.0));
+            let age = if one.age > LONG_GONE { 0.0 } else { one.age.max(0.0) };
+            let lost = known.get(&name).copied().unwrap_or(now - age);
             one.age = now - lost;
             lost_at.insert(name, lost);
         }

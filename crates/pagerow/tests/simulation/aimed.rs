@@ -7,21 +7,22 @@ use crate::{
     fate::cell,
     kind::Kind,
     script::{
-        Call, Cell, Event, FieldSpec, How, MappingSpec, NetworkFault, NetworkKind, PageDeed, RowDeed, Says,
-        What, Whose, WorldSpec,
+        Call, Cell, Event, FieldSpec, How, Keeps, MappingSpec, NetworkFault, NetworkKind, PageDeed, RowDeed,
+        Says, What, Whose, Wish, WorldSpec,
     },
 };
 
 type Aim = fn(&mut Dice, &mut WorldSpec, &mut Story<'_>);
 
 /// Those that looks for changes alone have to cope with.
-const GENTLE: [Aim; 4] = [edited_during_a_look, interrupted, contested, bare];
+const GENTLE: [Aim; 5] = [edited_during_a_look, interrupted, contested, bare, answered];
 
-const HARSH: [Aim; 9] = [
+const HARSH: [Aim; 10] = [
     edited_during_a_look,
     interrupted,
     contested,
     bare,
+    answered,
     trashed_during_a_look,
     out_of_sight,
     many_gone,
@@ -115,6 +116,20 @@ fn contested(dice: &mut Dice, world: &mut WorldSpec, story: &mut Story<'_>) {
         let other = Cell { how: How::Add, ..same };
         let deed = PageDeed::Edit { table, pick, cell: other, as_bot: false, whose: Whose::TheRows };
         story.add(at + dice.between(0, 2_000), What::Page(deed));
+    }
+}
+
+/// The same, and somebody answers what is asked then.
+fn answered(dice: &mut Dice, world: &mut WorldSpec, story: &mut Story<'_>) {
+    contested(dice, world, story);
+    for _ in 0..dice.between(2, 6) {
+        let keeps = *dice.pick(&[Keeps::Rows, Keeps::Pages, Keeps::Neither]);
+        let wish = match dice.percent(85) {
+            true => Wish::Answer { pick: dice.bits() % 64, keeps },
+            false => Wish::Retry,
+        };
+        let at = dice.between(0, story.quiet_at);
+        story.add(at, What::Says(wish));
     }
 }
 

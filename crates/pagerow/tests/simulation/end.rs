@@ -152,7 +152,8 @@ impl<'a> Here<'a> {
 
     /// Whether two pages carry this key, because somebody copied one: which of them is the row's is for a person to say.
     fn is_on_a_copy(&self, key: &RowKey) -> bool {
-        self.pages.iter().any(|(id, page)| self.is_copy(*id) && key_of(page) == Some(key.as_str()))
+        let mut pages = self.pages.iter().chain(&self.trashed);
+        pages.any(|(id, page)| self.is_copy(*id) && key_of(page) == Some(key.as_str()))
     }
 
     fn is_copy(&self, page: PageId) -> bool {
@@ -162,9 +163,12 @@ impl<'a> Here<'a> {
     /// Whether somebody put this page in the trash, or out of reach, before pagerow knew whose it is, and back again after
     /// another one was made: Notion lists neither.
     fn is_back_too_late(&self, page: PageId, key: &RowKey) -> bool {
-        let ledger = &self.cast.ledger;
-        (ledger.is_removed(&page.to_string()) || ledger.was_hidden(&page.to_string()))
-            && self.links.get(key).is_some_and(|other| *other != page)
+        let (ledger, name) = (&self.cast.ledger, page.to_string());
+        match self.links.get(key) {
+            Some(other) => *other != page && (ledger.is_removed(&name) || ledger.was_hidden(&name)),
+            // Both turned up before either was linked: which is the row's is for a person to say.
+            None => ledger.was_hidden(&name),
+        }
     }
 
     /// Whether pagerow names this record, or this column of it, as one that waits.

@@ -45,7 +45,7 @@ impl Judge {
     }
 
     /// Whether everything has been in reach since then.
-    fn is_in_reach(&self, since: u64) -> bool {
+    pub(crate) fn is_in_reach(&self, since: u64) -> bool {
         let known = lock(&self.0);
         known.away == 0 && known.away_until < since
     }

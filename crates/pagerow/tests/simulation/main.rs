@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be set up cannot be simulated")]
 
 mod aimed;
+mod answers;
 mod cast;
 mod dice;
 mod end;

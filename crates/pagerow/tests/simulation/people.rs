@@ -114,6 +114,35 @@ impl Ledger {
         }
     }
 
+    /// A person saw this and took it away.
+    pub(crate) fn take_away(&self, shown: &str) {
+        lock(&self.0).supersede(shown);
+    }
+
+    /// A person saw both sides of a cell and typed in another text for it: it counts once pagerow has said that it took it.
+    pub(crate) fn typed(
+        &self,
+        at: u64,
+        table: usize,
+        key: &RowKey,
+        cell: &'static str,
+        shown: &str,
+    ) -> String {
+        let new = self.edit((at, table, Side::Postgres), key.as_str(), cell, shown, How::Replace);
+        self.take_away(&new);
+        new
+    }
+
+    /// Pagerow has taken this text, as if somebody had written it.
+    pub(crate) fn taken(&self, text: &str) {
+        let mut entries = lock(&self.0);
+        for word in words(text) {
+            if let Some(word) = entries.words.get_mut(&word) {
+                word.is_superseded = false;
+            }
+        }
+    }
+
     /// A person put a page in the trash that showed this.
     fn put_away(&self, at: u64, page: &str, shown: &str) {
         let mut entries = lock(&self.0);
@@ -432,15 +461,8 @@ impl Cast {
                 let Some(page) = picked(&pages, pick) else { return };
                 self.stage.count("a page was trashed");
                 // Its words stay in it, and it can be taken out of the trash.
-                let texts: Vec<&str> = [Kind::Title, Kind::Text]
-                    .iter()
-                    .filter_map(|kind| page["values"][kind.name()].as_str())
-                    .collect();
-                self.ledger.put_away(
-                    self.stage.elapsed(),
-                    page["id"].as_str().unwrap_or_default(),
-                    &texts.join(" "),
-                );
+                let id = page["id"].as_str().unwrap_or_default();
+                self.ledger.put_away(self.stage.elapsed(), id, &page_text(page));
                 self.on_page("POST", page, "/trash", &json!({}));
             }
             PageDeed::Restore { table, pick } => {
@@ -577,6 +599,13 @@ pub(crate) fn text_of(value: Option<&Value>) -> String {
         Some(Value::Text(text)) => text.clone(),
         _ => String::new(),
     }
+}
+
+/// All texts of a page.
+pub(crate) fn page_text(page: &Json) -> String {
+    let texts = [Kind::Title, Kind::Text];
+    let texts: Vec<&str> = texts.iter().filter_map(|kind| page["values"][kind.name()].as_str()).collect();
+    texts.join(" ")
 }
 
 pub(crate) fn all_text(record: &Record) -> String {

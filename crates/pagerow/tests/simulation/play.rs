@@ -136,6 +136,7 @@ impl Hand {
             What::DatabaseTrashed { table, span } => {
                 cast.for_a_while(*span, Blow::Trashed(cast.place(*table)));
             }
+            What::Says(wish) => cast.stage.add_wish(*wish),
             What::FullLooks { times } => cast.stage.add_full_looks(*times),
             What::Meanwhile { call, after, slow, what } => {
                 cast.stage.add_meanwhile(*call, *after, *slow, what);

@@ -101,6 +101,9 @@ async fn work(cast: Cast) {
     loop {
         let is_full = (cast.stage.percent(10) || cast.stage.take_full_look()) && !cast.is_gentle;
         let depth = if is_full { Depth::Everything } else { Depth::Changes };
+        while let Some(wish) = cast.stage.take_wish() {
+            cast.heed(&mut engine, &wish).await;
+        }
         // A failure is in the trace, and the next sync comes anyway.
         let _told = run(&cast, &mut engine, depth, Vec::new()).await;
         cast.stage.pass(1_000, 30_000).await;

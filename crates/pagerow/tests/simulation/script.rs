@@ -107,9 +107,31 @@ pub(crate) enum What {
     DatabaseTrashed { table: u64, span: u64 },
     /// Somebody asks for so many looks at everything.
     FullLooks { times: u64 },
+    /// Somebody has something to say to pagerow, before its next sync.
+    Says(Wish),
     /// All this happens when Notion has answered a call of this kind, after so many others of it, and the engine does not
     /// have the answer yet, which takes so many milliseconds more.
     Meanwhile { call: Call, after: u64, slow: u64, what: Vec<What> },
+}
+
+/// What a person says at the command line.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wish {
+    /// To one of the open questions.
+    Answer { pick: u64, keeps: Keeps },
+    /// Everything that is parked is to be tried again.
+    Retry,
+}
+
+/// Which side's value an answer keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Keeps {
+    Rows,
+    Pages,
+    /// A text is typed in anew.
+    Neither,
 }
 
 /// What kind of call it is.
@@ -304,7 +326,8 @@ impl What {
             | Self::Store { .. }
             | Self::Crash { .. }
             | Self::Freeze { .. }
-            | Self::Outage { .. } => true,
+            | Self::Outage { .. }
+            | Self::Says(_) => true,
             Self::SecondEngine { .. }
             | Self::Clock { .. }
             | Self::Revoked { .. }

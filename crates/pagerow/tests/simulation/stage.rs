@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     dice::Dice,
-    script::{Call, NetworkFault, StoreFault, What},
+    script::{Call, NetworkFault, StoreFault, What, Wish},
 };
 
 /// When every simulation begins: shortly before a minute ends, as times of pages are cut to minutes.
@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     meanwhile: Mutex<Vec<Meanwhile>>,
     /// What has to happen now.
     now: (mpsc::UnboundedSender<What>, Mutex<Option<mpsc::UnboundedReceiver<What>>>),
+    /// What somebody has said, and nobody has done yet.
+    wishes: Mutex<VecDeque<Wish>>,
     /// Looks at everything that somebody has asked for.
     full_looks: AtomicU64,
     /// By how much the clocks of the database and of the machines that engines run on are wrong, in milliseconds.
@@ -87,6 +89,7 @@ impl Stage {
             store: Mutex::default(),
             meanwhile: Mutex::default(),
             now: (now, Mutex::new(Some(happens))),
+            wishes: Mutex::default(),
             full_looks: AtomicU64::new(0),
             database_skew: AtomicI64::new(0),
             machine_skew: AtomicI64::new(0),
@@ -258,6 +261,14 @@ impl Stage {
     /// Where everything comes from that has to happen at a call. Only the first one who asks gets it.
     pub(crate) fn happens(&self) -> Option<mpsc::UnboundedReceiver<What>> {
         lock(&self.now.1).take()
+    }
+
+    pub(crate) fn add_wish(&self, wish: Wish) {
+        lock(&self.wishes).push_back(wish);
+    }
+
+    pub(crate) fn take_wish(&self) -> Option<Wish> {
+        lock(&self.wishes).pop_front()
     }
 
     pub(crate) fn add_full_looks(&self, times: u64) {
