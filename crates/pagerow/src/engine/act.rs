@@ -6,6 +6,7 @@ use pagerow_core::{
     guard::{Approved, Refusal},
     mapping::{Field, Mapping},
     mutant::{self, Mutant},
+    observation::{Observation, Pair},
     plan::{Action, Because, MappingPlan, Plan, Step, Why},
     record::{PageId, RowKey},
     settle,
@@ -352,6 +353,7 @@ impl<W: Parts> Engine<W> {
                 .map(|skipped| (skipped.key.clone(), skipped.page))
                 .collect();
             self.store.revisit(&mut tx, &mapping.name, &unread, 0.0).await?;
+            self.store.mark_unsettled(&mut tx, &left_edited(part, view), true).await?;
             if let Some(table) = view.table.as_ref().filter(|table| view.known_table.as_ref() != Some(*table))
             {
                 self.store.keep_table(&mut tx, &mapping.name, table).await?;
@@ -392,6 +394,24 @@ fn forget_the_lost(plan: &Plan, relatives: &mut Relatives) {
             relatives.forget(&plan.mappings[at].mapping, key);
         }
     }
+}
+
+/// Links of which only one half is there, and was edited: that edit is behind the cursor from now on. When the other half
+/// is back, this one is looked at with it.
+fn left_edited(part: &MappingPlan, view: &View) -> Vec<i64> {
+    let stays = |why: &Why| matches!(why, Why::Kept(_) | Why::Away(_) | Why::Direction | Why::Paused { .. });
+    let left: BTreeSet<RecordName> = (part.skipped.iter())
+        .filter(|skipped| stays(&skipped.why))
+        .map(|skipped| (skipped.key.clone(), skipped.page))
+        .collect();
+    let is_edited_alone = |pair: &&Pair| {
+        matches!(
+            (&pair.seen.postgres, &pair.seen.notion),
+            (Observation::Absent(_), Observation::Present(_))
+                | (Observation::Present(_), Observation::Absent(_))
+        ) && left.contains(&(pair.identity.key().cloned(), pair.identity.page()))
+    };
+    view.pairs.iter().filter(is_edited_alone).filter_map(|pair| pair.identity.link()).collect()
 }
 
 /// What the mappings' fields are, by mapping and column.
