@@ -165,7 +165,9 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
     console.tell_moved(&followed);
     let forecast = engine.forecast(&planned.plan);
     let find = |name: &str| engine.mappings().find(|mapping| mapping.name == name).map(|mapping| &**mapping);
-    let plan = render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast);
+    // A plan of a hundred thousand rows is not written out for nobody.
+    let plan =
+        (console.json()).then(|| render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast));
     let matches = render::matches::json(&planned.matches);
     let answer = |report: Json| {
         json!({

@@ -179,10 +179,11 @@ async fn the_marketplace_comes_back_though_it_is_killed_three_times() {
     world.no_faults().await;
     let last = done(world, &["recover", "from-notion", "--yes"]).await;
     assert!(last.stderr.contains("going on with recovery 1"), "{}", last.stderr);
-    // Each start asks once more for what was on its way, and every mapping for what was edited, in a call or two.
+    // Each start asks once more for what was on its way, and every mapping for what was edited, in a call or two; a large
+    // one is read in several places at once, which costs a little.
     let calls = queries(world).await;
     assert!(
-        calls <= business.least + 3 + 2 * 3 * business.mappings,
+        calls <= business.least * 21 / 20 + 3 + 2 * 3 * business.mappings,
         "{calls} queries, {} pages'",
         business.least
     );

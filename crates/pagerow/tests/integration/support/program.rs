@@ -177,8 +177,17 @@ impl People {
 
     /// Live pages, or those in the trash: `{id, values: {property: …}}`.
     pub async fn pages(&self, data_source: &str, trash: bool) -> Vec<Json> {
-        let path = format!("data_sources/{data_source}/rows?limit=1000&trash={trash}");
-        self.call("GET", &path, json!({})).await["rows"].as_array().unwrap().clone()
+        let mut pages = Vec::new();
+        loop {
+            let offset = pages.len();
+            let path = format!("data_sources/{data_source}/rows?limit=1000&trash={trash}&offset={offset}");
+            let answer = self.call("GET", &path, json!({})).await;
+            let rows = answer["rows"].as_array().unwrap();
+            pages.extend(rows.iter().cloned());
+            if rows.is_empty() {
+                return pages;
+            }
+        }
     }
 
     pub async fn edit(&self, page: &str, properties: Json) {
