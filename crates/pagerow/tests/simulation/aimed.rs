@@ -221,6 +221,8 @@ fn copied_and_gone(dice: &mut Dice, world: &mut WorldSpec, story: &mut Story<'_>
     let (at, pick) = (story.sometime(dice), dice.bits() % 64);
     story.add(at, What::Page(PageDeed::Duplicate { table, pick, whose: Whose::TheRows }));
     let gone = at + dice.between(90, 200) * 1000;
+    // All of it has to have time to happen.
+    story.quiet_at = story.quiet_at.max(gone + 60_000);
     story.add(gone, What::Row(RowDeed::Delete { table, pick }));
     let trash = PageDeed::Trash { table, pick: 0, whose: Whose::Copies };
     story.add(gone - dice.between(0, 5_000), What::Page(trash));
