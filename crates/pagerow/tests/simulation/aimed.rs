@@ -63,7 +63,9 @@ fn pick_mapping<'w>(dice: &mut Dice, world: &'w mut WorldSpec) -> (u64, &'w mut 
 
 /// A row is to go to its page, and somebody edits the page while the answer that shows it is on its way: or the other
 /// way round.
-fn edited_during_a_look(dice: &mut Dice, _: &mut WorldSpec, story: &mut Story<'_>) {
+fn edited_during_a_look(dice: &mut Dice, world: &mut WorldSpec, story: &mut Story<'_>) {
+    // What a list that lags does not show may be overwritten.
+    (world.lag, world.lag_min) = (0, 0);
     for _ in 0..dice.between(2, 4) {
         let (at, table, pick) = (story.sometime(dice), dice.bits() % 8, dice.bits() % 64);
         let same = Cell { field: dice.bits() % 2, ..cell(dice) };
@@ -208,8 +210,8 @@ fn many_gone(dice: &mut Dice, world: &mut WorldSpec, story: &mut Story<'_>) {
     story.add(at + 5_000, What::FullLooks { times: 1 });
 }
 
-/// Somebody copies a page, and puts the copy in the trash at about the time at which its row is deleted; lists show it
-/// for some time more.
+/// Somebody copies a page, and puts the copy in the trash shortly before its row is deleted; lists show it for some time
+/// more.
 fn copied_and_gone(dice: &mut Dice, world: &mut WorldSpec, story: &mut Story<'_>) {
     world.lag = dice.between(90, 120) * 1000;
     world.lag_min = world.lag / 10 * 9;
@@ -219,9 +221,12 @@ fn copied_and_gone(dice: &mut Dice, world: &mut WorldSpec, story: &mut Story<'_>
     let (at, pick) = (story.sometime(dice), dice.bits() % 64);
     story.add(at, What::Page(PageDeed::Duplicate { table, pick, whose: Whose::TheRows }));
     let gone = at + dice.between(90, 200) * 1000;
+    // All of it has to have time to happen.
+    story.quiet_at = story.quiet_at.max(gone + 60_000);
     story.add(gone, What::Row(RowDeed::Delete { table, pick }));
     let trash = PageDeed::Trash { table, pick: 0, whose: Whose::Copies };
-    story.add(gone + dice.between(0, 30_000), What::Page(trash));
+    story.add(gone - dice.between(0, 5_000), What::Page(trash));
+    story.add(gone + 10_000, What::FullLooks { times: 2 });
 }
 
 /// An earlier pagerow's pages are there, and their rows come one after another.

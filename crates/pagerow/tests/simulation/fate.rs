@@ -52,7 +52,9 @@ impl Script {
         if is_gentle {
             events.retain(|event| event.what.is_gentle());
         }
-        aimed::add(&mut dice, &mut world, is_gentle, &mut Story { events: &mut events, quiet_at });
+        let mut story = Story { events: &mut events, quiet_at };
+        aimed::add(&mut dice, &mut world, is_gentle, &mut story);
+        let quiet_at = story.quiet_at;
         events.sort_by_key(|event| event.at);
         Self { seed, world, events, quiet_at }
     }
