@@ -1,5 +1,7 @@
 //! Groups of events that bring about together what chance alone seldom does: each aims at one promise.
 
+use std::ops::RangeInclusive;
+
 use pagerow_core::mapping::{Flow, OnPageTrashed, OnRowDeleted, Policy};
 
 use crate::{
@@ -17,7 +19,7 @@ type Aim = fn(&mut Dice, &mut WorldSpec, &mut Story<'_>);
 /// Those that looks for changes alone have to cope with.
 const GENTLE: [Aim; 5] = [edited_during_a_look, interrupted, contested, bare, answered];
 
-const HARSH: [Aim; 10] = [
+const HARSH: [Aim; 12] = [
     edited_during_a_look,
     interrupted,
     contested,
@@ -28,6 +30,8 @@ const HARSH: [Aim; 10] = [
     many_gone,
     copied_and_gone,
     earlier_life,
+    two_at_work,
+    unanswered,
 ];
 
 /// What happens until all is quiet.
@@ -47,10 +51,17 @@ impl Story<'_> {
     }
 }
 
-/// Adds up to two groups.
-pub(crate) fn add(dice: &mut Dice, world: &mut WorldSpec, is_gentle: bool, story: &mut Story<'_>) {
+/// Adds so many groups.
+pub(crate) fn add(
+    dice: &mut Dice,
+    aims: RangeInclusive<u64>,
+    world: &mut WorldSpec,
+    is_gentle: bool,
+    story: &mut Story<'_>,
+) {
+    let times = dice.between(*aims.start(), *aims.end());
     let aims: &[Aim] = if is_gentle { &GENTLE } else { &HARSH };
-    for _ in 0..dice.between(0, 2) {
+    for _ in 0..times {
         dice.pick(aims)(dice, world, story);
     }
 }
@@ -104,6 +115,32 @@ fn interrupted(dice: &mut Dice, _: &mut WorldSpec, story: &mut Story<'_>) {
             what.push(What::Row(RowDeed::Delete { table, pick: dice.bits() % 64 }));
         }
         story.add(at, What::Meanwhile { call: Call::Write, after: dice.between(0, 1), slow: 5, what });
+    }
+}
+
+/// Another engine starts while this one waits for the answer to one of many writes.
+fn two_at_work(dice: &mut Dice, _: &mut WorldSpec, story: &mut Story<'_>) {
+    let (at, table) = (story.sometime(dice), dice.bits() % 8);
+    for _ in 0..dice.between(8, 20) {
+        story.add(at, What::Row(RowDeed::Insert { table, value: dice.bits() % 100_000 }));
+    }
+    let what = vec![What::SecondEngine { span: dice.between(60, 200) * 1000 }];
+    let (after, slow) = (dice.between(0, 3), dice.between(2, 15) * 1000);
+    story.add(at, What::Meanwhile { call: Call::Write, after, slow, what });
+}
+
+/// Pages are made by calls that nobody answers, and lists do not show them yet when the time is up.
+fn unanswered(dice: &mut Dice, world: &mut WorldSpec, story: &mut Story<'_>) {
+    world.lag = dice.between(100, 120) * 1000;
+    world.lag_min = world.lag / 10 * 9;
+    for _ in 0..dice.between(1, 3) {
+        let (at, table) = (story.sometime(dice), dice.bits() % 8);
+        let kind = NetworkKind::Hang { applied: true };
+        let fault = NetworkFault { kind, writes_only: true, questions_only: false };
+        story.add(at, What::Network { fault, calls: dice.between(1, 3) });
+        for _ in 0..dice.between(1, 3) {
+            story.add(at, What::Row(RowDeed::Insert { table, value: dice.bits() % 100_000 }));
+        }
     }
 }
 

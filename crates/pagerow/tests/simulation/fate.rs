@@ -1,5 +1,7 @@
 //! How a script follows from a seed.
 
+use std::ops::RangeInclusive;
+
 use pagerow_core::mapping::{Flow, OnPageTrashed, OnRowDeleted, Policy};
 
 use crate::{
@@ -18,6 +20,15 @@ const DAY: i64 = 86_400_000;
 impl Script {
     /// The simulation of a seed.
     pub(crate) fn of(seed: u64) -> Self {
+        Self::drawn(seed, 0..=2)
+    }
+
+    /// One in which more happens that aims at a promise, for those who look whether a bug would be noticed.
+    pub(crate) fn crowded(seed: u64) -> Self {
+        Self::drawn(seed, 2..=5)
+    }
+
+    fn drawn(seed: u64, aims: RangeInclusive<u64>) -> Self {
         let mut dice = Dice::new(seed);
         let world = world(&mut dice);
         let quiet_at = dice.between(1, 12) * MINUTE;
@@ -53,7 +64,7 @@ impl Script {
             events.retain(|event| event.what.is_gentle());
         }
         let mut story = Story { events: &mut events, quiet_at };
-        aimed::add(&mut dice, &mut world, is_gentle, &mut story);
+        aimed::add(&mut dice, aims, &mut world, is_gentle, &mut story);
         let quiet_at = story.quiet_at;
         events.sort_by_key(|event| event.at);
         Self { seed, world, events, quiet_at }
