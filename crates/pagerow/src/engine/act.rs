@@ -6,7 +6,6 @@ use pagerow_core::{
     guard::{Approved, Refusal},
     mapping::{Field, Mapping},
     mutant::{self, Mutant},
-    observation::{Observation, Pair},
     plan::{Action, Because, MappingPlan, Plan, Step, Why},
     record::{PageId, RowKey},
     settle,
@@ -396,22 +395,12 @@ fn forget_the_lost(plan: &Plan, relatives: &mut Relatives) {
     }
 }
 
-/// Links of which only one half is there, and was edited: that edit is behind the cursor from now on. When the other half
-/// is back, this one is looked at with it.
+/// Links of which only one half is there, was edited, and is left alone: that edit is behind the cursor from now on. When
+/// the other half is back, this one is looked at with it.
 fn left_edited(part: &MappingPlan, view: &View) -> Vec<i64> {
     let stays = |why: &Why| matches!(why, Why::Kept(_) | Why::Away(_) | Why::Direction | Why::Paused { .. });
-    let left: BTreeSet<RecordName> = (part.skipped.iter())
-        .filter(|skipped| stays(&skipped.why))
-        .map(|skipped| (skipped.key.clone(), skipped.page))
-        .collect();
-    let is_edited_alone = |pair: &&Pair| {
-        matches!(
-            (&pair.seen.postgres, &pair.seen.notion),
-            (Observation::Absent(_), Observation::Present(_))
-                | (Observation::Present(_), Observation::Absent(_))
-        ) && left.contains(&(pair.identity.key().cloned(), pair.identity.page()))
-    };
-    view.pairs.iter().filter(is_edited_alone).filter_map(|pair| pair.identity.link()).collect()
+    let left = part.skipped.iter().filter(|skipped| stays(&skipped.why));
+    left.filter_map(|skipped| view.alone.get(&(skipped.key.clone(), skipped.page)).copied()).collect()
 }
 
 /// What the mappings' fields are, by mapping and column.

@@ -62,6 +62,8 @@ pub(super) struct View {
     pub(super) back: Vec<i64>,
     /// Links of which one half was known to be gone before.
     pub(super) deleted: BTreeSet<i64>,
+    /// Links of which one half is gone and the other one is not as it was settled, by their records.
+    pub(super) alone: BTreeMap<RecordName, i64>,
     /// Links whose page keeps an old whole row, or none yet.
     pub(super) old_backups: Vec<CompactLink>,
     /// Only some records were looked at: nothing is known of the mapping as a whole.
@@ -178,6 +180,7 @@ impl<W: Parts> Engine<W> {
         state.rows = looked.rows.map(u64::cast_signed).or(state.rows);
         let census =
             Census { links, records: Sides { postgres: looked.rows, notion: looked.pages }, unchanged };
+        let alone = pairs.iter().filter_map(edited_alone).collect();
         let hidden = pairs.iter().filter(|pair| is_hidden(pair)).count() as u64;
         Ok(waiting.view(View {
             pairs,
@@ -187,6 +190,7 @@ impl<W: Parts> Engine<W> {
             table: looked.table,
             known_table: remembered.table,
             hidden,
+            alone,
             old_backups,
             lost: presumed.map(str::to_owned).or(remembered.lost),
             ..View::empty(state, looked_at)
@@ -235,6 +239,15 @@ fn is_hidden(pair: &Pair) -> bool {
         && pair.seen.postgres == Observation::Absent(Absence::Unreachable)
 }
 
+fn edited_alone(pair: &Pair) -> Option<(RecordName, i64)> {
+    let is_alone = matches!(
+        (&pair.seen.postgres, &pair.seen.notion),
+        (Observation::Absent(_), Observation::Present(_)) | (Observation::Present(_), Observation::Absent(_))
+    );
+    let name = (pair.identity.key().cloned(), pair.identity.page());
+    pair.identity.link().filter(|_| is_alone).map(|link| (name, link))
+}
+
 fn forget_bases(pairs: &mut [Pair], fields: usize) {
     for pair in pairs {
         if let Identity::Linked(link) = &mut pair.identity {
@@ -259,6 +272,7 @@ impl View {
             gone: Vec::new(),
             back: Vec::new(),
             deleted: BTreeSet::new(),
+            alone: BTreeMap::new(),
             old_backups: Vec::new(),
             is_partial: false,
             table: None,
