@@ -425,9 +425,10 @@ async fn overwritten_blindly(
     mark: &str,
 ) -> Result<Option<&'static str>> {
     let Some(column) = end.table.columns.iter().find(|known| known.name == column) else { return Ok(None) };
-    if edit.side != Side::Page || column.kind == Kind::Body {
+    if edit.side != Side::Page {
         return Ok(None);
     }
+    let is_body = column.kind == Kind::Body;
     let path = format!("pages/{}/history", edit.record);
     let (status, history) = stage.try_control("GET", &path, &json!(null)).await?;
     if status != 200 {
@@ -436,12 +437,25 @@ async fn overwritten_blindly(
     let events = history["history"].as_array().cloned().unwrap_or_default();
     let holds = |value: &Json| cell::marks(column.kind, value).iter().any(|one| one == mark);
     let time = |event: &Json| event["at"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    if is_body {
+        // The history tells when a body was written, not what was in it: only one that is still there is known.
+        let (status, page) =
+            stage.try_control("GET", &format!("pages/{}", edit.record), &json!(null)).await?;
+        if status != 200 || !holds(&page["markdown"]) {
+            return Ok(None);
+        }
+    }
     // When a person last wrote it, and who took it away.
-    let written = events.iter().rev().find(|event| {
-        event["is_bot"] == false
-            && holds(&event["values"][column.property]["after"])
-            && !holds(&event["values"][column.property]["before"])
-    });
+    let wrote = |event: &Json| match is_body {
+        true => {
+            event["what"] == "changed" && event["values"].as_object().is_none_or(serde_json::Map::is_empty)
+        }
+        false => {
+            let values = &event["values"][column.property];
+            holds(&values["after"]) && !holds(&values["before"])
+        }
+    };
+    let written = events.iter().rev().find(|event| event["is_bot"] == false && wrote(event));
     let Some(written) = written.and_then(time) else { return Ok(None) };
     let within = |event: &Json| {
         time(event).is_some_and(|at| {
