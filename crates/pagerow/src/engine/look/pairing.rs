@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     adopt::{PageHalf, RowHalf, adopt},
-    fidelity::{Fidelity, agree, in_notion, in_words},
+    fidelity::agree,
     mapping::Mapping,
     observation::{Absence, Identity, Observation, Pair, Sighting},
     plan::{Skipped, Why},
     record::{PageId, Record, RowKey},
     side::{Side, Sides},
-    value::Value,
 };
 
 use super::{fill::Sight, marker};
@@ -230,25 +229,9 @@ fn first_meeting(
     if pages.is_empty() {
         return Vec::new();
     }
-    let row_halves: Vec<RowHalf> = rows
-        .iter()
-        .map(|(key, row)| RowHalf {
-            key: key.clone(),
-            page: row.marker.as_deref().and_then(PageId::parse),
-            natural: natural_key(mapping, row, Side::Postgres),
-            // What a page would be stamped with: it finds the page of a create whose answer was lost.
-            checksum: row.checksum.clone().or_else(|| Some(row.digest.to_string())),
-        })
-        .collect();
-    let page_halves: Vec<PageHalf> = pages
-        .iter()
-        .map(|(id, page)| PageHalf {
-            page: *id,
-            key: page.marker.as_deref().map(RowKey::from),
-            natural: natural_key(mapping, page, Side::Notion),
-            checksum: page.checksum.clone(),
-        })
-        .collect();
+    let row_halves: Vec<RowHalf> = rows.iter().map(|(key, row)| RowHalf::seen(mapping, key, row)).collect();
+    let page_halves: Vec<PageHalf> =
+        pages.iter().map(|(id, page)| PageHalf::seen(mapping, *id, page)).collect();
     let found = adopt(&row_halves, &page_halves);
     let mut pairs = Vec::new();
     for (key, page, _) in found.pairs {
@@ -284,26 +267,4 @@ fn first_meeting(
         }
     }
     pairs
-}
-
-/// The natural key in Notion's form; `None` when the mapping has none or a part of it is empty.
-fn natural_key(mapping: &Mapping, sighting: &Sighting, side: Side) -> Option<Vec<Value>> {
-    if mapping.match_on.is_empty() {
-        return None;
-    }
-    mapping
-        .match_on
-        .iter()
-        .map(|&at| {
-            let value = sighting.record.get(at)?;
-            let form = match side {
-                Side::Notion => in_words(value, mapping.fields.get(at)?).into_owned(),
-                Side::Postgres => match in_notion(value, mapping.fields.get(at)?) {
-                    Fidelity::Stored(form) => form,
-                    Fidelity::Unstorable(_) => return None,
-                },
-            };
-            (!form.is_null()).then_some(form)
-        })
-        .collect()
 }
