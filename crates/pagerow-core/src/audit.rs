@@ -65,7 +65,7 @@ pub fn digests(step: &Step, columns: &[String]) -> (Option<Digest>, Option<Diges
             .filter(|(_, write)| !write.withheld)
             .filter_map(|(at, write)| Some((columns.get(write.field).map_or("", String::as_str), value(at)?)))
             .collect();
-        (!told.is_empty()).then(|| Digest::of(serde_json::to_string(&told).unwrap_or_default().as_bytes()))
+        (!told.is_empty()).then(|| Digest::of_json(&told))
     };
     (of(&|at| step.fields[at].before.clone()), of(&|at| Some(step.fields[at].after.clone())))
 }

@@ -1,6 +1,6 @@
 //! A short, stable name for content: equal content has an equal digest.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -20,7 +20,21 @@ impl Digest {
     /// The digest of bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let hash = Sha256::digest(bytes);
+        Self::short(&Sha256::digest(bytes))
+    }
+
+    /// The digest of what is written of a value as JSON. It is never held as a whole: a plan may be larger than memory
+    /// has room for twice. For what always serialises: structs, enums, strings, numbers.
+    #[must_use]
+    pub fn of_json(value: &(impl Serialize + ?Sized)) -> Self {
+        let mut hasher = Hasher(Sha256::new());
+        // A hash takes whatever it is given.
+        let written = serde_json::to_writer(&mut hasher, value);
+        debug_assert!(written.is_ok(), "what is digested always serialises");
+        Self::short(&hasher.0.finalize())
+    }
+
+    fn short(hash: &[u8]) -> Self {
         let mut short = [0; 16];
         short.copy_from_slice(&hash[..16]);
         Self(short)
@@ -51,6 +65,20 @@ impl Digest {
             feed_text(marker, scratch);
         }
         Self::of(scratch)
+    }
+}
+
+/// A hash that can be written to.
+struct Hasher(Sha256);
+
+impl io::Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -248,15 +248,20 @@ fn weighed(
 /// The name of a stopped part: of its writes, whatever the other mappings do meanwhile, and of the rules that a person
 /// was shown. Another write or another reason is another name.
 fn name_of(part: &MappingPlan, broken: &[Refusal]) -> Digest {
-    let mut steps = part.steps.clone();
-    // Waves depend on the other mappings.
-    steps.iter_mut().for_each(|step| step.wave = 0);
+    let mut steps: Vec<&Step> = part.steps.iter().collect();
     steps.sort_by(|a, b| (a.side, a.action, &a.key, a.page).cmp(&(b.side, b.action, &b.key, b.page)));
     let rules: Vec<(Rule, Option<&str>)> =
         broken.iter().map(|refusal| (refusal.rule, by_what(refusal))).collect();
-    // Strings, numbers and enums always serialise.
-    let text = serde_json::to_string(&(&part.mapping, part.fingerprint, &rules, &steps)).unwrap_or_default();
-    Digest::of(text.as_bytes())
+    Digest::of_json(&(&part.mapping, part.fingerprint, &rules, Unordered(&steps)))
+}
+
+/// Steps without their waves, which depend on the other mappings.
+struct Unordered<'a>(&'a [&'a Step]);
+
+impl Serialize for Unordered<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|step| Step { wave: 0, ..(*step).clone() }))
+    }
 }
 
 /// What the sentence of a refusal says beside numbers that time alone may change.

@@ -306,8 +306,7 @@ impl Mapping {
             &self.match_on,
             self.key_property,
         );
-        // Plain structs of strings and enums always serialise.
-        Digest::of(serde_json::to_string(&(fields, rules)).unwrap_or_default().as_bytes())
+        Digest::of_json(&(fields, rules))
     }
 
     /// Fields that neither flow nor are looked at for now.
@@ -319,8 +318,7 @@ impl Mapping {
     /// written under another shape may be possible now.
     #[must_use]
     pub fn shape(&self) -> Digest {
-        // Plain structs of strings and enums always serialise.
-        Digest::of(serde_json::to_string(&self.fields).unwrap_or_default().as_bytes())
+        Digest::of_json(&self.fields)
     }
 
     /// The place of a field by its column.

@@ -295,8 +295,7 @@ impl Plan {
     /// A name for this plan: equal plans have equal names.
     #[must_use]
     pub fn hash(&self) -> Digest {
-        // Strings, numbers and enums always serialise.
-        Digest::of(serde_json::to_string(self).unwrap_or_default().as_bytes())
+        Digest::of_json(self)
     }
 
     /// All steps with their mapping's place in [`Plan::mappings`].

@@ -14,37 +14,54 @@ use crate::{
 /// A step by its mapping's place and its own.
 type At = (usize, usize);
 
+/// By mapping and step: how long the longest chain is of steps that it waits for; `None` for a step that does not count.
+type Depths = Vec<Vec<Option<u32>>>;
+
 /// Gives every step its wave. A circle of references is cut where it is first met again; the step there is written
 /// without the reference, which follows in the next plan. Where that is depends on the steps' order, so they come
 /// sorted.
 pub(super) fn put_in_waves(parts: &mut [MappingPlan], mappings: &[&Mapping]) {
-    let (makes, removals) = (Named::of(parts, is_make), Named::of(parts, is_removal));
-    let makes =
-        Waves { parts, mappings, named: &makes, of: |write| Some(&write.after), depth: BTreeMap::new() };
-    let makes = makes.depths(is_make_or_update);
+    let makes = depths(parts, mappings, is_make, is_make_or_update, |write| Some(&write.after));
     // What refers goes before what it refers to: the depth by what is deleted, the other way round.
-    let removals = Waves {
-        parts,
-        mappings,
-        named: &removals,
-        of: |write| write.before.as_ref(),
-        depth: BTreeMap::new(),
-    };
-    let removals = removals.depths(is_removal);
+    let removals = depths(parts, mappings, is_removal, is_removal, |write| write.before.as_ref());
 
-    let mut wave = makes.values().max().map_or(0, |deepest| deepest + 1);
-    for (&(mapping, step), depth) in &makes {
-        parts[mapping].steps[step].wave = *depth;
+    let mut wave = makes.iter().flatten().flatten().max().map_or(0, |deepest| deepest + 1);
+    for (part, depths) in parts.iter_mut().zip(&makes) {
+        for (step, depth) in part.steps.iter_mut().zip(depths) {
+            if let Some(depth) = depth {
+                step.wave = *depth;
+            }
+        }
     }
-    for (at, part) in parts.iter_mut().enumerate().rev() {
-        let Some(deepest) = removals.range((at, 0)..(at + 1, 0)).map(|(_, depth)| *depth).max() else {
-            continue;
-        };
-        for (&(_, step), depth) in removals.range((at, 0)..(at + 1, 0)) {
-            part.steps[step].wave = wave + (deepest - depth);
+    for (part, depths) in parts.iter_mut().zip(&removals).rev() {
+        let Some(deepest) = depths.iter().flatten().max() else { continue };
+        for (step, depth) in part.steps.iter_mut().zip(depths) {
+            if let Some(depth) = depth {
+                step.wave = wave + (deepest - depth);
+            }
         }
         wave += deepest + 1;
     }
+}
+
+/// The depths of some steps, by the references in their values to some steps.
+fn depths(
+    parts: &[MappingPlan],
+    mappings: &[&Mapping],
+    named: fn(&Step) -> bool,
+    which: fn(&Step) -> bool,
+    of: fn(&FieldWrite) -> Option<&Value>,
+) -> Depths {
+    let named = Named::of(parts, named);
+    let unknown = parts.iter().map(|part| vec![Depth::Unknown; part.steps.len()]).collect();
+    let mut waves = Waves { parts, mappings, named: &named, of, depth: unknown };
+    let mut depths: Depths = parts.iter().map(|part| vec![None; part.steps.len()]).collect();
+    for (mapping, part) in parts.iter().enumerate() {
+        for (step, _) in part.steps.iter().enumerate().filter(|(_, step)| which(step)) {
+            depths[mapping][step] = Some(waves.depth((mapping, step)));
+        }
+    }
+    depths
 }
 
 fn is_make(step: &Step) -> bool {
@@ -65,21 +82,24 @@ fn is_make_or_update(step: &Step) -> bool {
 }
 
 /// Some of a plan's steps, by the names under which others may refer to their records.
-struct Named {
-    keys: BTreeMap<(String, Side, RowKey), At>,
-    pages: BTreeMap<(String, Side, PageId), At>,
+struct Named<'a> {
+    /// The places of the mappings.
+    places: BTreeMap<&'a str, usize>,
+    keys: BTreeMap<(usize, Side, &'a RowKey), At>,
+    pages: BTreeMap<(usize, Side, PageId), At>,
 }
 
-impl Named {
-    fn of(parts: &[MappingPlan], which: fn(&Step) -> bool) -> Self {
-        let mut named = Self { keys: BTreeMap::new(), pages: BTreeMap::new() };
+impl<'a> Named<'a> {
+    fn of(parts: &'a [MappingPlan], which: fn(&Step) -> bool) -> Self {
+        let places = parts.iter().enumerate().map(|(place, part)| (part.mapping.as_str(), place)).collect();
+        let mut named = Self { places, keys: BTreeMap::new(), pages: BTreeMap::new() };
         for (mapping, part) in parts.iter().enumerate() {
             for (number, step) in part.steps.iter().enumerate().filter(|(_, step)| which(step)) {
                 if let Some(key) = &step.key {
-                    named.keys.insert((part.mapping.clone(), step.side, key.clone()), (mapping, number));
+                    named.keys.insert((mapping, step.side, key), (mapping, number));
                 }
                 if let Some(page) = step.page {
-                    named.pages.insert((part.mapping.clone(), step.side, page), (mapping, number));
+                    named.pages.insert((mapping, step.side, page), (mapping, number));
                 }
             }
         }
@@ -91,9 +111,10 @@ impl Named {
     }
 
     fn get(&self, mapping: &str, side: Side, reference: &Ref) -> Option<At> {
+        let place = *self.places.get(mapping)?;
         match reference {
-            Ref::Row(key) => self.keys.get(&(mapping.to_owned(), side, key.clone())).copied(),
-            Ref::Page(page) => self.pages.get(&(mapping.to_owned(), side, *page)).copied(),
+            Ref::Row(key) => self.keys.get(&(place, side, key)).copied(),
+            Ref::Page(page) => self.pages.get(&(place, side, *page)).copied(),
         }
     }
 }
@@ -101,22 +122,22 @@ impl Named {
 struct Waves<'a> {
     parts: &'a [MappingPlan],
     mappings: &'a [&'a Mapping],
-    named: &'a Named,
+    named: &'a Named<'a>,
     /// The value whose references count.
     of: fn(&FieldWrite) -> Option<&Value>,
-    /// Known depths; `None` while a step is being visited.
-    depth: BTreeMap<At, Option<u32>>,
+    depth: Vec<Vec<Depth>>,
+}
+
+/// What is known of a step's depth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Unknown,
+    /// It is being visited.
+    Open,
+    Known(u32),
 }
 
 impl Waves<'_> {
-    fn depths(mut self, which: fn(&Step) -> bool) -> BTreeMap<At, u32> {
-        let all: Vec<At> = (0..self.parts.len())
-            .flat_map(|mapping| (0..self.parts[mapping].steps.len()).map(move |step| (mapping, step)))
-            .filter(|(mapping, step)| which(&self.parts[*mapping].steps[*step]))
-            .collect();
-        all.into_iter().map(|at| (at, self.depth(at))).collect()
-    }
-
     /// The length of the longest chain of named steps that a step waits for, without recursion: a chain may be as
     /// long as the table.
     fn depth(&mut self, at: At) -> u32 {
@@ -125,26 +146,45 @@ impl Waves<'_> {
         }
         let mut stack = vec![at];
         while let Some(&top) = stack.last() {
-            if let Some(Some(_)) = self.depth.get(&top) {
-                stack.pop();
-                continue;
-            }
-            let first_visit = self.depth.insert(top, None).is_none();
+            let first_visit = match self.state(top) {
+                Depth::Known(_) => {
+                    stack.pop();
+                    continue;
+                }
+                Depth::Unknown => true,
+                Depth::Open => false,
+            };
+            self.set(top, Depth::Open);
             let needs = self.needs(top);
             if first_visit {
                 let open: Vec<At> =
-                    needs.iter().filter(|need| !self.depth.contains_key(need)).copied().collect();
+                    needs.iter().filter(|need| self.state(**need) == Depth::Unknown).copied().collect();
                 if !open.is_empty() {
                     stack.extend(open);
                     continue;
                 }
             }
             // What is still being visited here closes a circle and does not count.
-            let deepest = needs.iter().filter_map(|need| self.depth.get(need).copied().flatten()).max();
-            self.depth.insert(top, Some(deepest.map_or(0, |depth| depth + 1)));
+            let deepest = needs.iter().filter_map(|need| self.known(*need)).max();
+            self.set(top, Depth::Known(deepest.map_or(0, |depth| depth + 1)));
             stack.pop();
         }
-        self.depth.get(&at).copied().flatten().unwrap_or(0)
+        self.known(at).unwrap_or(0)
+    }
+
+    fn state(&self, (mapping, step): At) -> Depth {
+        self.depth[mapping][step]
+    }
+
+    fn set(&mut self, (mapping, step): At, depth: Depth) {
+        self.depth[mapping][step] = depth;
+    }
+
+    fn known(&self, at: At) -> Option<u32> {
+        match self.state(at) {
+            Depth::Known(depth) => Some(depth),
+            Depth::Unknown | Depth::Open => None,
+        }
     }
 
     /// The named steps that a step refers to.

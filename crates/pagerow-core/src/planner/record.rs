@@ -568,6 +568,8 @@ impl<'a> One<'a> {
             }
         }
         out.steps.extend(self.mark_after(&step));
+        // A plan may hold a million of them.
+        step.fields.shrink_to_fit();
         out.steps.push(step);
     }
 
@@ -591,7 +593,7 @@ impl<'a> One<'a> {
     /// the default to the page. A half that is made anew gets back what it held in every field that the other half did
     /// not change since, with the digits and seconds that the other half cannot hold.
     fn all_fields(&self, side: Side) -> Result<Vec<FieldWrite>, Box<Parked>> {
-        let mut fields = Vec::new();
+        let mut fields = Vec::with_capacity(self.mapping.fields.len());
         for (number, field) in self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused())
         {
             let Some(source) = self.now(side.other(), number) else { continue };

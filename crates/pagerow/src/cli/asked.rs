@@ -44,18 +44,26 @@ impl Asked<'_> {
         database: &Database,
         act: impl AsyncFnOnce(&mut Keeper, Digest) -> Result<Report, EngineError>,
     ) -> Result<Option<Report>, CliError> {
+        match self.consent(engine, console, database).await? {
+            Some(hash) => carry_out(engine, meter, database, hash, act).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The name of the plan that is to be carried out now; `None` where it was only to be shown, or has nothing in it. The
+    /// engine rests unless it goes on.
+    pub(super) async fn consent(
+        &self,
+        engine: &mut Keeper,
+        console: &Console,
+        database: &Database,
+    ) -> Result<Option<Digest>, CliError> {
         let explain = |error| CliError::of_engine(error, database);
         if let Some(end) = self.ends_here(console, explain) {
             engine.rest().await.map_err(explain)?;
             return end.map(|()| None);
         }
-        meter.go_on();
-        let done = act(engine, self.plan.hash()).await;
-        meter.finish();
-        let rested = engine.rest().await;
-        let report = done.map_err(explain)?;
-        rested.map_err(explain)?;
-        Ok(Some(report))
+        Ok(Some(self.plan.hash()))
     }
 
     /// How the command ends without anything carried out, if it does.
@@ -79,4 +87,22 @@ impl Asked<'_> {
         }
         console.confirm(&self.question).err().map(Err)
     }
+}
+
+/// Carries a plan out by `act`, which gets its name. The engine rests afterwards, whatever came of it.
+pub(super) async fn carry_out(
+    engine: &mut Keeper,
+    meter: &Meter,
+    database: &Database,
+    hash: Digest,
+    act: impl AsyncFnOnce(&mut Keeper, Digest) -> Result<Report, EngineError>,
+) -> Result<Report, CliError> {
+    let explain = |error| CliError::of_engine(error, database);
+    meter.go_on();
+    let done = act(engine, hash).await;
+    meter.finish();
+    let rested = engine.rest().await;
+    let report = done.map_err(explain)?;
+    rested.map_err(explain)?;
+    Ok(report)
 }

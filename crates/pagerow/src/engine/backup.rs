@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
     digest::Digest,
-    fidelity,
+    fidelity::{self, Reason},
     mapping::Field,
     observation::Observation,
-    plan::{Action, Because, Expect, MappingPlan, Step},
+    plan::{Action, Because, Expect, MappingPlan, Parked, Step},
     record::{PageId, RowKey},
     side::Side,
 };
@@ -22,6 +22,7 @@ use super::{
     look::rows_error,
 };
 use crate::{
+    backup::BackupError,
     replica::{Pages as _, Rows as _, Scope, Seen},
     store::{CompactLink, Links as _, Transaction as _, Transactions as _},
 };
@@ -103,6 +104,53 @@ impl<W: Parts> Engine<W> {
 }
 
 impl<W: Parts> Engine<W> {
+    /// New rows get the columns without a property from what their pages keep of them. A row whose backup cannot be read
+    /// is left out and said, unless it shall do `without`: made without them, it would be what the next backup keeps.
+    pub(super) async fn take_backups(
+        &self,
+        bound: &Bound<W>,
+        part: &mut MappingPlan,
+        without: bool,
+    ) -> Result<(), EngineError> {
+        let Some((_, backups)) = bound.pages.with_backups() else { return Ok(()) };
+        let Some(retrieved) = self.retrieved(&bound.mapping.name) else { return Ok(()) };
+        let mut left_out: BTreeMap<PageId, BackupError> = BTreeMap::new();
+        let is_new = |step: &&mut Step| step.side == Side::Postgres && step.action == Action::Create;
+        let mut new: Vec<(&RowKey, PageId, &mut Option<String>)> = (part.steps.iter_mut().filter(is_new))
+            .filter_map(|step| Some((step.key.as_ref()?, step.page?, &mut step.whole)))
+            .collect();
+        for chunk in new.chunks_mut(AT_ONCE) {
+            let pages: Vec<PageId> = chunk.iter().map(|(_, page, _)| *page).collect();
+            let kept = self.retrieved_backups(&bound.mapping.name, retrieved, &pages).await?;
+            for (key, page, whole) in chunk {
+                let Some(text) = kept.get(page) else { continue };
+                match backups.open(key, text) {
+                    Ok(row) => **whole = Some(row.json().to_owned()),
+                    // Nothing more was ever kept of it.
+                    Err(BackupError::None | BackupError::TooLarge(_)) => {}
+                    Err(_) if without => {}
+                    Err(error) => {
+                        left_out.insert(*page, error);
+                    }
+                }
+            }
+        }
+        for step in part.steps.iter().filter(|step| step.side == Side::Postgres) {
+            let Some(error) = step.page.and_then(|page| left_out.get(&page)) else { continue };
+            part.parked.push(Parked {
+                link: step.link,
+                key: step.key.clone(),
+                page: step.page,
+                side: Side::Postgres,
+                field: None,
+                reason: Reason::new("backup", error.to_string()),
+                value: None,
+            });
+        }
+        part.steps.retain(|step| step.page.is_none_or(|page| !left_out.contains_key(&page)));
+        Ok(())
+    }
+
     /// Of rows that are made again from what their pages keep, only what the page says otherwise by now is written over
     /// that: a value that agrees keeps its seconds, its digits and its order, which Notion does not have.
     pub(super) async fn prefer_what_is_kept(
@@ -144,20 +192,20 @@ impl<W: Parts> Engine<W> {
             let bound = &self.bound[at];
             let mapping = bound.mapping.name.as_str();
             let Some((_, backups)) = bound.pages.with_backups() else { continue };
-            let Some(known) = self.known.get(mapping).filter(|known| !known.backups.is_empty()) else {
-                continue;
-            };
-            let mut kept: Vec<(PageId, Digest)> = Vec::new();
-            let mut take = |link: CompactLink| {
-                let text = known.backups.get(&link.page);
-                let whole = text.and_then(|text| backups.open(&link.key, text).ok());
-                kept.extend(whole.map(|whole| (link.page, whole.in_short())));
-            };
-            self.store.each_link(mapping, &mut take).await?;
+            let Some(retrieved) = self.retrieved(mapping) else { continue };
+            let mut links: Vec<(PageId, RowKey)> = Vec::new();
+            self.store.each_link(mapping, &mut |link| links.push((link.page, link.key))).await?;
             let mut tx = self.store.begin().await?;
             self.fence(&mut tx).await?;
-            for part in kept.chunks(AT_ONCE) {
-                self.store.keep_backups(&mut tx, mapping, part).await?;
+            for part in links.chunks(AT_ONCE) {
+                let pages: Vec<PageId> = part.iter().map(|(page, _)| *page).collect();
+                let texts = self.retrieved_backups(mapping, retrieved, &pages).await?;
+                let opened = |(page, key): &(PageId, RowKey)| {
+                    // Whatever does not open is written anew.
+                    Some((*page, backups.open(key, texts.get(page)?).ok()?.in_short()))
+                };
+                let kept: Vec<(PageId, Digest)> = part.iter().filter_map(opened).collect();
+                self.store.keep_backups(&mut tx, mapping, &kept).await?;
             }
             tx.commit().await?;
         }

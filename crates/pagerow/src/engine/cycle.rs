@@ -125,7 +125,7 @@ impl<W: Parts> Engine<W> {
         let mapping = &self.bound[at].mapping;
         let mut planner = Planner::new(mapping, view.census).of_lost_bases(view.lost.is_some());
         let none = Answers::default();
-        for pair in view.pairs.drain(..) {
+        for pair in std::mem::take(&mut view.pairs) {
             let answers = match view.answers.is_empty() {
                 true => &none,
                 false => view.answers.get(&name_of(&pair)).unwrap_or(&none),

@@ -148,7 +148,7 @@ where
         said: &[Said],
     ) -> Result<(), EngineError> {
         let mapping = bound.mapping.name.as_str();
-        let read = self.known.get(mapping).and_then(|known| known.pages.as_ref());
+        let read = self.retrieved(mapping);
         let doubles = || view.skipped.iter().filter(|one| is_double(one));
         let keys = doubles().filter_map(|one| one.key.clone());
         let pages = doubles().filter_map(|one| one.page);
@@ -173,16 +173,16 @@ where
             let looked = bound.rows.look(Scope::These(&keys), &mut take_row).await;
             looked.map_err(|error| rows_error(mapping, error))?;
         }
+        let nobody = Relatives::default();
+        let relatives = self.relatives.as_ref().unwrap_or(&nobody);
+        let wanted: Vec<PageId> = pages.iter().copied().collect();
         match read {
-            Some((read, _)) => {
-                read.iter().filter(|seen| pages.contains(&seen.id)).cloned().for_each(take_page);
+            _ if wanted.is_empty() => {}
+            Some(read) => {
+                self.each_retrieved(&bound.mapping, read, Some(&wanted), relatives, &mut take_page).await?;
             }
-            None if pages.is_empty() => {}
             None => {
-                let nobody = Relatives::default();
-                let relatives = self.relatives.as_ref().unwrap_or(&nobody);
-                let pages: Vec<PageId> = pages.iter().copied().collect();
-                let look = bound.pages.look(Scope::These(&pages), relatives, &mut take_page);
+                let look = bound.pages.look(Scope::These(&wanted), relatives, &mut take_page);
                 self.keeping_lease(look).await?.map_err(|error| pages_error(mapping, error))?;
             }
         }

@@ -426,6 +426,9 @@ impl<W: Parts> Engine<W> {
             } else {
                 run.stick(&part.mapping, end.step);
             }
+            if !end.left_out.is_empty() {
+                run.leave_out(&part.mapping, end.step);
+            }
             run.failed += u64::from(is_trouble(&end.how));
             run.misfits += u64::from(is_misfit(&end.how));
             acting.tell_step(&self.progress, &part.mapping, &part.columns, end.step, ok);

@@ -148,6 +148,9 @@ impl<W: Parts> Engine<W> {
                 if !ok {
                     run.stick(mapping, end.step);
                 }
+                if !end.left_out.is_empty() {
+                    run.leave_out(mapping, end.step);
+                }
                 run.failed += u64::from(is_trouble(&end.how));
                 run.misfits += u64::from(is_misfit(&end.how));
                 acting.tell_step(&self.progress, mapping, &part.columns, end.step, ok);

@@ -3,6 +3,8 @@
 //!
 //! Nothing but this side is written, and no cursor moves: whatever else there is to do, the next sync finds.
 
+mod rounds;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -10,12 +12,11 @@ use std::{
 
 use pagerow_core::{
     digest::Digest,
-    fidelity::Reason,
     guard::{self, Against, Refusal},
     mapping::{Field, Mapping},
     matching::Confidence,
-    observation::{Absence, Identity, Link, Observation, Pair, Sighting},
-    plan::{Action, Because, MappingPlan, Parked, Plan, Step},
+    observation::{Absence, Identity, Observation, Pair},
+    plan::{Plan, Step},
     planner::{Planner, Unpaged, assemble},
     record::{PageId, RowKey},
     side::{Side, Sides},
@@ -24,16 +25,16 @@ use pagerow_core::{
 
 use tokio::time::Instant;
 
+use self::rounds::LostRecords;
 use super::{
-    Bound, Depth, Engine, EngineError, Parts,
+    Depth, Engine, EngineError, Parts,
     cycle::Decided,
     look::{RecordName, View, rows_error},
     matching::Matches,
     report::{Report, Run},
 };
 use crate::{
-    backup::BackupError,
-    replica::{Pages as _, Portions, Relatives, Rows, Scope, Seen},
+    replica::{Portions, Relatives, Rows},
     store::{
         Answered, Attention as _, Choices, CompactLink, Identities as _, Links, Operations, Runs as _,
         Transaction, Transactions,
@@ -82,7 +83,7 @@ struct Prepared {
     decided: Decided,
     against: Vec<Against>,
     /// By the plan's mappings: lost records that refer to others.
-    referring: Vec<Vec<Pair>>,
+    lost: Vec<LostRecords>,
     /// By the plan's mappings: pages that are not there.
     absent: Vec<BTreeMap<PageId, Absence>>,
     matches: Vec<Matches>,
@@ -175,7 +176,7 @@ where
         let doubtful = self.finish_open_steps(run, which).await?;
         let operation = self.know_pages(what, which).await?;
         let prepared = Box::pin(self.prepare_recovery(what, which, &doubtful)).await?;
-        let Prepared { decided, against, mut referring, .. } = prepared;
+        let Prepared { decided, against, mut lost, .. } = prepared;
         let approved = guard::check(decided.plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
         if let Some(kept) = only.filter(|kept| *kept != approved.hash()) {
             return Err(EngineError::StalePlan { kept, now: approved.hash() });
@@ -188,7 +189,10 @@ where
 
         let mut healed = done_of(run, approved.plan());
         for _ in 0..MOST_ROUNDS {
-            let parts = self.plan_references(what, which, &views, &mut referring).await?;
+            for (&at, lost) in which.iter().zip(&mut lost) {
+                lost.learn(&self.bound[at].mapping.name, run);
+            }
+            let parts = self.plan_references(what, which, &views, &lost).await?;
             let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
             let plan = assemble(parts, &mappings);
             if plan.steps().next().is_none() {
@@ -198,6 +202,7 @@ where
             let approved = guard::check(plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
             let failed = std::mem::take(&mut run.failed);
             run.stuck.clear();
+            run.left_out.clear();
             Box::pin(self.carry_out(run, which, &approved, &views, waiting(approved.plan()))).await?;
             let done = done_of(run, approved.plan());
             let still = failed.saturating_sub(done.len() as u64);
@@ -292,7 +297,7 @@ where
             Side::Postgres => Unpaged::new(),
         };
         self.add_referrers(which, &mut views, &unpaged).await?;
-        let (mut parts, mut referring, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut parts, mut lost, mut absent) = (Vec::new(), Vec::new(), Vec::new());
         for (&at, view) in which.iter().zip(&mut views) {
             let mapping = &*self.bound[at].mapping;
             let mut planner = Planner::new(mapping, view.census)
@@ -301,63 +306,31 @@ where
                 .without_pages_of(&unpaged);
             absent.push(view.pairs.iter().filter_map(absent_page).collect());
             let refers = mapping.fields.iter().any(|field| field.related().is_some());
-            let mut lost = Vec::new();
-            for pair in view.pairs.drain(..).filter(|pair| what.holds(pair)) {
+            let mut lost_here = LostRecords::default();
+            for pair in std::mem::take(&mut view.pairs).into_iter().filter(|pair| what.holds(pair)) {
                 planner.consider(&pair);
-                if refers && matches!(pair.seen.of(what.side), Observation::Absent(_)) {
-                    lost.push(remembered(mapping, what.side, pair));
+                if refers {
+                    lost_here.take(what.side, &pair);
                 }
             }
             view.skipped.drain(..).for_each(|skipped| planner.skip(skipped));
             parts.push(planner.finish());
-            referring.push(lost);
+            lost.push(lost_here);
         }
         if what.side == Side::Postgres {
             for (&at, part) in which.iter().zip(&mut parts) {
-                self.take_backups(&self.bound[at], part, what.without_backup);
+                self.take_backups(&self.bound[at], part, what.without_backup).await?;
                 self.prefer_what_is_kept(&self.bound[at], part).await?;
             }
         }
         let mappings: Vec<&Mapping> = which.iter().map(|&at| &*self.bound[at].mapping).collect();
+        for ((mapping, part), lost) in mappings.iter().zip(&parts).zip(&mut lost) {
+            lost.compare(mapping, part);
+        }
         let plan = assemble(parts, &mappings);
         let mut against = self.weights(which, &plan, &views).await?;
         against.iter_mut().for_each(|against| against.recovering = Some(what.side));
-        Ok(Prepared { decided: Decided { plan, views }, against, referring, absent, matches })
-    }
-
-    /// New rows get the columns without a property from what their pages keep of them. A row whose backup cannot be read
-    /// is left out and said, unless it shall do without: made without them, it would be what the next backup keeps.
-    fn take_backups(&self, bound: &Bound<W>, part: &mut MappingPlan, without: bool) {
-        let Some((_, backups)) = bound.pages.with_backups() else { return };
-        let Some(known) = self.known.get(&bound.mapping.name) else { return };
-        let mut left_out: BTreeMap<PageId, BackupError> = BTreeMap::new();
-        for step in &mut part.steps {
-            let is_new = step.side == Side::Postgres && step.action == Action::Create;
-            let (true, Some(key), Some(page)) = (is_new, &step.key, step.page) else { continue };
-            let Some(text) = known.backups.get(&page) else { continue };
-            match backups.open(key, text) {
-                Ok(whole) => step.whole = Some(whole.json().to_owned()),
-                // Nothing more was ever kept of it.
-                Err(BackupError::None | BackupError::TooLarge(_)) => {}
-                Err(_) if without => {}
-                Err(error) => {
-                    left_out.insert(page, error);
-                }
-            }
-        }
-        for step in part.steps.iter().filter(|step| step.side == Side::Postgres) {
-            let Some(error) = step.page.and_then(|page| left_out.get(&page)) else { continue };
-            part.parked.push(Parked {
-                link: step.link,
-                key: step.key.clone(),
-                page: step.page,
-                side: Side::Postgres,
-                field: None,
-                reason: Reason::new("backup", error.to_string()),
-                value: None,
-            });
-        }
-        part.steps.retain(|step| step.page.is_none_or(|page| !left_out.contains_key(&page)));
+        Ok(Prepared { decided: Decided { plan, views }, against, lost, absent, matches })
     }
 
     /// Rows and pages that this look found to be one record are known to each other from here on: a page that refers to
@@ -452,84 +425,6 @@ where
         }
         Ok(tx.commit().await?)
     }
-
-    /// What lost records still lack once they are there again: references that were left out, and records that waited
-    /// for what they refer to. The other half is known; nobody is asked for it again.
-    async fn plan_references(
-        &self,
-        what: &Recovery,
-        which: &[usize],
-        views: &[View],
-        referring: &mut [Vec<Pair>],
-    ) -> Result<Vec<MappingPlan>, EngineError> {
-        let mut parts = Vec::with_capacity(which.len());
-        for ((&at, view), pairs) in which.iter().zip(views).zip(referring) {
-            let bound = &self.bound[at];
-            let mut planner = Planner::new(&bound.mapping, view.census)
-                .of_lost_bases(view.lost.is_some())
-                .recovering(Some(what.side));
-            for chunk in pairs.chunks_mut(CHUNK) {
-                self.see_again(what.side, bound, chunk).await?;
-                if let (Side::Postgres, Some(relatives)) = (what.side, &self.relatives) {
-                    // A page that refers to one of which the row was just made refers to that row.
-                    chunk.iter_mut().for_each(|pair| {
-                        if let Observation::Present(page) = &mut pair.seen.notion {
-                            relatives.name_rows(&bound.mapping, &mut page.record);
-                        }
-                    });
-                }
-                chunk.iter().for_each(|pair| planner.consider(pair));
-            }
-            let mut part = planner.finish();
-            self.take_backups(bound, &mut part, what.without_backup);
-            self.prefer_what_is_kept(bound, &mut part).await?;
-            part.steps.retain(|step| step.side == what.side && has_news(&bound.mapping, step));
-            // It was said with the first plan.
-            (part.conflicts, part.parked, part.skipped) = (Vec::new(), Vec::new(), Vec::new());
-            part.settlements.clear();
-            parts.push(part);
-        }
-        Ok(parts)
-    }
-
-    /// Brings lost records up to date with what became of them.
-    async fn see_again(&self, side: Side, bound: &Bound<W>, pairs: &mut [Pair]) -> Result<(), EngineError> {
-        let mapping = &*bound.mapping;
-        let keys: Vec<RowKey> = pairs.iter().filter_map(|pair| pair.identity.key().cloned()).collect();
-        let pages: Vec<PageId> = pairs.iter().filter_map(|pair| pair.identity.page()).collect();
-        let compact = self.store.links_of(&mapping.name, &keys, &pages).await?;
-        let ids: Vec<i64> = compact.iter().map(|link| link.id).collect();
-        let links = self.store.links(mapping, &ids).await?;
-        let by_key: BTreeMap<&RowKey, &Link> = links.iter().map(|link| (&link.key, link)).collect();
-        let by_page: BTreeMap<PageId, &Link> = links.iter().map(|link| (link.page, link)).collect();
-        let mut rows: BTreeMap<RowKey, Observation> = BTreeMap::new();
-        if side == Side::Postgres {
-            let keys: Vec<RowKey> = links.iter().map(|link| link.key.clone()).collect();
-            let mut take = |row: Seen<RowKey>| {
-                rows.insert(row.id, row.observation);
-            };
-            let looked = bound.rows.look(Scope::These(&keys), &mut take).await;
-            looked.map_err(|error| rows_error(&mapping.name, error))?;
-        }
-        for pair in pairs {
-            let by_page = pair.identity.page().and_then(|page| by_page.get(&page));
-            let link = by_page.or_else(|| pair.identity.key().and_then(|key| by_key.get(key)));
-            let Some(&link) = link else { continue };
-            let is_new_page = pair.identity.page() != Some(link.page);
-            match side {
-                Side::Postgres => {
-                    if let Some(row) = rows.remove(&link.key) {
-                        pair.seen.postgres = row;
-                    }
-                }
-                // A page that was made is as its answer was settled.
-                Side::Notion if is_new_page => pair.seen.notion = Observation::Unchanged,
-                Side::Notion => {}
-            }
-            pair.identity = Identity::Linked(link.clone());
-        }
-        Ok(())
-    }
 }
 
 impl Recovery {
@@ -556,32 +451,6 @@ fn names_one_of(value: &Value, keys: &BTreeSet<RowKey>) -> bool {
         Value::Set(items) => items.iter().any(|item| names_one_of(item, keys)),
         Value::List(items) => items.iter().any(|item| names_one_of(item, keys)),
         _ => false,
-    }
-}
-
-/// A lost record whose other half was found to be as it was settled: that half as it is. Once the record is there again
-/// its bases are others.
-fn remembered(mapping: &Mapping, lost: Side, mut pair: Pair) -> Pair {
-    let kept = lost.other();
-    if let (Identity::Linked(link), Observation::Unchanged) = (&pair.identity, pair.seen.of(kept)) {
-        let record = link.base.of(kept).clone();
-        let key = (kept == Side::Notion && mapping.key_property).then(|| link.key.as_str());
-        let digest = Digest::of_record(mapping, &record, key, &mut Vec::new());
-        let marker = key.map(str::to_owned);
-        let sighting =
-            Sighting { record, digest, edited: None, editor: None, by: None, marker, checksum: None };
-        *pair.seen.of_mut(kept) = Observation::Present(sighting);
-    }
-    pair
-}
-
-/// A step of a further round is taken for what the first one could not write: a whole record, or a reference.
-fn has_news(mapping: &Mapping, step: &Step) -> bool {
-    let refers = |field: usize| mapping.fields.get(field).is_some_and(|field| field.related().is_some());
-    match step.action {
-        Action::Create => step.because == Because::Recovered,
-        Action::Update => step.fields.iter().any(|write| refers(write.field)),
-        Action::Restore | Action::Trash | Action::Delete => false,
     }
 }
 

@@ -101,6 +101,8 @@ pub(super) struct Run {
     pub(super) renewals: u32,
     /// Records of which a step was not done, by their mapping.
     pub(super) stuck: BTreeSet<(String, RecordName)>,
+    /// Records that were written without something that refers to what is not there yet, by their mapping.
+    pub(super) left_out: BTreeSet<(String, RecordName)>,
 }
 
 impl Run {
@@ -119,6 +121,7 @@ impl Run {
             misfits: 0,
             renewals: 0,
             stuck: BTreeSet::new(),
+            left_out: BTreeSet::new(),
         }
     }
 
@@ -135,6 +138,11 @@ impl Run {
     /// Remembers that a step was not done.
     pub(super) fn stick(&mut self, mapping: &str, step: &Step) {
         self.stuck.insert((mapping.to_owned(), (step.key.clone(), step.page)));
+    }
+
+    /// Remembers that a step was done without some of its references.
+    pub(super) fn leave_out(&mut self, mapping: &str, step: &Step) {
+        self.left_out.insert((mapping.to_owned(), (step.key.clone(), step.page)));
     }
 
     /// Counts what a plan leaves for a person to pair.

@@ -17,8 +17,8 @@ use crate::{
     backup::Backups,
     replica::{Cursor, Looked, Pages as _, Portion, Portions, Relatives, Scope, Seen},
     store::{
-        Cursors as _, FORM, Links as _, Operation, Operations, Retrieval, StoreError, Transaction as _,
-        Transactions as _,
+        Cursors as _, FORM, Links as _, Operation, Operations, Retrieval, Staged as _, StoreError,
+        Transaction as _, Transactions as _,
     },
 };
 
@@ -34,16 +34,22 @@ const LISTED: u64 = 100;
 /// What is known of a mapping's pages before it is looked at.
 #[derive(Default)]
 pub(super) struct Known {
-    /// All of them, and from where a look for edits goes on.
-    pub(super) pages: Option<(Vec<Seen<PageId>>, Option<Cursor>)>,
+    /// All of them are staged.
+    pub(super) retrieved: Option<Retrieved>,
     /// When the look began that showed them last.
     pub(super) looked_at: Option<Instant>,
     /// Pages that were asked for one by one and were not there.
     pub(super) absent: BTreeMap<PageId, Absence>,
-    /// What pages keep of their whole rows.
-    pub(super) backups: BTreeMap<PageId, String>,
     /// Of many pages that are not there, some stand for all.
     pub(super) sampled: bool,
+}
+
+/// All pages of a mapping, where they are staged. They are read from there as often as they are needed: a hundred thousand
+/// pages are more than a memory should hold beside what is made of them.
+pub(super) struct Retrieved {
+    operation: i64,
+    /// From where a look for edits goes on.
+    pub(super) cursor: Option<Cursor>,
 }
 
 /// A page as it is staged.
@@ -192,24 +198,8 @@ where
         if !retrieval.complete {
             self.read_on(bound, &reader, operation, &mut retrieval, relatives).await?;
         }
-        let (mut pages, mut backups) = (Vec::new(), BTreeMap::new());
-        let mut unreadable = None;
-        self.store
-            .each_staged(operation, &mapping.name, &mut |page, seen| match from_staged(
-                mapping, relatives, seen,
-            ) {
-                Ok((observation, backup)) => {
-                    pages.push(Seen { id: page, observation });
-                    backups.extend(backup.map(|backup| (page, backup)));
-                }
-                Err(source) => unreadable = Some(source),
-            })
-            .await?;
-        if let Some(source) = unreadable {
-            return Err(StoreError::Unreadable { what: "a staged page", source }.into());
-        }
-        let pages = Some((pages, retrieval.reached));
-        Ok(Known { pages, looked_at: Some(looked_at), backups, ..Known::default() })
+        let retrieved = Some(Retrieved { operation, cursor: retrieval.reached });
+        Ok(Known { retrieved, looked_at: Some(looked_at), ..Known::default() })
     }
 
     /// How many pages there were when they were last counted.
@@ -336,6 +326,52 @@ where
     }
 }
 
+impl<W: Parts> Engine<W> {
+    /// The pages that were retrieved for a mapping, if they were.
+    pub(super) fn retrieved(&self, mapping: &str) -> Option<&Retrieved> {
+        self.known.get(mapping)?.retrieved.as_ref()
+    }
+
+    /// The pages that were retrieved for a mapping, all or these, with their references to rows as far as these are known
+    /// by now.
+    pub(super) async fn each_retrieved(
+        &self,
+        mapping: &Mapping,
+        retrieved: &Retrieved,
+        only: Option<&[PageId]>,
+        relatives: &Relatives,
+        take: &mut (dyn FnMut(Seen<PageId>) + Send),
+    ) -> Result<(), EngineError> {
+        let mut unreadable = None;
+        let mut found = |page, seen| match from_staged(mapping, relatives, seen) {
+            Ok(observation) => take(Seen { id: page, observation }),
+            Err(source) => unreadable = Some(source),
+        };
+        self.store.each_staged(retrieved.operation, &mapping.name, only, &mut found).await?;
+        match unreadable {
+            Some(source) => Err(StoreError::Unreadable { what: "a staged page", source }.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// What these retrieved pages keep of their whole rows.
+    pub(super) async fn retrieved_backups(
+        &self,
+        mapping: &str,
+        retrieved: &Retrieved,
+        pages: &[PageId],
+    ) -> Result<BTreeMap<PageId, String>, EngineError> {
+        let mut backups = BTreeMap::new();
+        let mut found = |page, mut seen: Json| {
+            if let Some(Json::String(backup)) = seen.get_mut("backup").map(Json::take) {
+                backups.insert(page, backup);
+            }
+        };
+        self.store.each_staged(retrieved.operation, mapping, Some(pages), &mut found).await?;
+        Ok(backups)
+    }
+}
+
 fn to_staged(mapping: &Mapping, observation: Observation, backup: Option<String>) -> Json {
     match observation {
         Observation::Present(Sighting { record, edited, editor, by, marker, checksum, .. }) => {
@@ -353,19 +389,18 @@ fn from_staged(
     mapping: &Mapping,
     relatives: &Relatives,
     seen: Json,
-) -> Result<(Observation, Option<String>), serde_json::Error> {
+) -> Result<Observation, serde_json::Error> {
     if let Some(why) = seen.get("unreadable") {
-        return Ok((Observation::Unreadable(why.as_str().unwrap_or_default().to_owned()), None));
+        return Ok(Observation::Unreadable(why.as_str().unwrap_or_default().to_owned()));
     }
     if let Some(how) = seen.get("absent") {
-        return Ok((Observation::Absent(Absence::deserialize(how)?), None));
+        return Ok(Observation::Absent(Absence::deserialize(how)?));
     }
     let staged: Staged = serde_json::from_value(seen)?;
     let mut record = Record::from_json(&staged.record, mapping);
     relatives.name_rows(mapping, &mut record);
     let marker = staged.marker.as_deref().filter(|_| mapping.key_property);
     let digest = Digest::of_record(mapping, &record, marker, &mut Vec::new());
-    let Staged { edited, editor, by, marker, checksum, backup, .. } = staged;
-    let sighting = Sighting { record, digest, edited, editor, by, marker, checksum };
-    Ok((Observation::Present(sighting), backup))
+    let Staged { edited, editor, by, marker, checksum, .. } = staged;
+    Ok(Observation::Present(Sighting { record, digest, edited, editor, by, marker, checksum }))
 }

@@ -27,7 +27,7 @@ pub use identity::{Identities, OwnWrite, Remembered, Tallies, Whereabouts};
 pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
 pub use names::{Names, Renaming};
-pub use operations::{FORM, Operation, Operations, Retrieval};
+pub use operations::{FORM, Operation, Operations, Retrieval, Staged};
 pub use remove::Belongings;
 pub use runs::{JournalEntry, OpenStep, Runs, StepUpdate, action_name};
 
@@ -38,11 +38,14 @@ use crate::postgres::transaction::Tx;
 
 /// What the engine needs of its memory: [`PgStore`] keeps it in the user's database, a test may model it.
 pub trait Store:
-    Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies
+    Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies + Staged
 {
 }
 
-impl<S: Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies> Store for S {}
+impl<S> Store for S where
+    S: Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies + Staged
+{
+}
 
 /// Everything that is written together is written in one transaction.
 pub trait Transactions: Send + Sync {

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use pagerow_core::record::PageId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::{PgStore, StoreError, Transactions};
@@ -41,8 +41,23 @@ pub struct Retrieval {
     pub expected: Option<u64>,
 }
 
+/// Pages that recoveries have retrieved.
+pub trait Staged: Send + Sync {
+    /// The pages that are staged for a mapping, all or these, one after another.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn each_staged(
+        &self,
+        operation: i64,
+        mapping: &str,
+        only: Option<&[PageId]>,
+        found: &mut (dyn FnMut(PageId, Json) + Send),
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
 /// The recoveries of one connection.
-pub trait Operations: Transactions {
+pub trait Operations: Transactions + Staged {
     /// The recovery that has not ended, if there is one.
     ///
     /// # Errors
@@ -73,17 +88,6 @@ pub trait Operations: Transactions {
         pages: &[(PageId, Json)],
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// The pages that are staged for a mapping, one after another.
-    ///
-    /// # Errors
-    /// What the database says.
-    fn each_staged(
-        &self,
-        operation: i64,
-        mapping: &str,
-        found: &mut (dyn FnMut(PageId, Json) + Send),
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
-
     /// Ends an operation as `done`, `cancelled` or `outdated`, and drops what is staged for it. `false`: it had ended.
     ///
     /// # Errors
@@ -94,6 +98,39 @@ pub trait Operations: Transactions {
         operation: i64,
         state: &str,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+impl Staged for PgStore {
+    async fn each_staged(
+        &self,
+        operation: i64,
+        mapping: &str,
+        only: Option<&[PageId]>,
+        found: &mut (dyn FnMut(PageId, Json) + Send),
+    ) -> Result<(), StoreError> {
+        let only: Option<Vec<Uuid>> = only.map(|pages| pages.iter().map(|page| page.0).collect());
+        let mut tx = Tx::begin_snapshot(&self.pool).await?;
+        let these = if only.is_some() { "and page_id = any($3)" } else { "" };
+        let sql = format!(
+            "select page_id, seen::text from {}.staged where operation_id = $1 and mapping = $2 {these} order by page_id",
+            self.schema
+        );
+        let mut params: Vec<(&(dyn ToSql + Sync), Type)> =
+            vec![(&operation, Type::INT8), (&mapping, Type::TEXT)];
+        if let Some(pages) = &only {
+            params.push((pages, Type::UUID_ARRAY));
+        }
+        let mut rows = tx.stream(&sql, &params).await?;
+        while let Some(row) = rows.next().await {
+            let row = row?;
+            let seen: &str = row.get(1);
+            let seen = serde_json::from_str(seen)
+                .map_err(|source| StoreError::Unreadable { what: "a staged page", source })?;
+            found(PageId(row.get(0)), seen);
+        }
+        drop(rows);
+        Ok(tx.commit().await?)
+    }
 }
 
 impl Operations for PgStore {
@@ -182,30 +219,6 @@ impl Operations for PgStore {
         )
         .await?;
         Ok(true)
-    }
-
-    async fn each_staged(
-        &self,
-        operation: i64,
-        mapping: &str,
-        found: &mut (dyn FnMut(PageId, Json) + Send),
-    ) -> Result<(), StoreError> {
-        let mut tx = Tx::begin_snapshot(&self.pool).await?;
-        let sql = format!(
-            "select page_id, seen::text from {}.staged where operation_id = $1 and mapping = $2 order by page_id",
-            self.schema
-        );
-        let params = [(&operation as _, Type::INT8), (&mapping as _, Type::TEXT)];
-        let mut rows = tx.stream(&sql, &params).await?;
-        while let Some(row) = rows.next().await {
-            let row = row?;
-            let seen: &str = row.get(1);
-            let seen = serde_json::from_str(seen)
-                .map_err(|source| StoreError::Unreadable { what: "a staged page", source })?;
-            found(PageId(row.get(0)), seen);
-        }
-        drop(rows);
-        Ok(tx.commit().await?)
     }
 
     async fn end_operation(&self, tx: &mut Tx, operation: i64, state: &str) -> Result<bool, StoreError> {

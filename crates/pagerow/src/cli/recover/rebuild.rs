@@ -8,8 +8,14 @@ use serde_json::{Value as Json, json};
 use super::databases::{self, Databases};
 use crate::{
     cli::{
-        apply::parse_hash, asked::Asked, check_names, console::Console, error::CliError, exit::Exit,
-        progress::Meter, render, signals, sync,
+        apply::parse_hash,
+        asked::{self, Asked},
+        check_names,
+        console::Console,
+        error::CliError,
+        exit::Exit,
+        progress::Meter,
+        render, signals, sync,
     },
     config::Config,
     engine::Recovery,
@@ -192,12 +198,15 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         let text = render::plan_text::plan(&planned.plan, &planned.refusals, forecast, console.verbose());
         console.print(&render::paused::below(text, &paused))?;
     }
-    let act = async |engine: &mut Keeper, hash| engine.recover(&what, Some(hash), args.pass).await;
-    let Some(report) = asked.carry_out(&mut engine, console, &meter, &wiring.database, act).await? else {
+    let Some(hash) = asked.consent(&mut engine, console, &wiring.database).await? else {
         console.answer(&answer(Json::Null), String::new)?;
         let waits = asked.is_stopped() || !paused.is_empty() || planned.plan.mappings.iter().any(waits);
         return Ok(if waits { Exit::Decisions } else { Exit::Done });
     };
+    // It is made anew, and has to be the same; two of a large one are not held at once.
+    drop(planned);
+    let act = async |engine: &mut Keeper, hash| engine.recover(&what, Some(hash), args.pass).await;
+    let report = asked::carry_out(&mut engine, &meter, &wiring.database, hash, act).await?;
     let json = serde_json::to_value(&report).unwrap_or_default();
     console.answer(&answer(json), || {
         render::paused::below(render::report::report(&report, paused.len()), &paused)

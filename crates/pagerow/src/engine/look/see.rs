@@ -115,12 +115,13 @@ impl<W: Parts> Engine<W> {
         let row_scope = scope(parts.postgres, cursors.postgres.as_ref());
         let page_scope = scope(parts.notion, cursors.notion.as_ref());
         let look_at_pages = async {
-            let retrieved = known.and_then(|known| known.pages.as_ref());
-            let (Scope::Everything, Some((pages, cursor))) = (&page_scope, retrieved) else {
-                return bound.pages.look(page_scope, relatives, &mut take_page).await;
+            let retrieved = known.and_then(|known| known.retrieved.as_ref());
+            let (Scope::Everything, Some(retrieved)) = (&page_scope, retrieved) else {
+                let looked = bound.pages.look(page_scope, relatives, &mut take_page).await;
+                return looked.map_err(|error| pages_error(mapping, error));
             };
-            pages.iter().cloned().for_each(take_page);
-            Ok(Looked { complete: true, cursor: cursor.clone(), ..Looked::default() })
+            self.each_retrieved(&bound.mapping, retrieved, None, relatives, &mut take_page).await?;
+            Ok(Looked { complete: true, cursor: retrieved.cursor.clone(), ..Looked::default() })
         };
         let looks = async { tokio::join!(bound.rows.look(row_scope, &mut take_row), look_at_pages) };
         let (row_look, page_look) = self.keeping_lease(looks).await?;
@@ -133,8 +134,7 @@ impl<W: Parts> Engine<W> {
             parts.postgres = Part::Everything;
         }
         let row_look = complete(row_look, mapping, Side::Postgres)?;
-        let page_look =
-            complete(page_look.map_err(|error| pages_error(mapping, error))?, mapping, Side::Notion)?;
+        let page_look = complete(page_look?, mapping, Side::Notion)?;
         let (row_count, page_count) = (sight.rows.records(), sight.pages.records());
         let totals = Totals {
             parts,

@@ -9,7 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use pagerow::store::{
     CompactLink, Cursors, JournalEntry, Lease, Leases, LinkWrite, Links, MappingState, OpenStep, Runs,
-    StepUpdate, StoreError, Transaction as _, Transactions as _,
+    Staged, StepUpdate, StoreError, Transaction as _, Transactions as _,
 };
 use pagerow_core::{
     audit::Entry,
@@ -541,6 +541,19 @@ impl Cursors for Server {
             db.memory.cursors.insert(name.clone(), position.clone());
         })
         .await
+    }
+}
+
+/// Recoveries are not simulated: nothing is ever staged.
+impl Staged for Server {
+    async fn each_staged(
+        &self,
+        _operation: i64,
+        _mapping: &str,
+        _only: Option<&[PageId]>,
+        _found: &mut (dyn FnMut(PageId, Json) + Send),
+    ) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
