@@ -8,11 +8,13 @@ use pagerow_core::{
 
 use super::{
     Bound, Engine, EngineError, Parts,
-    look::{pages_error, rows_error},
+    look::{RecordName, pages_error, rows_error},
 };
 use crate::{
     replica::{Pages as _, Rows as _, Scope, Seen},
-    store::{Audit as _, Choice, Choices, Links as _, Said, Transaction as _, Transactions as _},
+    store::{
+        Attention as _, Audit as _, Choice, Choices, Links as _, Said, Transaction as _, Transactions as _,
+    },
 };
 
 /// Why a choice is not kept.
@@ -78,6 +80,10 @@ where
                 return Err(NotChosen::Chosen(choice.said.clone()).into());
             }
         }
+        let said: Vec<RecordName> =
+            choices.iter().map(|choice| (choice.said.row().cloned(), choice.said.page())).collect();
+        // The next look goes by it, whenever they were edited last.
+        self.store.revisit(&mut tx, mapping, &said, 0.0).await?;
         let told: Vec<Entry> = choices.iter().map(|choice| self.entry("choose", choice)).collect();
         self.store.audit(&mut tx, &told).await?;
         tx.commit().await?;

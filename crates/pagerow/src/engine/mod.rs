@@ -3,6 +3,7 @@
 //! The engine knows the two sides only as [`Rows`] and [`Pages`]. [`cycle`] shows the whole story on one screen.
 
 mod act;
+mod asking;
 mod audit;
 mod backup;
 mod choosing;

@@ -43,7 +43,7 @@ pub struct MappingReport {
     pub revived: u64,
     /// Doubles, which a person has to look at.
     pub doubles: u64,
-    /// Rows and pages that may belong together; of a recovery, which asks.
+    /// Rows and pages that may belong together, and of which nobody has said whether they do.
     #[serde(default)]
     pub asked: u64,
     pub calls: u64,

@@ -13,7 +13,7 @@ use super::{
     report::{Report, Run},
 };
 use crate::replica::Pages;
-use crate::store::{Attention, Runs};
+use crate::store::{Attention, Questions, Runs};
 
 /// Plans of one run before it is called restless: circles of references take two, defaults and triggers one more.
 const MOST_PLANS: u32 = 12;
@@ -184,9 +184,11 @@ impl<W: Parts> Engine<W> {
             let name = self.bound[at].mapping.name.clone();
             let conflicts = self.store.open_conflicts(Some(&name)).await?.len() as u64;
             let parked = self.store.parked(Some(&name)).await?.len() as u64;
+            let asked = self.store.questions(&name).await?.len() as u64;
             let report = run.of(&name);
             report.conflicts = conflicts;
             report.parked = parked;
+            report.asked = report.asked.max(asked);
         }
         self.count_calls(&mut run, which);
         let calls = run.mappings.values().map(|report| report.calls).sum::<u64>();

@@ -174,7 +174,7 @@ impl Choices for PgStore {
 }
 
 /// Whether a choice's row or page is linked by now.
-fn followed(schema: &str) -> String {
+pub(super) fn followed(schema: &str) -> String {
     format!(
         "exists (select from {schema}.links l where l.connection_id = c.connection_id and l.mapping = c.mapping \
          and (l.row_key = c.row_key or l.page_id = c.page_id))"

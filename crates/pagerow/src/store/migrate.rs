@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i32, &str, &str)] = &[
     (7, "operations", include_str!("../../migrations/0007_operations.sql")),
     (8, "backup", include_str!("../../migrations/0008_backup.sql")),
     (9, "choices", include_str!("../../migrations/0009_choices.sql")),
+    (10, "questions", include_str!("../../migrations/0010_questions.sql")),
 ];
 
 /// Any number, the same for every pagerow: only one migrates at a time.

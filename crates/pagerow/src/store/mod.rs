@@ -14,6 +14,7 @@ mod migrate;
 mod names;
 mod operations;
 mod outbox;
+mod questions;
 mod remove;
 mod runs;
 
@@ -28,6 +29,7 @@ pub use lease::{Lease, Leases};
 pub use links::{CompactLink, LinkWrite, Links};
 pub use names::{Names, Renaming};
 pub use operations::{FORM, Operation, Operations, Retrieval, Staged};
+pub use questions::{Question, Questions};
 pub use remove::Belongings;
 pub use runs::{JournalEntry, OpenStep, Runs, StepUpdate, action_name};
 
@@ -38,12 +40,22 @@ use crate::postgres::transaction::Tx;
 
 /// What the engine needs of its memory: [`PgStore`] keeps it in the user's database, a test may model it.
 pub trait Store:
-    Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies + Staged
+    Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies + Questions + Staged
 {
 }
 
 impl<S> Store for S where
-    S: Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies + Staged
+    S: Links
+        + Runs
+        + History
+        + Audit
+        + Attention
+        + Cursors
+        + Leases
+        + Identities
+        + Tallies
+        + Questions
+        + Staged
 {
 }
 

@@ -1,12 +1,13 @@
-//! `pagerow recover choices`: what was said about which row is which page.
+//! `pagerow recover choices`: what was said about which row is which page, and what is still asked.
 
 use std::path::Path;
 
+use pagerow_core::record::{PageId, RowKey};
 use serde_json::{Value as Json, json};
 
 use crate::{
     cli::{check_names, console::Console, error::CliError, exit::Exit, remembered, render::history::moment},
-    store::{Choice, Choices as _, Said},
+    store::{Choice, Choices as _, Question, Questions as _, Said},
 };
 
 #[derive(clap::Args)]
@@ -23,11 +24,21 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
         Some(store) => store.choices(args.mapping.as_deref()).await.map_err(known.explain())?,
         None => Vec::new(),
     };
+    let mut open: Vec<Open> = Vec::new();
+    let is_meant = |name: &str| args.mapping.as_deref().is_none_or(|meant| meant == name);
+    if let Some(store) = &known.store {
+        for mapping in known.config.mappings.iter().map(|mapping| &mapping.name).filter(|name| is_meant(name))
+        {
+            let questions = store.questions(mapping).await.map_err(known.explain())?;
+            open.extend(questions.into_iter().filter_map(|question| Open::of(mapping, question)));
+        }
+    }
     let list: Vec<Json> = choices.iter().map(json).collect();
-    console.answer(&json!({ "choices": list }), || {
-        let lines: Vec<String> = choices.iter().map(line).collect();
+    let asked: Vec<Json> = open.iter().map(Open::json).collect();
+    console.answer(&json!({ "choices": list, "open": asked }), || {
+        let lines: Vec<String> = choices.iter().map(line).chain(open.iter().map(Open::line)).collect();
         if lines.is_empty() {
-            "nothing was said that is not a link by now".to_owned()
+            "nothing is asked, and nothing was said that is not a link by now".to_owned()
         } else {
             lines.join("\n")
         }
@@ -35,11 +46,48 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     Ok(Exit::Done)
 }
 
+/// What nobody has said yet.
+struct Open {
+    mapping: String,
+    key: Option<RowKey>,
+    page: Option<PageId>,
+}
+
+impl Open {
+    fn of(mapping: &str, question: Question) -> Option<Self> {
+        match question {
+            Question::Open(key, page) if key.is_some() || page.is_some() => {
+                Some(Self { mapping: mapping.to_owned(), key, page })
+            }
+            Question::Open(..) | Question::Same(..) => None,
+        }
+    }
+
+    /// `{mapping, key, page_id}`
+    fn json(&self) -> Json {
+        json!({
+            "mapping": self.mapping,
+            "key": self.key.as_ref().map(RowKey::as_str),
+            "page_id": self.page.map(|page| page.to_string()),
+        })
+    }
+
+    fn line(&self) -> String {
+        let Self { mapping, key, page } = self;
+        match (key, page) {
+            (Some(key), Some(page)) => format!("{mapping} may row {key} be page {page}?"),
+            (Some(key), None) => format!("{mapping} which page is row {key}?"),
+            (None, Some(page)) => format!("{mapping} which row is page {page}?"),
+            (None, None) => String::new(),
+        }
+    }
+}
+
 /// `{mapping, key, page_id, is, by, at}`; `is` says `same` or `new`.
 pub(super) fn json(choice: &Choice) -> Json {
     json!({
         "mapping": choice.mapping,
-        "key": choice.said.row().map(pagerow_core::record::RowKey::as_str),
+        "key": choice.said.row().map(RowKey::as_str),
         "page_id": choice.said.page().map(|page| page.to_string()),
         "is": if matches!(choice.said, Said::Same(..)) { "same" } else { "new" },
         "by": choice.by,

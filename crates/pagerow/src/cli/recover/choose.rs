@@ -50,7 +50,7 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let choices = answered.map_err(|error| CliError::of_engine(error, &wiring.database))?;
     console.warn(&warnings);
     let (kept, member) = match word {
-        Word::Said(_) => ("the next `pagerow recover from-notion` or `to-notion` goes by it", "chosen"),
+        Word::Said(_) => ("the next `pagerow sync` or `pagerow recover` goes by it", "chosen"),
         Word::TakenBack(_) => ("taken back", "taken_back"),
     };
     let list: Vec<_> = choices.iter().map(choices::json).collect();

@@ -198,6 +198,10 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         let text = render::plan_text::plan(&planned.plan, &planned.refusals, forecast, console.verbose());
         console.print(&render::paused::below(text, &paused))?;
     }
+    if !args.dry_run {
+        // Whoever says no to the rest has been asked all the same.
+        engine.keep_questions(&what, &planned.matches).await.map_err(explain)?;
+    }
     let Some(hash) = asked.consent(&mut engine, console, &wiring.database).await? else {
         console.answer(&answer(Json::Null), String::new)?;
         let waits = asked.is_stopped() || !paused.is_empty() || planned.plan.mappings.iter().any(waits);

@@ -69,27 +69,28 @@ fn verdict(report: &Report, paused: usize) -> String {
     let stopped = stopped.len() as u64;
     let all = sum(|m| m.conflicts + m.parked + m.doubles + m.asked) + stopped;
     let wait = if all == 1 { "waits" } else { "wait" };
-    let waiting: Vec<String> = [
-        (sum(|m| m.conflicts), "conflict", "conflicts"),
-        (sum(|m| m.parked), "parked record", "parked records"),
-        (sum(|m| m.doubles), "double", "doubles"),
-        (sum(|m| m.asked), "unanswered match", "unanswered matches"),
-        (stopped, "stopped mapping", "stopped mappings"),
-    ]
-    .into_iter()
-    .filter(|(number, ..)| *number > 0)
-    .map(|(number, one, many)| counted(number, one, many))
-    .collect();
+    let waiting = [
+        (sum(|m| m.conflicts), "conflict", "conflicts", Some("`pagerow conflicts`")),
+        (sum(|m| m.parked), "parked record", "parked records", Some("`pagerow parked`")),
+        (sum(|m| m.doubles), "double", "doubles", Some("`pagerow plan`")),
+        (sum(|m| m.asked), "unanswered match", "unanswered matches", Some("`pagerow recover choices`")),
+        (stopped, "stopped mapping", "stopped mappings", None),
+    ];
+    let waiting = waiting.into_iter().filter(|(number, ..)| *number > 0);
+    let (waiting, listed): (Vec<String>, Vec<Option<&str>>) =
+        waiting.map(|(number, one, many, by)| (counted(number, one, many), by)).unzip();
+    let listed: Vec<&str> = listed.into_iter().flatten().collect();
+    let listed = if listed.is_empty() { String::new() } else { format!(" ({})", listed.join(", ")) };
     match (report.quiet, waiting.is_empty()) {
         (true, true) if paused > 0 => "both sides are equal but for what is paused".to_owned(),
         (true, true) => "both sides are equal".to_owned(),
         (true, false) => format!(
-            "both sides are equal but for {}, which {wait} for a decision (`pagerow conflicts`, `pagerow parked`)",
+            "both sides are equal but for {}, which {wait} for a decision{listed}",
             waiting.join(", ")
         ),
         (false, true) => "something is left to do; the next `pagerow sync` goes on".to_owned(),
         (false, false) => {
-            format!("something is left to do, and {} {wait} for a decision", waiting.join(", "))
+            format!("something is left to do, and {} {wait} for a decision{listed}", waiting.join(", "))
         }
     }
 }
@@ -123,7 +124,7 @@ mod tests {
         told.mappings[0].parked = 1;
         told.run = None;
         assert!(report(&told, 0).ends_with(
-            "nothing to do: 2 calls to Notion in less than a second; both sides are equal but for 1 parked record, which waits for a decision (`pagerow conflicts`, `pagerow parked`)"
+            "nothing to do: 2 calls to Notion in less than a second; both sides are equal but for 1 parked record, which waits for a decision (`pagerow parked`)"
         ));
     }
 }

@@ -2,6 +2,7 @@
 
 mod fill;
 mod pairing;
+mod questions;
 mod see;
 mod waiting;
 
@@ -164,6 +165,10 @@ impl<W: Parts> Engine<W> {
             false => self.old_backups(bound, &sight.index, &sight.rows, &sight.pages).await?,
         };
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
+        // A recovery compares anew.
+        if !self.known.contains_key(name) {
+            self.heed_questions(name, &mut pairs, &mut skipped).await?;
+        }
         if without_bases {
             forget_bases(&mut pairs, bound.mapping.fields.len());
         }

@@ -165,6 +165,58 @@ async fn without_keys_records_are_linked_as_surely_as_asked_and_the_rest_waits()
 }
 
 #[tokio::test]
+async fn a_sync_leaves_alone_what_was_asked_and_goes_by_the_answers() {
+    let world = suppliers().await;
+    let pages = forget(&world).await;
+    let source = world.source("Suppliers").await;
+    let asked = command(&world, &["recover", "from-notion", "--yes", "--json"]).await;
+    assert_eq!(asked.code, 3, "{}", asked.stderr);
+    let count = async || (world.count("suppliers").await, world.pages(&source).await.len());
+    let before = count().await;
+    for arguments in [vec!["sync", "--json"], vec!["sync", "--full", "--json"]] {
+        let synced = command(&world, &arguments).await;
+        assert_eq!(synced.code, 3, "{}{}", synced.stdout, synced.stderr);
+        assert_eq!(synced.json()["mappings"][0]["asked"], 8 + 4, "{}", synced.stdout);
+        assert_eq!(count().await, before, "none of what is asked was made a second time");
+    }
+    let told = command(&world, &["sync"]).await;
+    assert!(told.stdout.contains("12 unanswered matches"), "{}", told.stdout);
+    assert!(told.stdout.contains("`pagerow recover choices`"), "{}", told.stdout);
+    let open = done(&world, &["recover", "choices", "--json"]).await.json();
+    assert_eq!(open["open"].as_array().map(Vec::len), Some(12), "{open:#}");
+    let listed = done(&world, &["recover", "choices"]).await;
+    assert!(listed.stdout.contains("may row 11 be page"), "{}", listed.stdout);
+
+    // Each answer is gone by in the next sync, and only that.
+    assert_eq!(choose(&world, &["11", "--page", &pages[10].id]).await.code, 0);
+    assert_eq!(choose(&world, &["13", "--new"]).await.code, 0);
+    assert_eq!(choose(&world, &["--page", &pages[12].id, "--new"]).await.code, 0);
+    let synced = command(&world, &["sync", "--json"]).await;
+    assert_eq!(synced.json()["mappings"][0]["asked"], 7 + 2, "{}", synced.stdout);
+    assert_eq!(count().await, (before.0 + 1, before.1 + 1), "a new page and a new row");
+    assert_eq!(
+        world.count(&format!("pagerow.links WHERE row_key = '11' AND page_id = '{}'", pages[10].id)).await,
+        1
+    );
+    assert_eq!(world.page(&source, "Name", "Kestrel Optcs").await.values["Supabase ID"], "11");
+    assert_eq!(
+        world.count("suppliers WHERE id = 11 AND name = 'Kestrel Optics'").await,
+        1,
+        "it is asked which is right"
+    );
+
+    // An answer that is taken back is a question again; one whose row goes is none any more after the next recovery.
+    assert_eq!(choose(&world, &["5", "--new"]).await.code, 0);
+    assert_eq!(choose(&world, &["5", "--take-back"]).await.code, 0);
+    world.sql("DELETE FROM suppliers WHERE id = 6").await;
+    let again = command(&world, &["recover", "from-notion", "--accept", "medium", "--yes", "--json"]).await;
+    assert_eq!(again.code, 3, "{}", again.stderr);
+    let left = command(&world, &["sync", "--json"]).await.json();
+    assert!(left["mappings"][0]["asked"].as_u64().unwrap() < 4, "{left:#}");
+    assert_eq!(world.count("suppliers WHERE name = 'Fjord Salmon'").await, 1, "its page made it again");
+}
+
+#[tokio::test]
 async fn lost_pages_are_made_again_but_not_those_that_may_be_there() {
     let world = suppliers().await;
     let pages = forget(&world).await;

@@ -8,8 +8,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pagerow::store::{
-    CompactLink, Cursors, JournalEntry, Lease, Leases, LinkWrite, Links, MappingState, OpenStep, Runs,
-    Staged, StepUpdate, StoreError, Transaction as _, Transactions as _,
+    CompactLink, Cursors, JournalEntry, Lease, Leases, LinkWrite, Links, MappingState, OpenStep, Question,
+    Questions, Runs, Staged, StepUpdate, StoreError, Transaction as _, Transactions as _,
 };
 use pagerow_core::{
     audit::Entry,
@@ -552,6 +552,22 @@ impl Staged for Server {
         _mapping: &str,
         _only: Option<&[PageId]>,
         _found: &mut (dyn FnMut(PageId, Json) + Send),
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Nor does anybody ask.
+impl Questions for Server {
+    async fn questions(&self, _mapping: &str) -> Result<Vec<Question>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn keep_questions(
+        &self,
+        _tx: &mut Tx,
+        _mapping: &str,
+        _asked: &[(Option<RowKey>, Option<PageId>)],
     ) -> Result<(), StoreError> {
         Ok(())
     }
