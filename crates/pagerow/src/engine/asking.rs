@@ -1,5 +1,5 @@
-//! Keeping what a recovery asks about which row is which page, so that no sync makes either a second time before somebody
-//! has answered.
+//! Keeping what is asked about which row is which page, so that neither is made a second time before somebody has
+//! answered.
 
 use pagerow_core::{matching::Tier, record::PageId};
 
@@ -7,7 +7,7 @@ use super::{Engine, EngineError, Matches, Parts, Recovery, look::RecordName};
 use crate::store::{Attention as _, Question, Questions as _, Transaction as _, Transactions as _};
 
 impl<W: Parts> Engine<W> {
-    /// From now on, what these matches leave open waits for an answer, in the place of what waited before. A recovery of
+    /// From now on, what a recovery's matches leave open waits for an answer, in the place of what waited before. One of
     /// some records only knows too little to ask.
     ///
     /// # Errors
@@ -20,19 +20,36 @@ impl<W: Parts> Engine<W> {
         self.fence(&mut tx).await?;
         for matches in matches {
             let asked = matches.asked();
-            let waited = self.store.questions(&matches.mapping).await?;
+            let mut freed = self.open_questions(&matches.mapping).await?;
+            freed.retain(|name| !asked.contains(name));
             self.store.keep_questions(&mut tx, &matches.mapping, &asked).await?;
             // No look for changes shows what changed long ago.
-            let freed: Vec<RecordName> = (waited.into_iter())
-                .filter_map(|question| match question {
-                    Question::Open(key, page) => Some((key, page)),
-                    Question::Same(..) => None,
-                })
-                .filter(|name| !asked.contains(name))
-                .collect();
             self.store.revisit(&mut tx, &matches.mapping, &freed, 0.0).await?;
         }
         Ok(tx.commit().await?)
+    }
+
+    /// From now on, what these matches leave open waits for an answer as well.
+    pub(super) async fn add_questions(&self, matches: &[Matches]) -> Result<(), EngineError> {
+        if matches.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        self.fence(&mut tx).await?;
+        for matches in matches {
+            let mut asked = self.open_questions(&matches.mapping).await?;
+            asked.extend(matches.asked());
+            self.store.keep_questions(&mut tx, &matches.mapping, &asked).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn open_questions(&self, mapping: &str) -> Result<Vec<RecordName>, EngineError> {
+        let open = |question| match question {
+            Question::Open(key, page) => Some((key, page)),
+            Question::Same(..) => None,
+        };
+        Ok(self.store.questions(mapping).await?.into_iter().filter_map(open).collect())
     }
 }
 

@@ -50,10 +50,7 @@ impl std::fmt::Display for Half {
     }
 }
 
-impl<W: Parts> Engine<W>
-where
-    W::Store: Choices,
-{
+impl<W: Parts> Engine<W> {
     /// Keeps what a person says, all of it or nothing, for the recoveries to come. Answers it with the rows' keys as the
     /// table says them.
     ///

@@ -86,9 +86,12 @@ impl<W: Parts> Engine<W> {
 
         // A look may take long, and nothing is lost with it.
         let stop = self.stop.clone();
-        let views = Self::unless_stopped(stop, Box::pin(self.look_at_all(&which, depth, &doubtful))).await?;
+        let mut views =
+            Self::unless_stopped(stop, Box::pin(self.look_at_all(&which, depth, &doubtful))).await?;
+        let matches = self.compare_strangers(&which, &mut views).await?;
         let decided = self.decide(&which, views);
         let checked = Box::pin(self.check(run, which, depth, &doubtful, decided, consent)).await?;
+        self.add_questions(&matches).await?;
         Box::pin(self.act(run, &checked.which, checked.approved, &checked.views)).await
     }
 
@@ -172,8 +175,9 @@ impl<W: Parts> Engine<W> {
             let doubts: Vec<BTreeSet<RowKey>> =
                 sifted.held.iter().map(|&place| doubtful[place].clone()).collect();
             let stop = self.stop.clone();
-            let again =
+            let mut again =
                 Self::unless_stopped(stop, self.look_at_all(&held, Depth::Everything, &doubts)).await?;
+            self.compare_strangers(&held, &mut again).await?;
             let mut parts = sifted.approved.into_plan().mappings;
             for (&place, mut view) in sifted.held.iter().zip(again) {
                 parts.insert(place, self.decide_one(which[place], &mut view));

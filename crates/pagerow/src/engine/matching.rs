@@ -8,24 +8,39 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
-    matching::{Match, Matching, Question, Reading, match_up},
-    observation::{Identity, Observation},
+    matching::{Confidence, Match, Matching, Question, Reading, match_up},
+    observation::{Identity, Observation, Pair},
     plan::{Skipped, Why},
     record::{PageId, RowKey},
 };
 
 use self::table::{Halves, Table};
 use super::{
-    Bound, Engine, EngineError, Parts, Recovery,
+    Bound, Engine, EngineError, Parts,
     look::{View, pages_error, rows_error},
 };
 use crate::{
-    replica::{Pages as _, Portions, Relatives, Rows as _, Scope, Seen},
-    store::{Choices, Operations, Said},
+    replica::{Pages as _, Relatives, Rows as _, Scope, Seen},
+    store::{Choices as _, Said},
 };
 
 /// What was found may tell more of what refers to it. So often it is looked for.
 const ROUNDS: u32 = 4;
+
+/// Whatever is compared in one step instead of beside everything else: it takes less than a look.
+const FEW: usize = 2_000;
+
+/// Which rows and pages are compared, and what becomes of the likely pairs.
+pub(super) struct Comparing<'a> {
+    /// These become links.
+    pub(super) accept: Confidence,
+    /// Those that are less likely, and do not have one title, are no pairs at all: each half is a record of its own.
+    pub(super) least: Confidence,
+    /// Only what is about the records of these rows is told; all when none is named.
+    pub(super) records: &'a BTreeSet<RowKey>,
+    /// Whether a mapping's are compared.
+    pub(super) which: fn(&View) -> bool,
+}
 
 /// What was found out about a mapping's rows and pages that no link and no key brings together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,12 +76,12 @@ impl Matches {
     }
 
     /// Leaves out what is not about the records that are recovered.
-    fn keep(&mut self, what: &Recovery) {
-        if what.records.is_empty() {
+    fn keep(&mut self, records: &BTreeSet<RowKey>) {
+        if records.is_empty() {
             return;
         }
         (self.rows_alone, self.pages_alone) = (0, 0);
-        let is_meant = |key: &RowKey| what.records.contains(key);
+        let is_meant = |key: &RowKey| records.contains(key);
         self.linked.retain(|pair| is_meant(&pair.row));
         self.likely.retain(|pair| is_meant(&pair.row));
         self.questions.retain(|question| question.rows.iter().any(is_meant));
@@ -74,15 +89,30 @@ impl Matches {
     }
 }
 
-impl<W: Parts> Engine<W>
-where
-    W::Store: Operations + Choices,
-    W::Pages: Portions,
-{
-    /// Pairs what the looks left alone, as far as `what` accepts it, and sets aside what has to be asked.
+impl<W: Parts> Engine<W> {
+    /// Compares a mapping's rows and pages when they meet for the first time, as far as both have what no key brings
+    /// together: what may well be one record is asked about, where two would be made of it. Answers what is asked.
+    pub(super) async fn compare_strangers(
+        &self,
+        which: &[usize],
+        views: &mut [View],
+    ) -> Result<Vec<Matches>, EngineError> {
+        let how = Comparing {
+            accept: Confidence::High,
+            least: Confidence::Medium,
+            records: &BTreeSet::new(),
+            which: are_strangers,
+        };
+        if !views.iter().any(are_strangers) {
+            return Ok(Vec::new());
+        }
+        self.match_unlinked(&how, which, views).await
+    }
+
+    /// Pairs what the looks left alone, as far as it is accepted, and sets aside what has to be asked.
     pub(super) async fn match_unlinked(
         &self,
-        what: &Recovery,
+        how: &Comparing<'_>,
         which: &[usize],
         views: &mut [View],
     ) -> Result<Vec<Matches>, EngineError> {
@@ -96,17 +126,20 @@ where
                     found.add(&mapping.name, key.clone(), *page);
                 }
             }
+            if !(how.which)(view) {
+                continue;
+            }
             let said = self.store.choices(Some(&mapping.name)).await?;
             let said: Vec<Said> = said.into_iter().map(|choice| choice.said).collect();
             let mut table = Table::lay(mapping, view, &said);
             self.add_doubles(&self.bound[at], view, &mut table, &said).await?;
             table.follow(&said);
-            tables.push(table);
+            tables.push((table, view));
         }
         let mut is_more = false;
         for round in 0..ROUNDS {
             let mut is_news = false;
-            for table in &mut tables {
+            for (table, _) in &mut tables {
                 if round > 0 && !table.may_learn() {
                     continue;
                 }
@@ -116,7 +149,7 @@ where
                     linked.or_else(|| found.page(related, key)).is_some()
                 };
                 let matching = self.compare(table.halves(has_page)).await?;
-                for (key, page) in table.take(matching, what.accept) {
+                for (key, page) in table.take(matching, how.accept) {
                     found.add(&table.mapping.name, key, page);
                     is_news = true;
                 }
@@ -127,15 +160,35 @@ where
             }
         }
         let clear = |(table, view): (Table<'_>, &mut View)| {
-            let mut matches = table.clear(view);
-            matches.keep(what);
+            let mut matches = table.clear(view, how.least);
+            matches.keep(how.records);
             matches
         };
-        let all = tables.into_iter().zip(&mut *views).map(clear).collect();
+        let all = tables.into_iter().map(clear).collect();
         if is_more {
             self.name_the_found(which, views);
         }
         Ok(all)
+    }
+
+    /// Rows and pages that this look found to be one record are known to each other from here on: a page that refers to
+    /// one of these pages means its row.
+    pub(super) fn name_the_found(&self, which: &[usize], views: &mut [View]) {
+        let mut found = Relatives::default();
+        for (&at, view) in which.iter().zip(&*views) {
+            for pair in &view.pairs {
+                if let Identity::Adopted { key, page } = &pair.identity {
+                    found.add(&self.bound[at].mapping.name, key.clone(), *page);
+                }
+            }
+        }
+        for (&at, view) in which.iter().zip(views) {
+            let mapping = &self.bound[at].mapping;
+            for pair in &mut view.pairs {
+                let Observation::Present(page) = &mut pair.seen.notion else { continue };
+                found.name_rows(mapping, &mut page.record);
+            }
+        }
     }
 
     /// Adds halves that fit several by something that is certain for each: an answer may tell them apart by now. All of
@@ -199,6 +252,9 @@ where
     async fn compare(&self, halves: Halves) -> Result<Matching, EngineError> {
         // A title in another script is worth a question.
         let reading = Reading { transliterate: true };
+        if halves.rows.len() + halves.pages.len() <= FEW {
+            return Ok(match_up(&halves.rows, &halves.pages, &halves.choices, reading));
+        }
         let work = tokio::task::spawn_blocking(move || {
             match_up(&halves.rows, &halves.pages, &halves.choices, reading)
         });
@@ -207,6 +263,13 @@ where
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         }
     }
+}
+
+/// Whether a mapping has rows and pages that no key brings together, and no link yet.
+fn are_strangers(view: &View) -> bool {
+    let is_row = |pair: &Pair| matches!(pair.identity, Identity::Row(_));
+    let is_page = |pair: &Pair| matches!(pair.identity, Identity::Page(_));
+    view.census.links == 0 && view.pairs.iter().any(is_row) && view.pairs.iter().any(is_page)
 }
 
 /// Whether this is a half that fits several without a link. A page that carries the key of a linked row is none: both are

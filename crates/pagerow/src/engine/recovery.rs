@@ -30,11 +30,11 @@ use super::{
     Depth, Engine, EngineError, Parts,
     cycle::Decided,
     look::{RecordName, View, rows_error},
-    matching::Matches,
+    matching::{Comparing, Matches},
     report::{Report, Run},
 };
 use crate::{
-    replica::{Portions, Relatives, Rows},
+    replica::{Portions, Rows},
     store::{
         Answered, Attention as _, Choices, CompactLink, Identities as _, Links, Operations, Runs as _,
         Transaction, Transactions,
@@ -91,7 +91,7 @@ struct Prepared {
 
 impl<W: Parts> Engine<W>
 where
-    W::Store: Operations + Choices,
+    W::Store: Operations,
     W::Pages: Portions,
 {
     /// What a recovery would do, and what of it the guard would stop. Writes nothing to either side.
@@ -291,7 +291,13 @@ where
         let looks = self.look_at_all(which, Depth::Everything, doubtful);
         let mut views = Self::unless_stopped(stop, looks).await?;
         self.name_the_found(which, &mut views);
-        let matches = self.match_unlinked(what, which, &mut views).await?;
+        let how = Comparing {
+            accept: what.accept,
+            least: Confidence::Low,
+            records: &what.records,
+            which: |_| true,
+        };
+        let matches = self.match_unlinked(&how, which, &mut views).await?;
         let unpaged = match what.side {
             Side::Notion => self.unpaged(which, &views),
             Side::Postgres => Unpaged::new(),
@@ -331,26 +337,6 @@ where
         let mut against = self.weights(which, &plan, &views).await?;
         against.iter_mut().for_each(|against| against.recovering = Some(what.side));
         Ok(Prepared { decided: Decided { plan, views }, against, lost, absent, matches })
-    }
-
-    /// Rows and pages that this look found to be one record are known to each other from here on: a page that refers to
-    /// one of these pages means its row.
-    pub(super) fn name_the_found(&self, which: &[usize], views: &mut [View]) {
-        let mut found = Relatives::default();
-        for (&at, view) in which.iter().zip(&*views) {
-            for pair in &view.pairs {
-                if let Identity::Adopted { key, page } = &pair.identity {
-                    found.add(&self.bound[at].mapping.name, key.clone(), *page);
-                }
-            }
-        }
-        for (&at, view) in which.iter().zip(views) {
-            let mapping = &self.bound[at].mapping;
-            for pair in &mut view.pairs {
-                let Observation::Present(page) = &mut pair.seen.notion else { continue };
-                found.name_rows(mapping, &mut page.record);
-            }
-        }
     }
 
     /// By mapping, the rows whose pages are gone for good.

@@ -36,8 +36,9 @@ impl<W: Parts> Engine<W> {
             doubtful.push(keys);
         }
         let stop = self.stop.clone();
-        let views =
+        let mut views =
             Self::unless_stopped(stop, self.look_at_all(&which, Depth::Everything, &doubtful)).await?;
+        self.compare_strangers(&which, &mut views).await?;
         let decided = self.decide(&which, views);
         let against = self.weights(&which, &decided.plan, &decided.views).await?;
         Ok(match guard::check(decided.plan, &against, &[]) {

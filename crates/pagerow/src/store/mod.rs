@@ -40,7 +40,18 @@ use crate::postgres::transaction::Tx;
 
 /// What the engine needs of its memory: [`PgStore`] keeps it in the user's database, a test may model it.
 pub trait Store:
-    Links + Runs + History + Audit + Attention + Cursors + Leases + Identities + Tallies + Questions + Staged
+    Links
+    + Runs
+    + History
+    + Audit
+    + Attention
+    + Choices
+    + Cursors
+    + Leases
+    + Identities
+    + Questions
+    + Staged
+    + Tallies
 {
 }
 
@@ -50,12 +61,13 @@ impl<S> Store for S where
         + History
         + Audit
         + Attention
+        + Choices
         + Cursors
         + Leases
         + Identities
-        + Tallies
         + Questions
         + Staged
+        + Tallies
 {
 }
 

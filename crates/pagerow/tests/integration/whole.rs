@@ -21,6 +21,7 @@ mod returns;
 mod rewind;
 mod rules;
 mod schema_drift;
+mod strangers;
 mod texts;
 mod undo;
 mod values;

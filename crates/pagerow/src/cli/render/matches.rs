@@ -54,7 +54,7 @@ pub(crate) fn text(all: &[Matches], everything: bool) -> String {
             let _ = writeln!(
                 out,
                 "  these wait for an answer: `pagerow recover choose {name} KEY --page PAGE`, or --new for a row or a page \
-                 that belongs to none; a sync does not ask, and would make each of them anew"
+                 that belongs to none; until then neither half is made a second time"
             );
         }
     }

@@ -257,7 +257,8 @@ pub(crate) fn why(why: &Why) -> String {
             candidates.join(", ")
         ),
         Why::Asked => {
-            "it may belong to one that is there, and waits for somebody to say so or not".to_owned()
+            "it may belong to one that is there, and waits for somebody to say so or not (`pagerow recover choices`)"
+                .to_owned()
         }
         Why::InDoubt => "a write of which nobody knows yet whether it happened".to_owned(),
         Why::Paused { column } => format!("{column} is paused; `pagerow schema plan` says how to mend it"),

@@ -8,6 +8,7 @@ use std::{
 
 use pagerow_core::{
     adopt::{PageHalf, RowHalf},
+    fidelity::agree,
     mapping::Mapping,
     matching::{Choices, Confidence, Match, Matching, Page, Question, Row, Tier},
     observation::{Absence, Identity, Observation, Pair, Sighting},
@@ -174,8 +175,14 @@ impl<'a> Table<'a> {
     }
 
     /// Takes in what a comparison found; answers which pairs are accepted by it and were not before.
-    pub(super) fn take(&mut self, found: Matching, accept: Confidence) -> Vec<(RowKey, PageId)> {
+    pub(super) fn take(&mut self, mut found: Matching, accept: Confidence) -> Vec<(RowKey, PageId)> {
         let mut new = Vec::new();
+        // What says the same in every field is as sure as its checksum would be.
+        for pair in
+            found.pairs.iter_mut().filter(|pair| pair.tier == Tier::ExactTitle && self.are_equal(pair))
+        {
+            (pair.tier, pair.confidence) = (Tier::Checksum, Confidence::High);
+        }
         for pair in &found.pairs {
             let is_accepted = pair.confidence >= accept && !is_alike_only(pair.tier, pair.contradicted);
             if is_accepted && !self.linked.contains_key(&pair.row) {
@@ -187,8 +194,9 @@ impl<'a> Table<'a> {
         new
     }
 
-    /// Gives the view back what is one record, what is a record of its own, and what has to be asked.
-    pub(super) fn clear(mut self, view: &mut View) -> Matches {
+    /// Gives the view back what is one record, what is a record of its own, and what has to be asked: whatever is not less
+    /// likely than this.
+    pub(super) fn clear(mut self, view: &mut View, least: Confidence) -> Matches {
         let found = take(&mut self.found);
         let mut matches = Matches {
             mapping: self.mapping.name.clone(),
@@ -213,7 +221,9 @@ impl<'a> Table<'a> {
                 self.name(&mut matches, &[&linked.row], &[linked.page]);
                 view.pairs.extend(self.pair(&linked));
                 matches.linked.push(linked);
-            } else if is_alike_only(pair.tier, pair.contradicted) {
+            } else if is_alike_only(pair.tier, pair.contradicted)
+                || pair.tier > Tier::ExactTitle && pair.confidence < least
+            {
                 self.rows_alone.insert(pair.row);
                 self.pages_alone.insert(pair.page);
             } else {
@@ -225,7 +235,9 @@ impl<'a> Table<'a> {
         }
         for question in found.questions {
             let contradicted = question.candidates.iter().all(|one| self.contradict(&one.row, one.page));
-            if is_alike_only(question.tier, contradicted) {
+            // Of several that are only alike none is likely by itself.
+            let is_unlikely = question.tier > Tier::ExactTitle && least > Confidence::Low;
+            if is_alike_only(question.tier, contradicted) || is_unlikely {
                 self.rows_alone.extend(question.rows);
                 self.pages_alone.extend(question.pages);
                 continue;
@@ -252,6 +264,25 @@ impl<'a> Table<'a> {
             identity: Identity::Adopted { key: linked.row.clone(), page: linked.page },
             seen: Sides { postgres: Observation::Present(row), notion: Observation::Present(page) },
         })
+    }
+
+    /// Whether the two halves agree in every field, and that is more than a name.
+    fn are_equal(&self, pair: &Match) -> bool {
+        let (Some(row), Some(page)) = (self.rows.get(&pair.row), self.pages.get(&pair.page)) else {
+            return false;
+        };
+        let fields = self.mapping.fields.iter().enumerate().filter(|(_, field)| !field.is_paused());
+        let mut said = 0;
+        for (place, field) in fields {
+            let (Some(row), Some(page)) = (row.record.get(place), page.record.get(place)) else {
+                return false;
+            };
+            if !agree(row, page, field) {
+                return false;
+            }
+            said += u32::from(!row.is_empty());
+        }
+        said > 1 && !pair.contradicted
     }
 
     /// Whether the page carries another row's key, or the row another page's id.

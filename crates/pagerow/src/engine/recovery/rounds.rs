@@ -24,7 +24,7 @@ use crate::{
         report::Run,
     },
     replica::{Relatives, Rows, Scope, Seen},
-    store::{Choices, Links, Operations},
+    store::{Links, Operations},
 };
 
 /// The lost records of a mapping that refers to others.
@@ -95,7 +95,7 @@ impl<'a> Names<'a> {
 
 impl<W: Parts> Engine<W>
 where
-    W::Store: Operations + Choices,
+    W::Store: Operations,
 {
     /// What is still to be written of what lost records lack. The other half is staged or in the table; no page is asked
     /// for again.

@@ -1,14 +1,14 @@
 //! A retrieval that is killed, cut off or given up: the next one goes on where it was, and nothing is read twice.
 
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value as Json, json};
 
 use super::{command, done};
-use crate::support::{program::with_config, world::World};
+use crate::support::{
+    program::{self, PATIENCE, with_config},
+    world::World,
+};
 
 const TABLE: &str = "
 CREATE TABLE items (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL, price numeric(10, 2), note text);
@@ -23,8 +23,6 @@ name = { property = \"Name\", as = \"title\" }
 price = \"Price\"
 note = \"Note\"
 ";
-
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// So many pages that carry the keys of rows which are gone.
 async fn lost(count: usize) -> World {
@@ -52,18 +50,9 @@ pub(super) async fn queries(world: &World) -> u64 {
 }
 
 /// Starts a recovery and kills it with signal 9 when the moment has come.
-pub(super) async fn killed_when(world: &World, mut has_come: impl AsyncFnMut() -> bool) {
-    let mut command = with_config(&["recover", "from-notion", "--yes", "--json"], &world.file());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while !has_come().await {
-        assert!(child.try_wait().unwrap().is_none(), "it ended too early to be killed");
-        assert!(Instant::now() < deadline, "the moment never came");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    child.start_kill().unwrap();
-    assert_eq!(child.wait().await.unwrap().code(), None);
+pub(super) async fn killed_when(world: &World, has_come: impl AsyncFnMut() -> bool) {
+    let command = with_config(&["recover", "from-notion", "--yes", "--json"], &world.file());
+    program::killed_when(command, has_come).await;
 }
 
 pub(super) async fn staged(world: &World) -> i64 {

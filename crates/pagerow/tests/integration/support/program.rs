@@ -50,6 +50,23 @@ pub async fn run(mut command: Command) -> Answer {
     }
 }
 
+/// So long something that has to come is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Starts a command, and kills it when a moment has come.
+pub async fn killed_when(mut command: Command, mut has_come: impl AsyncFnMut() -> bool) {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !has_come().await {
+        assert!(child.try_wait().unwrap().is_none(), "it ended too early to be killed");
+        assert!(Instant::now() < deadline, "the moment never came");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    child.start_kill().unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), None);
+}
+
 /// A program that runs until it is told to stop; killed when the test is over.
 pub struct Running {
     child: Child,

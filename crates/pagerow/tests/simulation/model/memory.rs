@@ -8,8 +8,8 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use pagerow::store::{
-    CompactLink, Cursors, JournalEntry, Lease, Leases, LinkWrite, Links, MappingState, OpenStep, Question,
-    Questions, Runs, Staged, StepUpdate, StoreError, Transaction as _, Transactions as _,
+    Choice, Choices, CompactLink, Cursors, JournalEntry, Lease, Leases, LinkWrite, Links, MappingState,
+    OpenStep, Question, Questions, Runs, Staged, StepUpdate, StoreError, Transaction as _, Transactions as _,
 };
 use pagerow_core::{
     audit::Entry,
@@ -553,6 +553,25 @@ impl Staged for Server {
         _only: Option<&[PageId]>,
         _found: &mut (dyn FnMut(PageId, Json) + Send),
     ) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Nobody says which row is which page.
+impl Choices for Server {
+    async fn choices(&self, _mapping: Option<&str>) -> Result<Vec<Choice>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn choose(&self, _tx: &mut Tx, _choice: &Choice) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn take_back(&self, _tx: &mut Tx, _choice: &Choice) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    async fn forget_followed(&self, _tx: &mut Tx, _mapping: &str) -> Result<(), StoreError> {
         Ok(())
     }
 }
