@@ -95,6 +95,7 @@ async fn suite(sizes: &[u64]) -> Result<()> {
         scenario(Work::Push, shape, records, false).await?;
         scenario(Work::Pull, shape, records, false).await?;
         scenario(Work::Compare, shape, records, false).await?;
+        scenario(Work::Recover, shape, records, false).await?;
     }
     if let Some(&largest) = sizes.last().filter(|size| **size >= 100_000) {
         scenario(Work::Compare, Shape::Narrow, largest, false).await?;

@@ -1,14 +1,17 @@
 //! One scenario: set the stage, do the work under the stopwatch, read the counters at the emulator.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, ensure};
 use pagerow::{
     config::{Config, DataSourceWish},
-    engine::{Depth, Progress, Stop},
+    engine::{Depth, Progress, Recovery, Report, Stop},
     notion::{Address, Limits, NotionClient, Pacing, Patience},
     setup::schema,
     store::Links as _,
     wiring::{Keeper, Wiring},
 };
+use pagerow_core::{matching::Confidence, side::Side};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
@@ -33,6 +36,8 @@ pub(crate) enum Work {
     Rows(u64),
     /// So many pages changed.
     Pages(u64),
+    /// All rows lost, and made again from their pages.
+    Recover,
     /// Planning alone.
     Plan,
 }
@@ -46,6 +51,7 @@ impl Work {
             Self::Idle => "idle poll".to_owned(),
             Self::Rows(k) => format!("{k} rows changed"),
             Self::Pages(k) => format!("{k} pages changed"),
+            Self::Recover => "recovery of all rows".to_owned(),
             Self::Plan => return "planning, 1 % changed".to_owned(),
         };
         let limit = if limited { "limited" } else { "no limit" };
@@ -114,7 +120,7 @@ pub(crate) async fn run(order: &Order) -> Result<Figures> {
 
     let depth = match order.work {
         Work::Push | Work::Pull | Work::Compare => Depth::Everything,
-        Work::Idle | Work::Rows(_) | Work::Pages(_) | Work::Plan => Depth::Changes,
+        Work::Idle | Work::Rows(_) | Work::Pages(_) | Work::Recover | Work::Plan => Depth::Changes,
     };
     let mut figures = Figures {
         records: order.records,
@@ -124,16 +130,33 @@ pub(crate) async fn run(order: &Order) -> Result<Figures> {
         ..Figures::default()
     };
     let watch = Watch::start()?;
-    let report = engine.sync(&[], depth, None, "bench").await?;
+    let report = match order.work {
+        Work::Recover => recover(&mut engine).await?,
+        _ => engine.sync(&[], depth, None, "bench").await?,
+    };
     watch.stop(&mut figures)?;
     figures.calls = Some(stage.calls().await?);
     ensure!(report.quiet, "the sync did not become quiet");
-    if let Work::Push | Work::Pull = order.work {
+    if let Work::Push | Work::Pull | Work::Recover = order.work {
         let verdict = engine.verify(&[]).await?;
         ensure!(verdict.equal, "the sides are not equal after the sync");
     }
     engine.rest().await?;
     Ok(figures)
+}
+
+/// Shows what a recovery would do, and does it, as the command does.
+async fn recover(engine: &mut Keeper) -> Result<Report> {
+    let what = Recovery {
+        side: Side::Postgres,
+        mappings: Vec::new(),
+        remade: BTreeSet::new(),
+        without_backup: false,
+        records: BTreeSet::new(),
+        accept: Confidence::High,
+    };
+    let hash = engine.plan_recovery(&what).await?.plan.hash();
+    Ok(engine.recover(&what, Some(hash), None).await?)
 }
 
 /// The fewest calls with which the work can be done.
@@ -142,7 +165,7 @@ fn ideal_calls(order: &Order) -> u64 {
     match order.work {
         // One look at an empty data source, and a create for each row.
         Work::Push => order.records + 1,
-        Work::Pull | Work::Compare => pages,
+        Work::Pull | Work::Compare | Work::Recover => pages,
         Work::Idle => 1,
         Work::Rows(k) => k + 1,
         Work::Pages(k) => k.div_ceil(100).max(1),
@@ -213,6 +236,7 @@ impl Stage<'_> {
                     self.control("PATCH", &format!("pages/{page}"), &edit).await?;
                 }
             }
+            Work::Recover => session.batch("truncate items").await?,
             Work::Push | Work::Pull | Work::Compare | Work::Idle | Work::Plan => {}
         }
         Ok(())

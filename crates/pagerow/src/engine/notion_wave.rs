@@ -424,7 +424,7 @@ impl<W: Parts> Engine<W> {
             if ok {
                 run.count(&part.mapping, end.step);
             } else {
-                run.stick(&part.mapping, end.step);
+                run.stick(&part.mapping, end.step, is_trouble(&end.how));
             }
             if !end.left_out.is_empty() {
                 run.leave_out(&part.mapping, end.step);

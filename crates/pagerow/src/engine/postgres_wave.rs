@@ -146,7 +146,7 @@ impl<W: Parts> Engine<W> {
                     run.count(mapping, end.step);
                 }
                 if !ok {
-                    run.stick(mapping, end.step);
+                    run.stick(mapping, end.step, is_trouble(&end.how));
                 }
                 if !end.left_out.is_empty() {
                     run.leave_out(mapping, end.step);

@@ -76,6 +76,8 @@ pub struct RecoveryPlan {
     pub refusals: Vec<Refusal>,
     /// By mapping, what was found out about rows and pages without a link.
     pub matches: Vec<Matches>,
+    /// By mapping, how many of the missing pages were not asked for: they are in the trash as far as others tell.
+    pub presumed: Vec<(String, u64)>,
 }
 
 /// A plan with everything that carrying it out needs.
@@ -87,6 +89,7 @@ struct Prepared {
     /// By the plan's mappings: pages that are not there.
     absent: Vec<BTreeMap<PageId, Absence>>,
     matches: Vec<Matches>,
+    presumed: Vec<(String, u64)>,
 }
 
 impl<W: Parts> Engine<W>
@@ -111,13 +114,17 @@ where
         // On the heap: what looks at both sides is large.
         let prepared = Box::pin(self.prepare_recovery(what, &which, &doubtful)).await?;
         self.remember_absences(what, &which, &prepared);
-        let Prepared { decided, against, matches, .. } = prepared;
+        let Prepared { decided, against, matches, presumed, .. } = prepared;
         if let (true, Some(operation)) = (decided.plan.is_empty(), operation) {
             self.end_retrieval(operation).await?;
         }
         Ok(match guard::check(decided.plan, &against, &[]) {
-            Ok(approved) => RecoveryPlan { plan: approved.into_plan(), refusals: Vec::new(), matches },
-            Err(refused) => RecoveryPlan { plan: refused.plan, refusals: refused.refusals, matches },
+            Ok(approved) => {
+                RecoveryPlan { plan: approved.into_plan(), refusals: Vec::new(), matches, presumed }
+            }
+            Err(refused) => {
+                RecoveryPlan { plan: refused.plan, refusals: refused.refusals, matches, presumed }
+            }
         })
     }
 
@@ -188,6 +195,7 @@ where
         self.forget_followed(which).await?;
 
         let mut healed = done_of(run, approved.plan());
+        let mut troubled = std::mem::take(&mut run.troubled);
         for _ in 0..MOST_ROUNDS {
             for (&at, lost) in which.iter().zip(&mut lost) {
                 lost.learn(&self.bound[at].mapping.name, run);
@@ -200,21 +208,19 @@ where
             }
             // What this writes is a part of the recovery that was approved.
             let approved = guard::check(plan, &against, pass.as_slice()).map_err(EngineError::Refused)?;
-            let failed = std::mem::take(&mut run.failed);
             run.stuck.clear();
             run.left_out.clear();
             Box::pin(self.carry_out(run, which, &approved, &views, waiting(approved.plan()))).await?;
             let done = done_of(run, approved.plan());
-            let still = failed.saturating_sub(done.len() as u64);
-            healed.extend(done);
-            let wanted = approved.plan().steps().count() as u64;
-            if run.failed >= wanted {
+            troubled.retain(|name| !done.contains(name));
+            troubled.append(&mut run.troubled);
+            if done.is_empty() {
                 // It does not come any further.
-                run.failed = run.failed.max(failed);
                 break;
             }
-            run.failed = run.failed.max(still);
+            healed.extend(done);
         }
+        run.failed = troubled.len() as u64;
         self.unpark(&healed).await?;
         // Others may have taken keys and pages out of what is known of relatives.
         self.relatives = None;
@@ -245,6 +251,7 @@ where
                 };
                 self.store.each_link(name, &mut take).await?;
             }
+            known.presumes = true;
             self.known.insert(name.clone(), known);
         }
         Ok(None)
@@ -291,6 +298,9 @@ where
         let looks = self.look_at_all(which, Depth::Everything, doubtful);
         let mut views = Self::unless_stopped(stop, looks).await?;
         self.name_the_found(which, &mut views);
+        let presumed = which.iter().zip(&views).filter(|(_, view)| view.presumed > 0);
+        let presumed =
+            presumed.map(|(&at, view)| (self.bound[at].mapping.name.clone(), view.presumed)).collect();
         let how = Comparing {
             accept: what.accept,
             least: Confidence::Low,
@@ -336,7 +346,7 @@ where
         let plan = assemble(parts, &mappings);
         let mut against = self.weights(which, &plan, &views).await?;
         against.iter_mut().for_each(|against| against.recovering = Some(what.side));
-        Ok(Prepared { decided: Decided { plan, views }, against, lost, absent, matches })
+        Ok(Prepared { decided: Decided { plan, views }, against, lost, absent, matches, presumed })
     }
 
     /// By mapping, the rows whose pages are gone for good.

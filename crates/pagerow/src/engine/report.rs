@@ -101,6 +101,9 @@ pub(super) struct Run {
     pub(super) renewals: u32,
     /// Records of which a step was not done, by their mapping.
     pub(super) stuck: BTreeSet<(String, RecordName)>,
+    /// Records of which a step failed, or of which nobody knows whether it did; and pages that were not in the trash from
+    /// which they were to be taken.
+    pub(super) troubled: BTreeSet<(String, RecordName)>,
     /// Records that were written without something that refers to what is not there yet, by their mapping.
     pub(super) left_out: BTreeSet<(String, RecordName)>,
 }
@@ -121,6 +124,7 @@ impl Run {
             misfits: 0,
             renewals: 0,
             stuck: BTreeSet::new(),
+            troubled: BTreeSet::new(),
             left_out: BTreeSet::new(),
         }
     }
@@ -136,8 +140,12 @@ impl Run {
     }
 
     /// Remembers that a step was not done.
-    pub(super) fn stick(&mut self, mapping: &str, step: &Step) {
-        self.stuck.insert((mapping.to_owned(), (step.key.clone(), step.page)));
+    pub(super) fn stick(&mut self, mapping: &str, step: &Step, is_trouble: bool) {
+        let name = (mapping.to_owned(), (step.key.clone(), step.page));
+        if is_trouble || (step.side, step.action) == (Side::Notion, Action::Restore) {
+            self.troubled.insert(name.clone());
+        }
+        self.stuck.insert(name);
     }
 
     /// Remembers that a step was done without some of its references.

@@ -40,6 +40,8 @@ pub(super) struct Known {
     pub(super) looked_at: Option<Instant>,
     /// Pages that were asked for one by one and were not there.
     pub(super) absent: BTreeMap<PageId, Absence>,
+    /// Where some of the missing pages are in the trash, the others are taken to be: they are about to be taken out of it.
+    pub(super) presumes: bool,
     /// Of many pages that are not there, some stand for all.
     pub(super) sampled: bool,
 }

@@ -110,7 +110,7 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
             }
             Databases::Shown(lost) => {
                 let lost: Vec<&str> = lost.iter().map(|one| one.mapping.as_str()).collect();
-                let json = json!({ "from": "postgres", "databases": lost, "matches": [], "plan": Json::Null, "report": Json::Null });
+                let json = json!({ "from": "postgres", "databases": lost, "matches": [], "presumed": [], "plan": Json::Null, "report": Json::Null });
                 console
                     .answer(&json, || "what is missing in them shows when they are there again".to_owned())?;
                 return Ok(Exit::Decisions);
@@ -175,12 +175,18 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
     let plan =
         (console.json()).then(|| render::plan_json::plan(&planned.plan, &planned.refusals, find, forecast));
     let matches = render::matches::json(&planned.matches);
+    let presumed: Vec<Json> = planned
+        .presumed
+        .iter()
+        .map(|(mapping, pages)| json!({ "mapping": mapping, "pages": pages }))
+        .collect();
     let answer = |report: Json| {
         json!({
             "from": from.lost().other().name(),
             "databases": remade,
             "calls_for_databases": calls_before,
             "matches": matches,
+            "presumed": presumed,
             "plan": plan,
             "report": report,
         })
@@ -197,6 +203,12 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
         console.print(&render::matches::text(&planned.matches, console.verbose()))?;
         let text = render::plan_text::plan(&planned.plan, &planned.refusals, forecast, console.verbose());
         console.print(&render::paused::below(text, &paused))?;
+        for (mapping, pages) in &planned.presumed {
+            console.note(&format!(
+                "{mapping}: {} not asked for one by one; all that were are in the trash, and taking them out tells",
+                render::table::counted(*pages, "page was", "pages were")
+            ));
+        }
     }
     if !args.dry_run {
         // Whoever says no to the rest has been asked all the same.
@@ -215,6 +227,10 @@ pub(super) async fn run(from: From, args: Args, config: &Path, console: &Console
     console.answer(&answer(json), || {
         render::paused::below(render::report::report(&report, paused.len()), &paused)
     })?;
+    if !report.quiet && !console.json() {
+        console
+            .note(&format!("not everything is back; `{}` again goes on with what is left", from.command()));
+    }
     Ok(match sync::exit(&report) {
         Exit::Done if !paused.is_empty() => Exit::Decisions,
         exit => exit,

@@ -24,6 +24,9 @@ use crate::{
 /// How many absent pages are asked for at once before the next are.
 const CONFIRM: usize = 100;
 
+/// So many of the pages that a recovery misses tell where the others are.
+const SAMPLE: usize = 10;
+
 /// Both sides of one mapping, while they are being looked at.
 pub(super) struct Sight<'a, W: Parts> {
     pub(super) bound: &'a Bound<W>,
@@ -33,6 +36,8 @@ pub(super) struct Sight<'a, W: Parts> {
     pub(super) pages: SideSeen<PageId>,
     /// What a recovery knows of the pages.
     pub(super) known: Option<&'a Known>,
+    /// How many missing pages are in the trash by the word of others.
+    pub(super) presumed: u64,
     /// Forgotten links of halves that are back.
     pub(super) buried: Vec<Link>,
     /// Rows and pages without a link of which it is news that they are gone.
@@ -178,6 +183,7 @@ impl<'a, W: Parts> Sight<'a, W> {
             rows,
             pages,
             known: None,
+            presumed: 0,
             buried: Vec::new(),
             named: Default::default(),
         }
@@ -195,7 +201,7 @@ impl<'a, W: Parts> Sight<'a, W> {
         let due_pages: BTreeSet<PageId> = due.pages.iter().copied().collect();
         let requested: BTreeSet<RecordName> =
             due.requests.iter().map(|(key, page, _)| (key.clone(), *page)).collect();
-        let (mut keys, mut pages) = (Vec::new(), Vec::new());
+        let (mut keys, mut pages, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         for at in 0..self.index.len() {
             let link = self.index.get(at);
             let again = due_keys.contains(&link.key) || due_pages.contains(&link.page);
@@ -204,9 +210,9 @@ impl<'a, W: Parts> Sight<'a, W> {
             if self.rows.mark(at) == Mark::Unseen && (parts.postgres == Part::Everything || again || moved) {
                 keys.push(link.key.clone());
             }
-            if self.pages.mark(at) == Mark::Unseen
-                && (parts.notion == Part::Everything || again || (moved && link.unsettled))
-            {
+            if self.pages.mark(at) == Mark::Unseen && parts.notion == Part::Everything {
+                missing.push(link.page);
+            } else if self.pages.mark(at) == Mark::Unseen && (again || (moved && link.unsettled)) {
                 pages.push(link.page);
             }
             // Somebody asked to look again because it was not as a list had shown it, and the list may still do so.
@@ -220,9 +226,10 @@ impl<'a, W: Parts> Sight<'a, W> {
                 && self.pages.mark(at) == Mark::Unseen
             {
                 self.pages.fill(at, Observation::Absent(Absence::Trashed));
-                pages.pop();
+                missing.pop();
             }
         }
+        pages.extend(self.presume_trashed(missing).await?);
         // Rows and pages that are due without a link.
         keys.extend(due.keys.iter().filter(|key| self.index.of_key(key).is_none()).cloned());
         pages.extend(due.pages.iter().filter(|page| self.index.of_page(**page).is_none()));
@@ -241,6 +248,42 @@ impl<'a, W: Parts> Sight<'a, W> {
         pages.retain(|page| !self.pages.unlinked().contains_key(page));
         self.look_at_rows(keys).await?;
         self.look_at_pages(pages).await
+    }
+
+    /// Looks at some of the pages that a recovery misses. Where all of these are in the trash, the others are taken to be
+    /// there as well, and are not asked for: taking each out of it tells, and costs the same call. Answers whom to ask for.
+    async fn presume_trashed(&mut self, mut missing: Vec<PageId>) -> Result<Vec<PageId>, EngineError> {
+        if let Some(known) = self.known {
+            missing.retain(|page| !self.take_known_absence(known, *page));
+        }
+        if !self.known.is_some_and(|known| known.presumes) || missing.len() <= SAMPLE {
+            return Ok(missing);
+        }
+        let sample: Vec<PageId> = missing.iter().copied().step_by(missing.len() / SAMPLE).collect();
+        self.look_at_pages(sample.clone()).await?;
+        let is_trashed = |page: &PageId| {
+            let at = self.index.of_page(*page);
+            at.and_then(|at| self.pages.absence(at)) == Some(Absence::Trashed)
+        };
+        let all_trashed = sample.iter().all(is_trashed);
+        missing.retain(|page| !sample.contains(page));
+        if !all_trashed {
+            return Ok(missing);
+        }
+        self.presumed = missing.len() as u64;
+        for at in missing.into_iter().filter_map(|page| self.index.of_page(page)).collect::<Vec<_>>() {
+            self.pages.fill(at, Observation::Absent(Absence::Trashed));
+        }
+        Ok(Vec::new())
+    }
+
+    /// Whether a recovery knows already that this page is not there; takes that in.
+    fn take_known_absence(&mut self, known: &Known, page: PageId) -> bool {
+        let (Some(absence), Some(at)) = (known.absent.get(&page), self.index.of_page(page)) else {
+            return false;
+        };
+        self.pages.fill(at, Observation::Absent(*absence));
+        true
     }
 
     /// Looks at the other half of whatever moved meanwhile: of a link that is unsettled, or a conflict would pass for
@@ -299,13 +342,7 @@ impl<'a, W: Parts> Sight<'a, W> {
         ids.dedup();
         let mapping = self.bound.mapping.name.as_str();
         if let Some(known) = self.known {
-            ids.retain(|page| match (known.absent.get(page), self.index.of_page(*page)) {
-                (Some(absence), Some(at)) => {
-                    self.pages.fill(at, Observation::Absent(*absence));
-                    false
-                }
-                _ => true,
-            });
+            ids.retain(|page| !self.take_known_absence(known, *page));
         }
         for chunk in ids.chunks(CONFIRM) {
             let (mut shown, mut unreachable) = (0, 0);

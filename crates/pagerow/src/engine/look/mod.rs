@@ -69,6 +69,8 @@ pub(super) struct View {
     pub(super) old_backups: Vec<CompactLink>,
     /// Only some records were looked at: nothing is known of the mapping as a whole.
     pub(super) is_partial: bool,
+    /// How many missing pages are in the trash by the word of others.
+    pub(super) presumed: u64,
 }
 
 /// Which part of a side is looked at.
@@ -164,6 +166,7 @@ impl<W: Parts> Engine<W> {
             true => Vec::new(),
             false => self.old_backups(bound, &sight.index, &sight.rows, &sight.pages).await?,
         };
+        let presumed_trashed = sight.presumed;
         let (mut pairs, mut skipped) = sight.pair(self, doubtful, Which::Moved).await?;
         // A recovery compares anew.
         if !self.known.contains_key(name) {
@@ -197,6 +200,7 @@ impl<W: Parts> Engine<W> {
             hidden,
             alone,
             old_backups,
+            presumed: presumed_trashed,
             lost: presumed.map(str::to_owned).or(remembered.lost),
             ..View::empty(state, looked_at)
         }))
@@ -280,6 +284,7 @@ impl View {
             alone: BTreeMap::new(),
             old_backups: Vec::new(),
             is_partial: false,
+            presumed: 0,
             table: None,
             known_table: None,
             hidden: 0,

@@ -24,7 +24,7 @@ use super::{
     NotionPages,
     api::Fetched,
     look::Look,
-    sighting::Scratch,
+    sighting::{Scratch, State, state},
     verdict::{self, Verdict},
 };
 use crate::{
@@ -45,6 +45,8 @@ enum Unwritten {
 
 /// How often a write that Notion did not take is sent again.
 const TRIES: u32 = 4;
+/// The same where Notion only said that there were too many calls: the whole connection slows down by it.
+const TURNS: u32 = 12;
 
 /// Largest request, with some room for what stands around the values: Notion takes 500 KB.
 const REQUEST_BYTES: usize = 490_000;
@@ -303,7 +305,8 @@ impl NotionPages {
         self.patch(step, id, &body, fetched, relatives).await
     }
 
-    /// Out of the trash first: until then nothing else can be changed.
+    /// Out of the trash first: until then nothing else can be changed. A page that somebody has moved or archived meanwhile
+    /// is not back.
     async fn restore(
         &self,
         step: &Step,
@@ -386,7 +389,11 @@ impl NotionPages {
         error: NotionError,
         relatives: &Relatives,
     ) -> Result<(), Unwritten> {
-        if *tries == TRIES || !self.api.client.was_not_taken(&error) {
+        let most = match &error {
+            NotionError::RateLimited { .. } | NotionError::Overloaded { .. } => TURNS,
+            _ => TRIES,
+        };
+        if *tries >= most || !self.api.client.was_not_taken(&error) {
             return Err(Unwritten::Because(error));
         }
         *tries += 1;
@@ -450,6 +457,9 @@ impl NotionPages {
                 ..impossible("no_id", "Notion's answer names the page by an id of an unknown form")
             });
         };
+        if step.action == Action::Restore && matches!(state(page, &self.api.data_source), State::Away(_)) {
+            return Outcome::Stale;
+        }
         let mut scratch = Scratch::default();
         let wrote = |field: usize| step.fields.iter().any(|write| write.field == field && !write.withheld);
         let mut missing = self.lens.missing(page, &mut scratch);
