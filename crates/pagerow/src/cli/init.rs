@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{console::Console, error::CliError, exit::Exit, progress::Meter};
+use super::{console::Console, error::CliError, exit::Exit, progress::Meter, render};
 use crate::{
     config::{Config, Environment, Source},
     setup::{
@@ -80,9 +80,9 @@ pub(super) async fn run(args: Args, path: &Path, console: &Console) -> Result<Ex
     console.answer(&answer, || {
         let mut lines = proposal.choices.clone();
         lines.push(format!(
-            "{} is written, with {} mappings; next: `pagerow doctor`, `pagerow schema plan`, `pagerow plan`",
+            "{} is written, with {}; next: `pagerow doctor`, `pagerow schema plan`, `pagerow plan`",
             path.display(),
-            proposal.mappings
+            render::table::counted(proposal.mappings as u64, "mapping", "mappings")
         ));
         lines.join("\n")
     })?;

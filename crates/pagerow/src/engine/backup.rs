@@ -214,7 +214,7 @@ impl<W: Parts> Engine<W> {
 }
 
 fn may_be_emptied(field: &Field) -> bool {
-    field.flow.reaches(Side::Postgres) && !field.required && field.lens.is_none()
+    field.flow.reaches(Side::Postgres) && !field.required
 }
 
 /// Those of these links whose row takes part and is as it was settled; no look has shown them.

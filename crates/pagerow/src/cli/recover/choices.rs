@@ -37,10 +37,13 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
     let asked: Vec<Json> = open.iter().map(Open::json).collect();
     console.answer(&json!({ "choices": list, "open": asked }), || {
         let lines: Vec<String> = choices.iter().map(line).chain(open.iter().map(Open::line)).collect();
-        if lines.is_empty() {
-            "nothing is asked, and nothing was said that is not a link by now".to_owned()
-        } else {
-            lines.join("\n")
+        match (lines.is_empty(), open.is_empty()) {
+            (true, _) => "nothing is asked, and nothing was said that is not a link by now".to_owned(),
+            (false, true) => lines.join("\n"),
+            (false, false) => format!(
+                "{}\n`pagerow recover from-notion --dry-run` shows them with titles and reasons; `pagerow recover choose` answers",
+                lines.join("\n")
+            ),
         }
     })?;
     Ok(Exit::Done)

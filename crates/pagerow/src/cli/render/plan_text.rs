@@ -257,7 +257,7 @@ pub(crate) fn why(why: &Why) -> String {
             candidates.join(", ")
         ),
         Why::Asked => {
-            "it may belong to one that is there, and waits for somebody to say so or not (`pagerow recover choices`)"
+            "it may belong to one that is there, and waits for somebody to say so or not (`pagerow recover from-notion --dry-run` says why)"
                 .to_owned()
         }
         Why::InDoubt => "a write of which nobody knows yet whether it happened".to_owned(),

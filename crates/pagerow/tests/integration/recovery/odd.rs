@@ -194,3 +194,58 @@ async fn with_backups_every_column_comes_back_and_a_spoilt_one_is_said() {
     done(&world, &["recover", "from-notion", "--yes"]).await;
     assert_eq!(super::everything(&world).await, before);
 }
+
+#[tokio::test]
+async fn what_people_wrote_after_a_backup_counts_more_than_the_backup() {
+    let sql = "
+        CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL, note text, tier integer, rank integer, price numeric, secret text);
+        INSERT INTO items SELECT n, 'Item ' || n, 'Note ' || n, n, n, n + 0.125, 'secret ' || n FROM generate_series(1, 4) n;
+    ";
+    let mapping = "
+[mapping.items]
+table = \"items\"
+backup = true
+data_source = \"create\"
+[mapping.items.fields]
+name = { property = \"Name\", as = \"title\" }
+note = \"Note\"
+price = \"Price\"
+tier = { property = \"Tier\", as = \"rich_text\", to_notion = \"'Tier ' ~ value if value is not none else none\", from_notion = \"value|replace('Tier ', '')|number\" }
+rank = { property = \"Tier\", from_notion = \"value|replace('Tier ', '')|number * 10 if value is not none else none\" }
+";
+    let world = World::with_mappings(sql, mapping).await;
+    world.sync().await;
+    world.nothing_left().await;
+    assert_eq!(world.count("items WHERE rank = tier * 10").await, 4);
+    let source = world.source("Items").await;
+    // No sync sees what people do now: the backups are older.
+    let emptied = world.page(&source, "Name", "Item 1").await;
+    world.edit(&emptied, json!({ "Note": "", "Price": null, "Tier": "" })).await;
+    let edited = world.page(&source, "Name", "Item 2").await;
+    world.edit(&edited, json!({ "Note": "later", "Price": 7, "Tier": "Tier 20" })).await;
+    world.sql("TRUNCATE items; DROP SCHEMA pagerow CASCADE").await;
+
+    let answer = command(&world, &["recover", "from-notion", "--yes"]).await;
+    assert_eq!(answer.code, 0, "{}{}", answer.stdout, answer.stderr);
+    let row = async |id: i64| {
+        world.row(&format!("SELECT to_jsonb(items) - 'id' - 'name' AS row FROM items WHERE id = {id}")).await
+            ["row"]
+            .clone()
+    };
+    assert_eq!(
+        row(1).await,
+        json!({ "note": null, "price": null, "tier": null, "rank": null, "secret": "secret 1" }),
+        "what was emptied stays empty"
+    );
+    assert_eq!(
+        row(2).await,
+        json!({ "note": "later", "price": 7, "tier": 20, "rank": 200, "secret": "secret 2" })
+    );
+    assert_eq!(
+        row(3).await,
+        json!({ "note": "Note 3", "price": 3.125, "tier": 3, "rank": 30, "secret": "secret 3" })
+    );
+    world.sync().await;
+    assert_eq!(world.equal().await, 4);
+    world.nothing_left().await;
+}
