@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 use crate::{
     cast::{Cast, Modelled},
     end::Here,
-    model::attention::ConflictRow,
+    model::attention::{ConflictRow, RevisitRow},
     people::{all_text, page_text, removed_row},
     script::{Keeps, Wish},
 };
@@ -129,7 +129,12 @@ impl Cast {
             self.ledger.taken(text);
         }
         let touched = self.ledger.touched(&removed_row(*at, key)).max(self.ledger.touched(&page.to_string()));
-        if touched >= Some(said.since) || !self.judge.is_in_reach(said.since) {
+        // What could not be read just then is kept for another look.
+        let is_kept = self.server.look(|db| {
+            let is_it = |row: &RevisitRow| row.key.as_ref() == Some(key) || row.page == Some(*page);
+            db.memory.revisits.values().any(|row| row.mapping == self.mappings[*at].name && is_it(row))
+        });
+        if touched >= Some(said.since) || !self.judge.is_in_reach(said.since) || is_kept {
             return;
         }
         let Some((field, stays)) = field else { return };

@@ -305,6 +305,9 @@ impl Cast {
                 let at = self.table(table);
                 let Some((tx, key, row)) = self.hold(at, pick).await else { return };
                 let (name, gone) = (self.specs[at].name.clone(), key.clone());
+                if self.server.is_in_the_way(&name, &key, None) {
+                    return;
+                }
                 if self.server.write_at_once(tx, move |db| db.delete(&name, &gone)) {
                     self.stage.count("a row was deleted");
                     self.stage.tell(|| format!("somebody deletes row {key} of {at}"));
@@ -395,7 +398,8 @@ impl Cast {
         let row = Row { written_by: tx.number, edited: self.stage.database_now(), ..row };
         self.ledger.touch(removed_row(at, &key), self.stage.elapsed());
         let (name, text) = (self.specs[at].name.clone(), all_text(&row.record));
-        if !self.server.write_at_once(tx, move |db| db.put(&name, &key, row.clone())) {
+        let is_refused = self.server.is_in_the_way(&name, &key, Some(&row.record));
+        if is_refused || !self.server.write_at_once(tx, move |db| db.put(&name, &key, row.clone())) {
             self.stage.count("the database refused somebody's write");
             lock(&self.ledger.0).supersede(&text);
         }

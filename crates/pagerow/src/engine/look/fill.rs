@@ -42,6 +42,8 @@ pub(super) struct Sight<'a, W: Parts> {
     pub(super) buried: Vec<Link>,
     /// Rows and pages without a link of which it is news that they are gone.
     named: (BTreeSet<RowKey>, BTreeSet<PageId>),
+    /// Pages that were asked for by themselves.
+    asked: BTreeSet<PageId>,
 }
 
 impl<W: Parts> Engine<W> {
@@ -186,6 +188,7 @@ impl<'a, W: Parts> Sight<'a, W> {
             presumed: 0,
             buried: Vec::new(),
             named: Default::default(),
+            asked: BTreeSet::new(),
         }
     }
 
@@ -304,6 +307,21 @@ impl<'a, W: Parts> Sight<'a, W> {
         self.look_at_pages(pages).await
     }
 
+    /// Asks for edited pages by themselves whose rows are gone: the list that shows them may be older than their being put
+    /// in the trash, and would bring the rows back. A recovery knows its pages otherwise.
+    pub(super) async fn confirm_bereft(&mut self) -> Result<(), EngineError> {
+        if self.known.is_some() || !self.bound.mapping.direction.reaches(Side::Postgres) {
+            return Ok(());
+        }
+        let is_bereft = |at: &usize| {
+            self.rows.absence(*at).is_some()
+                && self.pages.mark(*at) == Mark::Different
+                && !self.asked.contains(&self.index.get(*at).page)
+        };
+        let bereft = (0..self.index.len()).filter(is_bereft).map(|at| self.index.get(at).page).collect();
+        self.look_at_pages(bereft).await
+    }
+
     /// Unlinked pages that name a row which was not seen, with its key.
     fn alone(&mut self) -> Vec<(PageId, RowKey)> {
         let (rows, index) = (self.rows.unlinked(), &self.index);
@@ -344,6 +362,7 @@ impl<'a, W: Parts> Sight<'a, W> {
         if let Some(known) = self.known {
             ids.retain(|page| !self.take_known_absence(known, *page));
         }
+        self.asked.extend(&ids);
         for chunk in ids.chunks(CONFIRM) {
             let (mut shown, mut unreachable) = (0, 0);
             let (index, pages, named) = (&self.index, &mut self.pages, &self.named.1);

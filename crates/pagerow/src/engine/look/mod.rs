@@ -160,6 +160,10 @@ impl<W: Parts> Engine<W> {
         }
         self.find_buried(&mut sight).await?;
         sight.complete_halves().await?;
+        // Where bases are not relied on, no row comes back.
+        if !without_bases && remembered.lost.is_none() {
+            sight.confirm_bereft().await?;
+        }
         let unchanged = sight.unchanged(links);
         let waits = self.waits(&sight, &looked.parts, &due).await?;
         let old_backups = match without_bases || remembered.lost.is_some() {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use pagerow_core::{
     adopt::{PageHalf, RowHalf, adopt},
     fidelity::agree,
-    mapping::Mapping,
-    observation::{Absence, Identity, Observation, Pair, Sighting},
+    mapping::{Field, Mapping},
+    observation::{Absence, Identity, Link, Observation, Pair, Sighting},
     plan::{Skipped, Why},
     record::{PageId, Record, RowKey},
     side::{Side, Sides},
+    value::{Ref, Value},
 };
 
 use super::{fill::Sight, marker};
@@ -108,14 +109,14 @@ impl<W: Parts> Sight<'_, W> {
         }));
         for chunk in moved.chunks(5_000) {
             let ids: Vec<i64> = chunk.iter().map(|&at| self.index.get(at).id).collect();
-            for mut link in engine.store.links(mapping, &ids).await? {
+            let mut linked = Vec::with_capacity(chunk.len());
+            for link in engine.store.links(mapping, &ids).await? {
                 let Some(at) = self.index.of_key(&link.key) else { continue };
                 let seen = Sides { postgres: self.rows.observation(at), notion: self.pages.observation(at) };
-                if matches!(seen.postgres, Observation::Absent(_)) {
-                    name_rows(mapping, self.relatives, &mut link.base);
-                }
-                pairs.push(Pair { identity: Identity::Linked(link), seen });
+                linked.push(Pair { identity: Identity::Linked(link), seen });
             }
+            engine.name_relatives(mapping, self.relatives, &mut linked).await?;
+            pairs.append(&mut linked);
         }
         Ok((pairs, skipped))
     }
@@ -204,8 +205,78 @@ impl<W: Parts> Sight<'_, W> {
     }
 }
 
-/// Puts rows in the place of pages of which nobody knew the row when the two sides were settled: a relation that only got
-/// another name since is no edit that could bring a deleted row back. One that the row never got still is.
+impl<W: Parts> Engine<W> {
+    /// Names in the bases of deleted rows what their pages refer to as these show it now: by its row where it has one by
+    /// now, by its page where its link is forgotten by now. A relation that only got another name since is no edit that
+    /// could bring a deleted row back. One that the row never got still is, where something else was edited as well.
+    async fn name_relatives(
+        &self,
+        mapping: &Mapping,
+        relatives: &Relatives,
+        pairs: &mut [Pair],
+    ) -> Result<(), EngineError> {
+        let mut lost: BTreeMap<&str, BTreeSet<PageId>> = BTreeMap::new();
+        for (link, page) in pairs.iter_mut().filter_map(of_deleted) {
+            name_rows(mapping, relatives, &mut link.base);
+            for (at, field) in mapping.fields.iter().enumerate() {
+                let (base, shown) = (link.base.notion.get(at), page.get(at));
+                if let (Some(related), Some(shown)) = (field.related(), shown.filter(|_| base != shown)) {
+                    pages_in(shown, lost.entry(related).or_default());
+                }
+            }
+        }
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let mut forgotten = Relatives::default();
+        for bound in &self.bound {
+            let name = bound.mapping.name.as_str();
+            let Some(pages) = lost.get(name) else { continue };
+            let pages: Vec<PageId> = pages.iter().copied().collect();
+            for link in self.store.buried_of(&bound.mapping, &[], &pages).await? {
+                forgotten.add(name, link.key, link.page);
+            }
+        }
+        for (link, page) in pairs.iter_mut().filter_map(of_deleted) {
+            let is_same = |at: usize| match (link.base.notion.get(at), page.get(at)) {
+                (Some(base), Some(shown)) => {
+                    let related = mapping.fields.get(at).and_then(Field::related);
+                    let is_renamed = |related| {
+                        let (mut base, mut shown) = (base.clone(), shown.clone());
+                        relatives.name_row(related, &mut base);
+                        forgotten.name_row(related, &mut shown);
+                        base == shown
+                    };
+                    base == shown || related.is_some_and(is_renamed)
+                }
+                (_, None) => true,
+                (None, Some(_)) => false,
+            };
+            if (0..mapping.fields.len()).all(is_same) {
+                for (base, shown) in link.base.notion.values_mut().iter_mut().zip(page.values()) {
+                    if shown.is_some() {
+                        base.clone_from(shown);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of a record whose row was deleted: its link, and what its page shows.
+fn of_deleted(pair: &mut Pair) -> Option<(&mut Link, &Record)> {
+    match (&mut pair.identity, &pair.seen) {
+        (
+            Identity::Linked(link),
+            Sides { postgres: Observation::Absent(_), notion: Observation::Present(page) },
+        ) => Some((link, &page.record)),
+        _ => None,
+    }
+}
+
+/// Puts rows in the place of pages of which nobody knew the row when the two sides were settled, where the row had got
+/// them.
 fn name_rows(mapping: &Mapping, relatives: &Relatives, base: &mut Sides<Record>) {
     let of_fields = base.notion.values_mut().iter_mut().zip(base.postgres.values_mut());
     for (field, (notion, postgres)) in mapping.fields.iter().zip(of_fields) {
@@ -216,6 +287,18 @@ fn name_rows(mapping: &Mapping, relatives: &Relatives, base: &mut Sides<Record>)
                 *page = named;
             }
         }
+    }
+}
+
+/// The pages that a value names because nobody knows their rows.
+fn pages_in(value: &Value, found: &mut BTreeSet<PageId>) {
+    match value {
+        Value::Ref(Ref::Page(page)) => {
+            found.insert(*page);
+        }
+        Value::Set(items) => items.iter().for_each(|item| pages_in(item, found)),
+        Value::List(items) => items.iter().for_each(|item| pages_in(item, found)),
+        _ => {}
     }
 }
 

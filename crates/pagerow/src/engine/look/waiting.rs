@@ -173,7 +173,7 @@ impl Waits {
             return;
         };
         let since = self.absences.get(&link.id);
-        if since.is_none() && wait > 0.0 {
+        if since.is_none() {
             waiting.gone.push(link.id);
         }
         let is_held = held

@@ -77,6 +77,13 @@ impl Rows for ModelRows {
             } else {
                 failed(Failure::Passing, "55P03", "another transaction holds the row")
             });
+            self.server.stage.tell(|| {
+                let (name, action, key) = (&self.mapping.name, step.action, &step.key);
+                match outcomes.last() {
+                    Some(Outcome::Done { id, .. }) => format!("{action:?} of row {id} of {name}: done"),
+                    other => format!("{action:?} of row {key:?} of {name}: {other:?}"),
+                }
+            });
         }
         Ok(outcomes)
     }
@@ -185,6 +192,7 @@ impl ModelRows {
             Err(outcome) => return Ok(outcome),
         };
         let key = step.key.clone().unwrap_or_else(|| self.server.number().to_string().into());
+        let is_deleted = step.action == Action::Delete;
         let (mapping, step, now, number) = (Arc::clone(&self.mapping), step.clone(), tx.now, tx.number);
         let written = tx
             .run(move |db| {
@@ -227,6 +235,9 @@ impl ModelRows {
                 done(&mapping, &key, &db.tables[&mapping.name].rows()[&key])
             })
             .await?;
+        if let Outcome::Done { id, sighting } = &written {
+            tx.note(&self.mapping.name, id, (!is_deleted).then(|| Arc::new(sighting.record.clone())));
+        }
         Ok(written)
     }
 

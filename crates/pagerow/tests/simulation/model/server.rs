@@ -13,6 +13,10 @@ use pagerow::{
     postgres::transaction::TxError,
     store::{StoreError, Transaction, Transactions},
 };
+use pagerow_core::{
+    record::{Record, RowKey},
+    value::{Ref, Value},
+};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -39,6 +43,14 @@ pub(crate) enum Lock {
     Row(String, String),
 }
 
+/// A row as an open transaction has written it; `None` where it has deleted it.
+#[derive(Clone, Debug)]
+struct Pending {
+    table: String,
+    key: RowKey,
+    row: Option<Arc<Record>>,
+}
+
 /// The server. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -56,6 +68,8 @@ struct State {
     next_transaction: u64,
     open: BTreeSet<u64>,
     locks: BTreeMap<Lock, u64>,
+    /// What open transactions have written to people's rows: who writes what could not stand beside it waits for them.
+    pending: BTreeMap<u64, Vec<Pending>>,
     /// Sequences do not roll back.
     next_number: i64,
 }
@@ -86,6 +100,7 @@ impl Server {
             next_transaction: 1000,
             open: BTreeSet::new(),
             locks: BTreeMap::new(),
+            pending: BTreeMap::new(),
             next_number: 1,
         };
         Self { stage, engine: None, state: Arc::new(Mutex::new(state)), released: Arc::default() }
@@ -153,6 +168,35 @@ impl Server {
     /// Whether a transaction holds a row of this table.
     pub(crate) fn is_worked_on(&self, table: &str) -> bool {
         lock(&self.state).locks.keys().any(|held| matches!(held, Lock::Row(of, _) if of == table))
+    }
+
+    /// Whether an open transaction has written what this row, or its absence, could not stand beside: the same value where
+    /// it has to be unique, a reference to it, or a deletion of what it refers to. Whoever writes it would wait until that
+    /// is committed, and be refused then.
+    pub(crate) fn is_in_the_way(&self, table: &str, key: &RowKey, row: Option<&Record>) -> bool {
+        let state = lock(&self.state);
+        let rules = |table: &str| state.committed.tables.get(table).map(|table| Arc::clone(&table.rules));
+        let refers = |from: &str, record: &Record, to: &str, key: &RowKey| {
+            let fields = rules(from).map(|rules| rules.mapping.fields.clone()).unwrap_or_default();
+            fields.iter().zip(record.values()).any(|(field, value)| {
+                field.related() == Some(to) && *value == Some(Value::Ref(Ref::Row(key.clone())))
+            })
+        };
+        state.pending.values().flatten().any(|pending| match (&pending.row, row) {
+            (Some(theirs), Some(ours)) => {
+                let unique = rules(table).map(|rules| rules.unique.clone()).unwrap_or_default();
+                let is_same = |at: &usize| {
+                    ours.get(*at).is_some_and(|value| !value.is_null()) && ours.get(*at) == theirs.get(*at)
+                };
+                pending.table == table && pending.key != *key && unique.iter().any(is_same)
+            }
+            (Some(theirs), None) => {
+                let is_itself = pending.table == table && pending.key == *key;
+                !is_itself && refers(&pending.table, theirs, table, key)
+            }
+            (None, Some(ours)) => refers(table, ours, &pending.table, &pending.key),
+            (None, None) => false,
+        })
     }
 
     /// Carries out and commits what somebody else than pagerow does, all at once. `false`: the database refused it.
@@ -240,9 +284,16 @@ impl Tx {
         }
     }
 
+    /// Notes what this transaction has written to a row of people's, or that it has deleted it.
+    pub(crate) fn note(&self, table: &str, key: &RowKey, row: Option<Arc<Record>>) {
+        let pending = Pending { table: table.to_owned(), key: key.clone(), row };
+        lock(&self.server.state).pending.entry(self.number).or_default().push(pending);
+    }
+
     fn apply(&mut self) {
         self.refresh();
         let mut state = lock(&self.server.state);
+        state.pending.remove(&self.number);
         state.committed = std::mem::take(&mut self.view);
         state.version += 1;
     }
@@ -277,6 +328,7 @@ impl Drop for Tx {
     fn drop(&mut self) {
         let mut state = lock(&self.server.state);
         state.open.remove(&self.number);
+        state.pending.remove(&self.number);
         state.locks.retain(|_, holder| *holder != self.number);
         self.server.released.notify_waiters();
     }
