@@ -234,6 +234,12 @@ impl CliError {
             NotChosen::Chosen(_) => {
                 ("chosen", "KEY", "`pagerow recover choose MAPPING KEY --take-back` takes that back first")
             }
+            NotChosen::NotLinked(_) => {
+                ("not_linked", "KEY", "only the two halves of a link can be taken apart")
+            }
+            NotChosen::InDoubt(_) => {
+                ("in_doubt", "KEY", "run `pagerow sync` until that write has ended, and try again")
+            }
             NotChosen::NothingSaid(_) => {
                 ("nothing_said", "KEY", "`pagerow recover choices` lists what was said")
             }

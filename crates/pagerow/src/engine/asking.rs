@@ -44,7 +44,7 @@ impl<W: Parts> Engine<W> {
         Ok(tx.commit().await?)
     }
 
-    async fn open_questions(&self, mapping: &str) -> Result<Vec<RecordName>, EngineError> {
+    pub(super) async fn open_questions(&self, mapping: &str) -> Result<Vec<RecordName>, EngineError> {
         let open = |question| match question {
             Question::Open(key, page) => Some((key, page)),
             Question::Same(..) => None,
@@ -63,6 +63,6 @@ impl Matches {
             let rows = question.rows.iter().map(|key| (Some(key.clone()), None));
             rows.chain(question.pages.iter().map(|page: &PageId| (None, Some(*page))))
         });
-        pairs.chain(halves).collect()
+        pairs.chain(halves).chain(self.parted.iter().cloned()).collect()
     }
 }

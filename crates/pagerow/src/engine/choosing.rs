@@ -13,7 +13,8 @@ use super::{
 use crate::{
     replica::{Pages as _, Rows as _, Scope, Seen},
     store::{
-        Attention as _, Audit as _, Choice, Choices, Links as _, Said, Transaction as _, Transactions as _,
+        Attention as _, Audit as _, Choice, Choices, Links as _, Questions as _, Said, Transaction as _,
+        Transactions as _,
     },
 };
 
@@ -32,6 +33,10 @@ pub enum NotChosen {
     Chosen(Said),
     #[error("nothing was said about {0}")]
     NothingSaid(Half),
+    #[error("{0} is not linked")]
+    NotLinked(Half),
+    #[error("a write to the record of {0} has not ended")]
+    InDoubt(Half),
 }
 
 /// One half of a record, by its name.
@@ -73,6 +78,10 @@ impl<W: Parts> Engine<W> {
         let mut tx = self.store.begin().await?;
         self.store.forget_followed(&mut tx, mapping).await?;
         for choice in &choices {
+            if let Said::Same(key, page) = &choice.said {
+                // They are one record after all.
+                self.store.join(&mut tx, mapping, &(key.clone(), *page)).await?;
+            }
             if !self.store.choose(&mut tx, choice).await? {
                 return Err(NotChosen::Chosen(choice.said.clone()).into());
             }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     replica::{Pages as _, Relatives, Rows as _, Scope, Seen},
-    store::{Choices as _, Said},
+    store::{Choices as _, Questions as _, Said},
 };
 
 /// What was found may tell more of what refers to it. So often it is looked for.
@@ -54,6 +54,8 @@ pub struct Matches {
     pub questions: Vec<Question>,
     /// Choices of which a half is not there. The other half waits.
     pub unusable: Vec<(RowKey, PageId)>,
+    /// Halves of links that were taken apart, of which nobody has said more: they wait.
+    pub parted: Vec<(Option<RowKey>, Option<PageId>)>,
     /// How many rows and pages that carry no name of another half are like none: each is a record of its own.
     pub rows_alone: u64,
     pub pages_alone: u64,
@@ -72,7 +74,10 @@ impl Matches {
     /// Whether a person has to say who belongs to whom.
     #[must_use]
     pub fn needs_decision(&self) -> bool {
-        !(self.likely.is_empty() && self.questions.is_empty() && self.unusable.is_empty())
+        !(self.likely.is_empty()
+            && self.questions.is_empty()
+            && self.unusable.is_empty()
+            && self.parted.is_empty())
     }
 
     /// Leaves out what is not about the records that are recovered.
@@ -131,7 +136,8 @@ impl<W: Parts> Engine<W> {
             }
             let said = self.store.choices(Some(&mapping.name)).await?;
             let said: Vec<Said> = said.into_iter().map(|choice| choice.said).collect();
-            let mut table = Table::lay(mapping, view, &said);
+            let parted = self.store.parted(&mapping.name).await?;
+            let mut table = Table::lay(mapping, view, &said, parted);
             self.add_doubles(&self.bound[at], view, &mut table, &said).await?;
             table.follow(&said);
             tables.push((table, view));

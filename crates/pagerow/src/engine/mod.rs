@@ -32,6 +32,7 @@ mod rewind;
 mod schedule;
 mod sync;
 mod undo;
+mod unlinking;
 mod verify;
 mod weights;
 

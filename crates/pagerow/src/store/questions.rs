@@ -1,4 +1,6 @@
-//! Which rows and pages wait for an answer to whether they are one record.
+//! Which rows and pages wait for an answer to whether they are one record, and which were said not to be.
+
+use std::collections::BTreeSet;
 
 use pagerow_core::record::{PageId, RowKey};
 use tokio_postgres::types::Type;
@@ -34,6 +36,40 @@ pub trait Questions: Transactions {
         tx: &mut Self::Tx,
         mapping: &str,
         asked: &[(Option<RowKey>, Option<PageId>)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Rows and pages of a mapping that a person took apart.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn parted(
+        &self,
+        mapping: &str,
+    ) -> impl Future<Output = Result<BTreeSet<(RowKey, PageId)>, StoreError>> + Send;
+
+    /// Takes a link apart, with all that is known of it: it is not buried, and nothing brings it back but a person who
+    /// says that the two are one record after all.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn part(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &str,
+        link: i64,
+        halves: &(RowKey, PageId),
+        by: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Lets what a row and a page carry of each other count again.
+    ///
+    /// # Errors
+    /// What the database says.
+    fn join(
+        &self,
+        tx: &mut Self::Tx,
+        mapping: &str,
+        halves: &(RowKey, PageId),
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
@@ -100,6 +136,95 @@ impl Questions for PgStore {
                 (&mapping, Type::TEXT),
                 (&keys, Type::TEXT_ARRAY),
                 (&pages, Type::UUID_ARRAY),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn parted(&self, mapping: &str) -> Result<BTreeSet<(RowKey, PageId)>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = tx
+            .query(
+                &format!(
+                    "select row_key, page_id from {}.partings where connection_id = $1 and mapping = $2",
+                    self.schema
+                ),
+                &[(&self.connection, Type::INT8), (&mapping, Type::TEXT)],
+            )
+            .await?;
+        tx.commit().await?;
+        let halves = |row: &tokio_postgres::Row| {
+            let (key, page): (String, Uuid) = (row.get(0), row.get(1));
+            (RowKey::from(key), PageId(page))
+        };
+        Ok(rows.iter().map(halves).collect())
+    }
+
+    async fn part(
+        &self,
+        tx: &mut Tx,
+        mapping: &str,
+        link: i64,
+        (key, page): &(RowKey, PageId),
+        by: &str,
+    ) -> Result<(), StoreError> {
+        for table in ["links", "buried_links"] {
+            tx.execute(
+                &format!("delete from {}.{table} where connection_id = $1 and id = $2", self.schema),
+                &[(&self.connection, Type::INT8), (&link, Type::INT8)],
+            )
+            .await?;
+        }
+        // What was said before led to this link.
+        tx.execute(
+            &format!(
+                "delete from {}.choices where connection_id = $1 and mapping = $2 and (row_key = $3 or page_id = $4)",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&mapping, Type::TEXT),
+                (&key.as_str(), Type::TEXT),
+                (&page.0, Type::UUID),
+            ],
+        )
+        .await?;
+        tx.execute(
+            &format!(
+                "insert into {}.partings (connection_id, mapping, row_key, page_id, parted_by) \
+                 values ($1, $2, $3, $4, $5) on conflict do nothing",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&mapping, Type::TEXT),
+                (&key.as_str(), Type::TEXT),
+                (&page.0, Type::UUID),
+                (&by, Type::TEXT),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn join(
+        &self,
+        tx: &mut Tx,
+        mapping: &str,
+        (key, page): &(RowKey, PageId),
+    ) -> Result<(), StoreError> {
+        tx.execute(
+            &format!(
+                "delete from {}.partings \
+                 where connection_id = $1 and mapping = $2 and row_key = $3 and page_id = $4",
+                self.schema
+            ),
+            &[
+                (&self.connection, Type::INT8),
+                (&mapping, Type::TEXT),
+                (&key.as_str(), Type::TEXT),
+                (&page.0, Type::UUID),
             ],
         )
         .await?;

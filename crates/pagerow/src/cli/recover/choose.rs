@@ -31,9 +31,16 @@ pub(crate) struct Args {
     /// Take back what was said about it
     #[arg(long)]
     take_back: bool,
+    /// The row and the page that it is linked with are not one record: take them apart. Nothing is written to either side, and
+    /// each waits until somebody says what it is
+    #[arg(long, conflicts_with_all = ["new", "take_back"])]
+    unlink: bool,
 }
 
 pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
+    if args.unlink {
+        return unlink(args, config, console).await;
+    }
     let word = args.word()?;
     let config = Config::load(config, &[])?;
     check_names(&config, std::slice::from_ref(&args.mapping))?;
@@ -58,6 +65,44 @@ pub(super) async fn run(args: Args, config: &Path, console: &Console) -> Result<
         let lines: Vec<String> = choices.iter().map(choices::line).collect();
         format!("{}\n{kept}", lines.join("\n"))
     })?;
+    Ok(Exit::Done)
+}
+
+/// Takes a link apart, once somebody has agreed to what that means.
+async fn unlink(args: Args, config: &Path, console: &Console) -> Result<Exit, CliError> {
+    let half = match (args.keys.as_slice(), args.pages.as_slice()) {
+        ([key], []) => Half::Row(key.as_str().into()),
+        ([], [page]) => Half::Page(*page),
+        _ => {
+            return Err(CliError::usage("one link is taken apart at a time")
+                .about("--unlink")
+                .advise("name its row by the key, or its page with --page"));
+        }
+    };
+    let config = Config::load(config, &[])?;
+    check_names(&config, std::slice::from_ref(&args.mapping))?;
+    let stop = signals::watch(console)?;
+    let wiring = Wiring::connect(config).await?;
+    let meter = Meter::new(console);
+    let (mut engine, warnings) = wiring.engine(meter.listener(), stop).await?;
+    meter.finish();
+    console.warn(&warnings);
+    let explain = |error| CliError::of_engine(error, &wiring.database);
+    let mapping = &args.mapping;
+    let (key, page) = engine.linked(mapping, &half).await.map_err(explain)?;
+    let meant = format!(
+        "row {key} of {mapping} and page {page} are taken apart. Both stay as they are, and are synced no more until you say what \
+         each is: `pagerow recover choose {mapping} KEY --page PAGE`, or --new for one that is a record of its own"
+    );
+    console.note(&meant);
+    console.confirm("Take them apart?")?;
+    let unlinked = engine.unlink(mapping, &half).await;
+    let rested = engine.rest().await;
+    let (key, page) = unlinked.map_err(explain)?;
+    rested.map_err(explain)?;
+    let json =
+        json!({ "unlinked": { "mapping": mapping, "key": key.as_str(), "page_id": page.to_string() } });
+    console.answer(&json, || format!("row {key} and page {page} are linked no more"))?;
     Ok(Exit::Done)
 }
 

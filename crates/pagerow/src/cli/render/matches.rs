@@ -41,6 +41,15 @@ pub(crate) fn text(all: &[Matches], everything: bool) -> String {
                 matches.mapping
             );
         }
+        for name in matches.parted.iter().take(most) {
+            let half = match name {
+                (Some(key), _) => format!("row {}", row(matches, key)),
+                (None, Some(id)) => format!("page {}", page(matches, *id)),
+                (None, None) => continue,
+            };
+            let _ = writeln!(out, "  ? {half}: its link was taken apart, and nobody has said what it is");
+        }
+        rest(&mut out, matches.parted.len(), most);
         if matches.rows_alone > 0 && matches.pages_alone > 0 {
             let _ = writeln!(
                 out,
@@ -49,7 +58,7 @@ pub(crate) fn text(all: &[Matches], everything: bool) -> String {
                 counted(matches.pages_alone, "page", "pages")
             );
         }
-        if !(matches.likely.is_empty() && matches.questions.is_empty()) {
+        if !(matches.likely.is_empty() && matches.questions.is_empty() && matches.parted.is_empty()) {
             let name = &matches.mapping;
             let _ = writeln!(
                 out,
@@ -118,7 +127,7 @@ fn titled(name: &str, title: Option<&String>) -> String {
     )
 }
 
-/// For scripts: `[{mapping, linked, likely, questions, rows_alone, pages_alone, unusable}]`, of mappings of which there is something to say.
+/// For scripts: `[{mapping, linked, likely, questions, parted, rows_alone, pages_alone, unusable}]`, of mappings of which there is something to say.
 pub(crate) fn json(all: &[Matches]) -> Json {
     all.iter().filter(|matches| !matches.is_empty()).map(of_mapping).collect()
 }
@@ -159,11 +168,13 @@ fn of_mapping(matches: &Matches) -> Json {
     };
     let unusable =
         |(key, page): &(RowKey, PageId)| json!({ "key": key.as_str(), "page_id": page.to_string() });
+    let parted = |(key, page): &(Option<RowKey>, Option<PageId>)| json!({ "key": key.as_ref().map(RowKey::as_str), "page_id": page.map(|page| page.to_string()) });
     json!({
         "mapping": matches.mapping,
         "linked": matches.linked.iter().map(pair).collect::<Vec<_>>(),
         "likely": matches.likely.iter().map(pair).collect::<Vec<_>>(),
         "questions": matches.questions.iter().map(question).collect::<Vec<_>>(),
+        "parted": matches.parted.iter().map(parted).collect::<Vec<_>>(),
         "rows_alone": matches.rows_alone,
         "pages_alone": matches.pages_alone,
         "unusable": matches.unusable.iter().map(unusable).collect::<Vec<_>>(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pagerow_core::{
-    adopt::{PageHalf, RowHalf, adopt},
+    adopt::{PageHalf, RowHalf, adopt_but},
     fidelity::agree,
     mapping::{Field, Mapping},
     observation::{Absence, Identity, Link, Observation, Pair, Sighting},
@@ -17,7 +17,7 @@ use super::{fill::Sight, marker};
 use crate::{
     engine::{Engine, EngineError, Parts, index::Mark},
     replica::Relatives,
-    store::{CompactLink, Links as _},
+    store::{CompactLink, Links as _, Questions as _},
 };
 
 /// Which links become pairs.
@@ -38,6 +38,11 @@ impl<W: Parts> Sight<'_, W> {
     ) -> Result<(Vec<Pair>, Vec<Skipped>), EngineError> {
         let mapping = &*self.bound.mapping;
         let mut skipped = Vec::new();
+        let mut parted = BTreeSet::new();
+        if !self.is_idle_of_links() {
+            parted = engine.store.parted(&mapping.name).await?;
+            self.forget_markers(&parted);
+        }
         let mut returned = self.returned(doubtful);
         let trashed: BTreeSet<PageId> = (self.pages.unlinked().iter())
             .filter(|(_, seen)| **seen == Observation::Absent(Absence::Trashed))
@@ -56,7 +61,7 @@ impl<W: Parts> Sight<'_, W> {
             }
             !in_doubt
         });
-        let mut pairs = first_meeting(mapping, &mut rows, &mut pages, &mut skipped);
+        let mut pairs = first_meeting(mapping, &parted, &mut rows, &mut pages, &mut skipped);
         // A doubtful row may have found its page just now. If not, it waits.
         rows.retain(|key, _| {
             let in_doubt = doubtful.contains(key);
@@ -119,6 +124,34 @@ impl<W: Parts> Sight<'_, W> {
             pairs.append(&mut linked);
         }
         Ok((pairs, skipped))
+    }
+
+    /// Whether nothing was shown that has no link.
+    fn is_idle_of_links(&self) -> bool {
+        self.rows.is_idle() && self.pages.is_idle()
+    }
+
+    /// What halves that were taken apart carry of each other does not count.
+    fn forget_markers(&mut self, parted: &BTreeSet<(RowKey, PageId)>) {
+        if parted.is_empty() {
+            return;
+        }
+        for (page, seen) in self.pages.unlinked() {
+            if let Observation::Present(seen) = seen
+                && let Some(key) = seen.marker.as_deref().map(RowKey::from)
+                && parted.contains(&(key, *page))
+            {
+                seen.marker = None;
+            }
+        }
+        for (key, seen) in self.rows.unlinked() {
+            if let Observation::Present(seen) = seen
+                && let Some(page) = seen.marker.as_deref().and_then(PageId::parse)
+                && parted.contains(&(key.clone(), page))
+            {
+                seen.marker = None;
+            }
+        }
     }
 
     /// Records whose link is forgotten and of which a half is back; takes both halves out of what has no link.
@@ -305,6 +338,7 @@ fn pages_in(value: &Value, found: &mut BTreeSet<PageId>) {
 /// Pairs rows and pages that have no link; takes those out of both maps that were paired or are in doubt.
 fn first_meeting(
     mapping: &Mapping,
+    parted: &BTreeSet<(RowKey, PageId)>,
     rows: &mut BTreeMap<RowKey, Sighting>,
     pages: &mut BTreeMap<PageId, Sighting>,
     skipped: &mut Vec<Skipped>,
@@ -315,7 +349,7 @@ fn first_meeting(
     let row_halves: Vec<RowHalf> = rows.iter().map(|(key, row)| RowHalf::seen(mapping, key, row)).collect();
     let page_halves: Vec<PageHalf> =
         pages.iter().map(|(id, page)| PageHalf::seen(mapping, *id, page)).collect();
-    let found = adopt(&row_halves, &page_halves);
+    let found = adopt_but(parted, row_halves.iter(), page_halves.iter());
     let mut pairs = Vec::new();
     for (key, page, _) in found.pairs {
         if let (Some(row), Some(sighting)) = (rows.remove(&key), pages.remove(&page)) {

@@ -18,7 +18,11 @@ use pagerow_core::{
 };
 
 use super::Matches;
-use crate::{engine::look::View, replica::Relatives, store::Said};
+use crate::{
+    engine::look::{RecordName, View},
+    replica::Relatives,
+    store::Said,
+};
 
 /// What lies open of one mapping.
 pub(super) struct Table<'a> {
@@ -37,6 +41,10 @@ pub(super) struct Table<'a> {
     /// These wait for another answer.
     waiting: (BTreeSet<RowKey>, BTreeSet<PageId>),
     unusable: Vec<(RowKey, PageId)>,
+    /// Rows and pages that a person took apart, and those of them of which nobody has said more since.
+    parted: BTreeSet<(RowKey, PageId)>,
+    parted_rows: BTreeSet<RowKey>,
+    parted_pages: BTreeSet<PageId>,
     /// What a person has said.
     chosen: BTreeMap<RowKey, PageId>,
     /// What was accepted so far.
@@ -54,7 +62,12 @@ pub(super) struct Halves {
 
 impl<'a> Table<'a> {
     /// Takes out of a view what has no other half, and pairs that were said to be none.
-    pub(super) fn lay(mapping: &'a Mapping, view: &mut View, said: &[Said]) -> Self {
+    pub(super) fn lay(
+        mapping: &'a Mapping,
+        view: &mut View,
+        said: &[Said],
+        parted: BTreeSet<(RowKey, PageId)>,
+    ) -> Self {
         let mut table = Self {
             mapping,
             rows: BTreeMap::new(),
@@ -66,6 +79,9 @@ impl<'a> Table<'a> {
             own_pages: BTreeSet::new(),
             waiting: (BTreeSet::new(), BTreeSet::new()),
             unusable: Vec::new(),
+            parted: BTreeSet::new(),
+            parted_rows: BTreeSet::new(),
+            parted_pages: BTreeSet::new(),
             chosen: BTreeMap::new(),
             linked: BTreeMap::new(),
             found: Matching::default(),
@@ -74,6 +90,9 @@ impl<'a> Table<'a> {
             said.iter().filter_map(|one| Some((one.row()?, one))).collect();
         let by_page: BTreeMap<PageId, &Said> =
             said.iter().filter_map(|one| Some((one.page()?, one))).collect();
+        let rows = parted.iter().map(|(key, _)| key).filter(|key| !by_row.contains_key(key));
+        let pages = parted.iter().map(|(_, page)| *page).filter(|page| !by_page.contains_key(page));
+        (table.parted_rows, table.parted_pages) = (rows.cloned().collect(), pages.collect());
         let is_refused = |key: &RowKey, page: PageId| {
             let said = [by_row.get(key), by_page.get(&page)];
             said.into_iter().flatten().any(|one| **one != Said::Same(key.clone(), page))
@@ -98,6 +117,7 @@ impl<'a> Table<'a> {
                 }
             }
         }
+        table.parted = parted;
         table
     }
 
@@ -164,7 +184,7 @@ impl<'a> Table<'a> {
         };
         let is_open = |key: &RowKey| !self.rows_alone.contains(key) && !self.waiting.0.contains(key);
         let is_open_page = |id: &PageId| !self.pages_alone.contains(id) && !self.waiting.1.contains(id);
-        let mut choices = Choices { accepted: self.chosen.clone(), ..Choices::default() };
+        let mut choices = Choices { accepted: self.chosen.clone(), refused: self.parted.clone() };
         // What was linked before stays so, and near to what it is near to.
         choices.accepted.extend(self.linked.values().map(|pair| (pair.row.clone(), pair.page)));
         Halves {
@@ -251,9 +271,22 @@ impl<'a> Table<'a> {
             view.skipped.extend(asked(&question));
             matches.questions.push(question);
         }
+        self.hold_parted(view, &mut matches);
         self.give_keys(view);
         self.give_back(view);
         matches
+    }
+
+    /// What was taken apart is like nothing else: whether it is a record of its own, only a person knows.
+    fn hold_parted(&mut self, view: &mut View, matches: &mut Matches) {
+        let rows = self.rows_alone.extract_if(.., |key| self.parted_rows.contains(key));
+        let mut names: Vec<RecordName> = rows.map(|key| (Some(key), None)).collect();
+        let pages = self.pages_alone.extract_if(.., |page| self.parted_pages.contains(page));
+        names.extend(pages.map(|page| (None, Some(page))));
+        for (key, page) in &names {
+            view.skipped.push(Skipped { key: key.clone(), page: *page, why: Why::Asked });
+        }
+        matches.parted = names;
     }
 
     /// A row and a page that are one record from now on.

@@ -225,6 +225,83 @@ async fn a_sync_leaves_alone_what_was_asked_and_goes_by_the_answers() {
 }
 
 #[tokio::test]
+async fn a_link_that_should_not_be_is_taken_apart_and_each_half_finds_its_own() {
+    let world = suppliers().await;
+    let source = world.source("Suppliers").await;
+    let page = async |name: &str| world.page(&source, "Name", name).await;
+    let (boreal, cobalt) = (page("Boreal Timber").await, page("Cobalt Works").await);
+    // Somebody swapped the two pages; what both sides then said was settled for the wrong records.
+    world.edit(&boreal, json!({ "Name": "Cobalt Works", "City": "Essen", "Founded": 1972 })).await;
+    world.edit(&cobalt, json!({ "Name": "Boreal Timber", "City": "Oulu", "Founded": 1961 })).await;
+    world.sql("UPDATE suppliers SET city = 'Espoo' WHERE id = 2").await;
+    assert_eq!(command(&world, &["sync"]).await.code, 3, "both sides changed a city");
+    let rows = "SELECT jsonb_agg(to_jsonb(suppliers) ORDER BY id) AS rows FROM suppliers";
+    let before = world.row(rows).await;
+
+    for (arguments, told) in [
+        (vec!["99", "--unlink"], "row 99 is not linked"),
+        (vec!["--unlink"], "one link is taken apart at a time"),
+        (vec!["2", "3", "--unlink"], "one link is taken apart at a time"),
+        (vec!["2", "--new", "--unlink"], "cannot be used with"),
+        (vec!["2", "--unlink"], "Nobody is there to answer"),
+    ] {
+        let refused = choose(&world, &arguments).await;
+        assert_eq!(refused.code, 2, "{arguments:?}: {}{}", refused.stdout, refused.stderr);
+        assert!(refused.stderr.contains(told), "{arguments:?}: {}", refused.stderr);
+    }
+    assert_eq!(world.count("pagerow.links").await, 14);
+    let parted = choose(&world, &["2", "--unlink", "--yes", "--json"]).await;
+    assert_eq!(parted.code, 0, "{}", parted.stderr);
+    assert_eq!(parted.json()["unlinked"]["page_id"], boreal.id.as_str());
+    assert_eq!(choose(&world, &["--page", &cobalt.id, "--unlink", "--yes"]).await.code, 0);
+    assert_eq!(world.count("pagerow.audit WHERE entry::json ->> 'action' = 'unlink'").await, 2);
+    let open = done(&world, &["conflicts", "--json"]).await.json();
+    assert_eq!(open["conflicts"], json!([]), "it was about the wrong records");
+
+    // Whatever they carry of each other, neither look nor recovery puts them together or makes one anew.
+    for arguments in [
+        vec!["sync"],
+        vec!["sync", "--full"],
+        vec!["recover", "from-notion", "--yes"],
+        vec!["recover", "to-notion", "--yes"],
+        vec!["sync", "--full"],
+    ] {
+        let answer = command(&world, &arguments).await;
+        assert_eq!(answer.code, 3, "{arguments:?}: {}{}", answer.stdout, answer.stderr);
+        assert_eq!(world.count("pagerow.links").await, 12, "{arguments:?}: {}", answer.stdout);
+        assert_eq!(world.pages(&source).await.len(), 14, "{arguments:?}");
+        assert_eq!(world.row(rows).await, before, "{arguments:?}");
+    }
+
+    // One pair is said; of the other two halves each is a record of its own.
+    assert_eq!(choose(&world, &["3", "--page", &boreal.id]).await.code, 0);
+    assert_eq!(choose(&world, &["2", "--new"]).await.code, 0);
+    assert_eq!(choose(&world, &["--page", &cobalt.id, "--new"]).await.code, 0);
+    command(&world, &["sync"]).await;
+    assert_eq!(
+        world.count(&format!("pagerow.links WHERE row_key = '3' AND page_id = '{}'", boreal.id)).await,
+        1
+    );
+    assert_eq!(world.count("suppliers").await, 15, "the page got a row with a key of its own");
+    assert_eq!(world.count("suppliers WHERE id > 14 AND name = 'Boreal Timber' AND city = 'Oulu'").await, 1);
+    settle(&world, 15).await;
+    let marked = world.pages(&source).await;
+    let key =
+        |id: &str| marked.iter().find(|page| page["id"] == id).unwrap()["values"]["Supabase ID"].clone();
+    assert_eq!(key(&boreal.id), "3");
+    assert_ne!(key(&cobalt.id), "3");
+
+    // Who was wrong about that can say so, too.
+    let made = world.row("SELECT id::text AS id FROM suppliers WHERE id > 14").await["id"].clone();
+    let made = made.as_str().unwrap();
+    assert_eq!(choose(&world, &[made, "--unlink", "--yes"]).await.code, 0);
+    assert_eq!(choose(&world, &[made, "--page", &cobalt.id]).await.code, 0);
+    world.sync().await;
+    assert_eq!(world.equal().await, 15);
+    world.nothing_left().await;
+}
+
+#[tokio::test]
 async fn lost_pages_are_made_again_but_not_those_that_may_be_there() {
     let world = suppliers().await;
     let pages = forget(&world).await;

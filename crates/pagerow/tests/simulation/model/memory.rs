@@ -590,6 +590,25 @@ impl Questions for Server {
     ) -> Result<(), StoreError> {
         Ok(())
     }
+
+    async fn parted(&self, _mapping: &str) -> Result<BTreeSet<(RowKey, PageId)>, StoreError> {
+        Ok(BTreeSet::new())
+    }
+
+    async fn part(
+        &self,
+        _tx: &mut Tx,
+        _mapping: &str,
+        _link: i64,
+        _halves: &(RowKey, PageId),
+        _by: &str,
+    ) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn join(&self, _tx: &mut Tx, _mapping: &str, _halves: &(RowKey, PageId)) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 impl Leases for Server {
