@@ -232,6 +232,8 @@ impl<'a> Table<'a> {
             seen.is_some_and(|seen| seen.marker.as_deref().is_none_or(str::is_empty))
         };
         let (rows, pages) = (found.rows_alone.iter(), found.pages_alone.iter());
+        let rows = rows.filter(|key| !self.parted_rows.contains(key));
+        let pages = pages.filter(|page| !self.parted_pages.contains(page));
         matches.rows_alone = rows.filter(|key| is_nameless(self.rows.get(key))).count() as u64;
         matches.pages_alone = pages.filter(|page| is_nameless(self.pages.get(page))).count() as u64;
         self.rows_alone.extend(found.rows_alone);
@@ -284,6 +286,7 @@ impl<'a> Table<'a> {
         let pages = self.pages_alone.extract_if(.., |page| self.parted_pages.contains(page));
         names.extend(pages.map(|page| (None, Some(page))));
         for (key, page) in &names {
+            self.name(matches, &key.iter().collect::<Vec<_>>(), page.as_slice());
             view.skipped.push(Skipped { key: key.clone(), page: *page, why: Why::Asked });
         }
         matches.parted = names;
