@@ -1,6 +1,8 @@
 //! Keeping what is asked about which row is which page, so that neither is made a second time before somebody has
 //! answered.
 
+use std::collections::BTreeSet;
+
 use pagerow_core::{matching::Tier, record::PageId};
 
 use super::{Engine, EngineError, Matches, Parts, Recovery, look::RecordName};
@@ -21,7 +23,8 @@ impl<W: Parts> Engine<W> {
         for matches in matches {
             let asked = matches.asked();
             let mut freed = self.open_questions(&matches.mapping).await?;
-            freed.retain(|name| !asked.contains(name));
+            let still: BTreeSet<&RecordName> = asked.iter().collect();
+            freed.retain(|name| !still.contains(name));
             self.store.keep_questions(&mut tx, &matches.mapping, &asked).await?;
             // No look for changes shows what changed long ago.
             self.store.revisit(&mut tx, &matches.mapping, &freed, 0.0).await?;

@@ -36,6 +36,8 @@ struct Lost {
     key: Option<RowKey>,
     page: Option<PageId>,
     absence: Absence,
+    /// The name of the row that its page carries counts: nobody said otherwise.
+    is_marked: bool,
     /// It may lack something yet.
     waits: bool,
 }
@@ -52,7 +54,9 @@ impl LostRecords {
     pub(super) fn take(&mut self, side: Side, pair: &Pair) {
         if let Observation::Absent(absence) = pair.seen.of(side) {
             let (key, page) = (pair.identity.key().cloned(), pair.identity.page());
-            self.0.push(Lost { key, page, absence: *absence, waits: false });
+            let is_unmarked =
+                matches!(&pair.seen.notion, Observation::Present(page) if page.marker.is_none());
+            self.0.push(Lost { key, page, absence: *absence, is_marked: !is_unmarked, waits: false });
         }
     }
 
@@ -151,7 +155,10 @@ where
         let not_shown = || Observation::Unreadable("the page was not retrieved".to_owned());
         let pair = |(identity, lost): (Identity, &Lost)| {
             let row = identity.key().and_then(|key| rows.remove(key));
-            let page = identity.page().and_then(|page| pages.remove(&page));
+            let mut page = identity.page().and_then(|page| pages.remove(&page));
+            if let (false, Some(Observation::Present(page))) = (lost.is_marked, &mut page) {
+                page.marker = None;
+            }
             let seen = Sides {
                 postgres: row.unwrap_or(Observation::Absent(lost.absence)),
                 notion: page.unwrap_or_else(not_shown),
