@@ -42,18 +42,18 @@ pub(super) enum Command {
         after_help = "Examples:\n  pagerow recover to-notion --dry-run\n  pagerow recover to-notion --yes"
     )]
     ToNotion(rebuild::Args),
-    /// Say which row is which page, where a recovery asks
+    /// Say which row is which page, where a recovery or a first sync asks
     ///
-    /// Looks at both, and keeps the answer for the next `recover from-notion` or `to-notion`, which makes the link. A row
-    /// or a page that belongs to none of those that are there is --new: it gets an other half of its own. An answer is
-    /// revised by taking it back.
+    /// Looks at both, and keeps the answer for the next sync or recovery, which makes the link. A row or a page that
+    /// belongs to none of those that are there is --new: it gets an other half of its own. An answer is revised by taking
+    /// it back, and a link that should not be is taken apart by --unlink.
     #[command(
         after_help = "Examples:\n  pagerow recover choose suppliers 42 --page 1f2e3d4c-5b6a-4978-8695-a4b3c2d1e0f9\n  \
                       pagerow recover choose suppliers 43 44 --new\n  pagerow recover choose suppliers --page 1f2e3d4c-5b6a-4978-8695-a4b3c2d1e0f9 --new\n  \
-                      pagerow recover choose suppliers 42 --take-back"
+                      pagerow recover choose suppliers 42 --take-back\n  pagerow recover choose suppliers 42 --unlink"
     )]
     Choose(choose::Args),
-    /// List what was said about which row is which page, until a recovery has made it a link
+    /// List what is asked about which row is which page, and what was said that is no link yet
     #[command(after_help = "Example:\n  pagerow recover choices suppliers")]
     Choices(choices::Args),
     /// Put a record, a mapping or everything back to how it was at a moment, on both sides
