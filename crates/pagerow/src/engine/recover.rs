@@ -386,16 +386,18 @@ fn is_linked(links: &[CompactLink], key: &RowKey, page: PageId) -> bool {
     links.iter().any(|link| link.key == *key || link.page == page)
 }
 
-/// Whether a page shows that an update was carried out: some value that it changed is as it was sent. Notion changes all
-/// properties of one call or none.
+/// Whether a page shows that an update was carried out: some value that it changed is as it was sent, and none is as it
+/// was before. Notion changes all properties of one call or none; one alone somebody else may have set to the same.
 fn shows_write(mapping: &Mapping, step: &Step, shown: &Record) -> bool {
-    let shows = |write: &FieldWrite| {
-        !write.withheld
-            && write.before.as_ref() != Some(&write.after)
-            && shown.get(write.field) == Some(&write.after)
-            && !is_body(mapping, write)
+    let changed = |write: &&FieldWrite| {
+        !write.withheld && write.before.as_ref() != Some(&write.after) && !is_body(mapping, write)
     };
-    step.action == Action::Update && step.fields.iter().any(shows)
+    let is_as_sent = |write: &FieldWrite| shown.get(write.field) == Some(&write.after);
+    let is_as_before =
+        |write: &FieldWrite| write.before.is_some() && shown.get(write.field) == write.before.as_ref();
+    step.action == Action::Update
+        && step.fields.iter().filter(changed).any(is_as_sent)
+        && !step.fields.iter().filter(changed).any(is_as_before)
 }
 
 /// Whether a write to a page that is shown so has yet to happen, if it ever does.
